@@ -1,0 +1,3 @@
+//! The `serverlink` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! serverlink-zmtp

@@ -1,0 +1,1 @@
+//! Tests of ServerLink against real ZeroMQ peers.
