@@ -1,0 +1,67 @@
+//! What a port tells its handlers.
+
+use std::io;
+
+use bytes::{Bytes, BytesMut};
+use socket2::{SockAddr, Socket};
+
+use crate::port::TimerId;
+
+/// Receives the completions of the operations started on one registration.
+///
+/// Events are delivered by the thread that drives the port, one at a time for
+/// the whole port, with no lock of the engine held: a handler may start
+/// operations, set timers and retire handles, its own included. It must not
+/// block.
+pub trait Handler: Send + Sync + 'static {
+    /// Takes one completion.
+    fn complete(&self, event: Event);
+}
+
+/// The completion of one operation.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// [`Handle::accept`](crate::Handle::accept) ended. The socket is not yet registered; it is
+    /// ready for [`Port::register`](crate::Port::register).
+    Accepted(io::Result<(Socket, SockAddr)>),
+    /// [`Handle::connect`](crate::Handle::connect) ended.
+    Connected(io::Result<()>),
+    /// [`Handle::receive`](crate::Handle::receive) ended. The buffer holds what had been in it
+    /// before and then the bytes received; no byte more than before means end
+    /// of stream.
+    Received(io::Result<BytesMut>),
+    /// [`Handle::send`](crate::Handle::send) ended after it had been pending.
+    Sent {
+        /// The buffers given to `send`, all of them, as they were.
+        buffers: Vec<Bytes>,
+        /// How many bytes of them the kernel took: all of them unless
+        /// `result` is an error.
+        sent: usize,
+        /// The outcome.
+        result: io::Result<()>,
+    },
+    /// [`Handle::probe`](crate::Handle::probe) ended: the descriptor is ready so.
+    Ready(io::Result<Interest>),
+    /// A timer set with [`Port::set_timer`](crate::Port::set_timer) expired.
+    Timer {
+        /// The timer.
+        id: TimerId,
+        /// What `set_timer` was given.
+        tag: u64,
+    },
+    /// A packet of [`Port::post`](crate::Port::post) arrived.
+    Posted {
+        /// What `post` was given.
+        tag: u64,
+    },
+}
+
+/// Directions of readiness, for [`Handle::probe`](crate::Handle::probe).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Interest {
+    /// Readable, at end of stream, or in error.
+    pub readable: bool,
+    /// Writable or in error.
+    pub writable: bool,
+}
