@@ -1,1 +1,71 @@
 //! The contract every backend fulfils.
+//!
+//! A backend is one folder (or file) of `sys` that supplies a [`Backend`] and
+//! its [`Entry`]. Nothing outside `sys` asks which one runs, except to print
+//! its name. `Port` adds, once for all backends: timers, posted packets, the
+//! rule that one thread drives at a time, and probing at start.
+//!
+//! 1. An operation that started (`Ok` / `Pending`) completes exactly once: with success, an error,
+//!    or `ECANCELED`-like cancellation (`io::ErrorKind::Interrupted` is never passed on), unless
+//!    its entry is retired first: then it completes silently, reaching no handler.
+//! 2. At most one operation is pending per entry and direction; a second one is refused with
+//!    `io::ErrorKind::ResourceBusy` and disturbs nothing.
+//! 3. Handlers are called only from `turn`, without any lock held. Only `send` may complete within
+//!    its call (`Sending::Done`).
+//! 4. Buffers belong to the engine from the start of the operation to its completion; memory the
+//!    kernel may still write is never freed nor handed out.
+//! 5. After `retire` returned, no further handler call of that entry begins (one that runs at that
+//!    moment on the driving thread may still finish), and the descriptor is closed as soon as
+//!    nothing can touch it any more. The handler `Arc` is released then, too.
+//! 6. `wake` makes the current or the next `turn` return; wakes between two turns coalesce into
+//!    one.
+//! 7. Every entry gets its share: one turn reads or accepts at most once (or a small fixed number
+//!    of times) per entry before it goes on to the next.
+//! 8. All entry points may be called from any thread at any time, from within a handler too.
+//! 9. Dropping the backend waits for, or deliberately leaks, what the kernel still holds.
+
+use std::{fmt::Debug, io, sync::Arc, time::Duration};
+
+use bytes::{Bytes, BytesMut};
+use socket2::{SockAddr, Socket};
+
+use crate::{Direction, Handler, Interest, Sending};
+
+/// One completion port's operating-system half.
+pub(crate) trait Backend: Debug + Send + Sync {
+    /// The name users select it by.
+    fn name(&self) -> &'static str;
+    /// Takes the socket over (and makes it non-blocking where the backend wants that).
+    fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>>;
+    /// Waits at most `timeout` (for ever if `None`) and delivers what completed; returns at once
+    /// if anything is deliverable already. `Port` lets only one thread in at a time.
+    fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome>;
+    /// See rule 6.
+    fn wake(&self);
+    /// Makes the current or next `turn` return `Stopped` (by a reserved completion key, or a flag
+    /// and a wake).
+    fn stop(&self);
+}
+
+/// What one `turn` of a backend did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// So many events delivered.
+    Delivered(usize),
+    /// `stop` was seen.
+    Stopped,
+}
+
+/// One registered descriptor. The methods are those of `Handle`, documented there.
+pub(crate) trait Entry: Debug + Send + Sync {
+    fn accept(&self) -> io::Result<()>;
+    fn connect(&self, address: &SockAddr) -> io::Result<()>;
+    fn receive(&self, buffer: Option<BytesMut>) -> io::Result<()>;
+    fn send(&self, buffers: Vec<Bytes>) -> Sending;
+    fn probe(&self, interest: Interest) -> io::Result<()>;
+    fn cancel(&self, direction: Direction);
+    fn shutdown_send(&self) -> io::Result<()>;
+    fn retire(&self);
+    fn local_address(&self) -> io::Result<SockAddr>;
+    fn peer_address(&self) -> io::Result<SockAddr>;
+}
