@@ -9,27 +9,50 @@
 //!    or `ECANCELED`-like cancellation (`io::ErrorKind::Interrupted` is never passed on), unless
 //!    its entry is retired first: then it completes silently, reaching no handler.
 //! 2. At most one operation is pending per entry and direction; a second one is refused with
-//!    `io::ErrorKind::ResourceBusy` and disturbs nothing.
+//!    `errors::busy()` and disturbs nothing, and so is `shutdown_send` while a send is pending. A
+//!    probe of both directions occupies both, and is one operation with one event. After `retire`
+//!    everything is refused with `errors::retired()`.
 //! 3. Handlers are called only from `turn`, without any lock held. Only `send` may complete within
 //!    its call (`Sending::Done`).
 //! 4. Buffers belong to the engine from the start of the operation to its completion; memory the
 //!    kernel may still write is never freed nor handed out.
 //! 5. After `retire` returned, no further handler call of that entry begins (one that runs at that
-//!    moment on the driving thread may still finish), and the descriptor is closed as soon as
-//!    nothing can touch it any more. The handler `Arc` is released then, too.
+//!    moment on the driving thread, or that it is about to make, may still finish), and the
+//!    descriptor is closed as soon as nothing can touch it any more. The handler `Arc` is released
+//!    then, too. A watched descriptor is not closed, ever.
 //! 6. `wake` makes the current or the next `turn` return; wakes between two turns coalesce into
 //!    one.
 //! 7. Every entry gets its share: one turn reads or accepts at most once (or a small fixed number
 //!    of times) per entry before it goes on to the next.
 //! 8. All entry points may be called from any thread at any time, from within a handler too.
-//! 9. Dropping the backend waits for, or deliberately leaks, what the kernel still holds.
+//! 9. Dropping the backend retires every entry, and waits for, or deliberately leaks, what the
+//!    kernel still holds. Handles that outlive it refuse everything like retired ones.
 
 use std::{fmt::Debug, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
-use crate::{Direction, Handler, Interest, Sending};
+use crate::{Direction, Handler, Interest, PortOptions, Sending};
+
+#[cfg(windows)]
+mod iocp;
+
+/// What `watch` watches.
+#[cfg(unix)]
+pub(crate) type RawDescriptor = std::os::fd::RawFd;
+/// What `watch` watches.
+#[cfg(windows)]
+pub(crate) type RawDescriptor = std::os::windows::io::RawSocket;
+
+/// Makes the backend called `name`.
+type Make = fn(&PortOptions) -> io::Result<Box<dyn Backend>>;
+
+/// The backends of this platform, best first.
+const BACKENDS: &[(&str, Make)] = &[
+    #[cfg(windows)]
+    ("iocp", |options| Ok(Box::new(iocp::Iocp::new(options)?))),
+];
 
 /// One completion port's operating-system half.
 pub(crate) trait Backend: Debug + Send + Sync {
@@ -37,6 +60,13 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Takes the socket over (and makes it non-blocking where the backend wants that).
     fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>>;
+    /// Like `register` for a descriptor that stays its owner's: it may only be probed, keeps its
+    /// blocking mode, and is never closed. It outlives the entry.
+    fn watch(
+        &self,
+        descriptor: RawDescriptor,
+        handler: Arc<dyn Handler>,
+    ) -> io::Result<Arc<dyn Entry>>;
     /// Waits at most `timeout` (for ever if `None`) and delivers what completed; returns at once
     /// if anything is deliverable already. `Port` lets only one thread in at a time.
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome>;
