@@ -1,1 +1,41 @@
-//! serverlink-zmtp
+//! ZMTP 3.1, the ZeroMQ Message Transport Protocol, as a state machine without I/O.
+//!
+//! A [`Connection`] is one end of one ZMTP connection. It owns no socket, reads no clock and
+//! starts no thread: bytes and the present time go in, events and bytes to send come out. The
+//! crate says what the bytes mean; what a socket then does with a message is decided elsewhere.
+//!
+//! * [`Config`] says what this end is; [`Peer`] what the other end turned out to be.
+//! * [`Connection`] performs the greeting and the handshake, decodes frames and commands, and keeps
+//!   the heartbeat.
+//! * [`encode_frame`], [`encode_header`] and [`encode_subscription`] write what is sent, and
+//!   [`Frames`] finds the frames in bytes already written.
+//! * [`Error`] says whose fault a failure is.
+//!
+//! Sources: [RFC 37](https://rfc.zeromq.org/spec/37/) (ZMTP 3.1),
+//! [RFC 23](https://rfc.zeromq.org/spec/23/) (ZMTP 3.0), and the observed behaviour of libzmq 4.3.5
+//! where the two leave room.
+#![forbid(unsafe_code)]
+
+mod command;
+mod config;
+mod connection;
+mod decoder;
+mod error;
+mod event;
+mod frame;
+mod greeting;
+mod heartbeat;
+mod metadata;
+mod output;
+mod peer;
+mod socket_type;
+
+pub use command::encode_subscription;
+pub use config::{Config, Heartbeat, Mechanism};
+pub use connection::Connection;
+pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, TimedOut};
+pub use event::{Event, FrameBody};
+pub use frame::{FrameSpan, Frames, MAX_HEADER_LEN, encode_frame, encode_header, frame_len};
+pub use greeting::Version;
+pub use peer::Peer;
+pub use socket_type::{SocketType, UnknownSocketType};

@@ -1,0 +1,90 @@
+//! What this end of a connection is.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::SocketType;
+
+/// The security mechanism of a connection (RFC 37, "Authentication and Confidentiality"). Both ends
+/// must name the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Mechanism {
+    /// No authentication and no encryption.
+    #[default]
+    Null,
+}
+
+impl Mechanism {
+    /// The name in the greeting.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Null => "NULL",
+        }
+    }
+}
+
+/// Heartbeating with PING and PONG (RFC 37, "Connection Heartbeating").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Heartbeat {
+    /// Time between two PINGs, from the end of the handshake on (`ZMQ_HEARTBEAT_IVL`). Zero sends
+    /// none.
+    pub interval: Duration,
+    /// How long after a PING the peer may stay silent before it counts as dead
+    /// (`ZMQ_HEARTBEAT_TIMEOUT`). Any byte from the peer is a sign of life. Zero never gives up.
+    pub timeout: Duration,
+    /// How long the peer should wait for traffic after our PING before it counts *us* as dead
+    /// (`ZMQ_HEARTBEAT_TTL`). Zero says nothing. Sent in tenths of a second, rounded down.
+    ///
+    /// More than 65.5 s is sent as 65.5 s, or as nothing where PINGs come less often than that:
+    /// libzmq up to 4.3.5 counts the value as milliseconds in 16 bits, so it would take 65.6 s for
+    /// 64 ms.
+    pub ttl: Duration,
+}
+
+/// What this end of a connection is and what it allows the other to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// The type of our socket.
+    pub socket_type: SocketType,
+    /// The security mechanism both ends must use.
+    pub mechanism: Mechanism,
+    /// Whether we are the server of the security handshake; by default the side that bound. The
+    /// NULL mechanism has no roles and announces zero in any case (RFC 37, "The NULL Security
+    /// Mechanism").
+    pub as_server: bool,
+    /// Our routing id, at most 255 bytes and not beginning with a zero byte; empty for none. Only
+    /// REQ, DEALER and ROUTER announce it.
+    pub routing_id: Bytes,
+    /// Further properties to announce. Names are 1 to 255 bytes of ASCII; names for applications
+    /// begin with `X-`.
+    pub metadata: Vec<(String, Bytes)>,
+    /// The longest frame body accepted, in bytes (`ZMQ_MAXMSGSIZE`); `None` for no limit. It counts
+    /// per frame, not per message. Commands may be longer, up to 64 KiB.
+    pub max_message_size: Option<u64>,
+    /// How long the handshake may take from [`Connection::new`](crate::Connection::new) on
+    /// (`ZMQ_HANDSHAKE_IVL`); `None` for ever.
+    pub handshake_timeout: Option<Duration>,
+    /// Heartbeating; `None` sends no PING (the peer's are answered in any case).
+    pub heartbeat: Option<Heartbeat>,
+}
+
+impl Config {
+    /// A connecting end of this type with the NULL mechanism, without routing id, metadata or
+    /// heartbeat, with no limit on frames and ZeroMQ's 30 s for the handshake.
+    #[must_use]
+    pub fn new(socket_type: SocketType) -> Self {
+        Self {
+            socket_type,
+            mechanism: Mechanism::Null,
+            as_server: false,
+            routing_id: Bytes::new(),
+            metadata: Vec::new(),
+            max_message_size: None,
+            handshake_timeout: Some(Duration::from_secs(30)),
+            heartbeat: None,
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! One end of a connection: greeting, handshake, traffic.
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::decoder::{Decoder, MAX_BODY, Span};
+use crate::error::printable;
+use crate::greeting::{self, GREETING_LEN, Greeting};
+use crate::heartbeat::Pulse;
+use crate::metadata::{self, MAX_HANDSHAKE_COMMAND};
+use crate::output::Output;
+use crate::{
+    Config, Error, Event, Mechanism, Peer, PeerIncompatible, PeerMisbehaved, TimedOut, Version,
+    command,
+};
+
+/// One end of a ZMTP connection.
+///
+/// Drive it like this, in any order:
+///
+/// * give it what the socket receives with [`feed`](Self::feed);
+/// * ask for [`next_event`](Self::next_event) until it says `None`;
+/// * send what [`take_output`](Self::take_output) yields;
+/// * call [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) comes.
+///
+/// Messages do not pass through it on their way out: once [`is_ready`](Self::is_ready), write them
+/// with [`encode_frame`](crate::encode_frame) and send them on the same stream.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use bytes::BytesMut;
+/// use serverlink_zmtp::{Config, Connection, Event, SocketType, encode_frame};
+///
+/// let now = Instant::now();
+/// let mut push = Connection::new(Config::new(SocketType::Push), now);
+/// let mut pull = Connection::new(Config::new(SocketType::Pull), now);
+///
+/// // What one end has to send is what the other receives.
+/// pull.feed(push.take_output().expect("a greeting"), now);
+/// push.feed(pull.take_output().expect("a greeting"), now);
+/// assert!(matches!(push.next_event(now)?, Some(Event::Ready(_))));
+/// assert!(matches!(pull.next_event(now)?, Some(Event::Ready(_))));
+///
+/// let mut out = BytesMut::new();
+/// encode_frame(&mut out, false, b"hello");
+/// pull.feed(out.freeze(), now);
+/// let Some(Event::Frame { body, more: false }) = pull.next_event(now)? else { panic!() };
+/// assert_eq!(body.as_slice(), b"hello");
+/// assert!(pull.next_event(now)?.is_none());
+/// # Ok::<(), serverlink_zmtp::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    config: Config,
+    phase: Phase,
+    decoder: Decoder,
+    output: Output,
+    last_arrival: Instant,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Greeting { bytes: [u8; GREETING_LEN], have: usize, deadline: Deadline },
+    Handshake { greeting: Greeting, deadline: Deadline },
+    Traffic(Traffic),
+    Failed(Error),
+}
+
+/// When the handshake must be complete, and how long it was given.
+type Deadline = Option<(Instant, Duration)>;
+
+#[derive(Debug)]
+struct Traffic {
+    peer: Peer,
+    pulse: Pulse,
+    /// Whether messages may be subscriptions in the form of ZMTP 3.0.
+    reads_subscriptions: bool,
+    /// Whether the last message frame had MORE. Kept only where it matters: with
+    /// `reads_subscriptions`.
+    in_message: bool,
+    input_paused: bool,
+}
+
+/// An event in terms of the decoder, before it borrows.
+enum Step {
+    Ready,
+    Frame(Span),
+    Subscribe(Span),
+    Cancel(Span),
+    Ping,
+    Pong,
+}
+
+impl Connection {
+    /// A connection just made or accepted. Our greeting and READY are at once ready to be sent:
+    /// the NULL mechanism lets neither side wait for the other.
+    ///
+    /// A configuration that breaks the contract of [`Config`] shows as [`Error::ApiMisuse`] in the
+    /// first [`next_event`](Self::next_event).
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Self {
+        let mut output = Output::default();
+        let phase = match metadata::encode(&config) {
+            Ok(ready) => {
+                output.raw(&greeting::encode(&config));
+                match config.mechanism {
+                    Mechanism::Null => output.command(command::READY, &ready),
+                }
+                let deadline = config
+                    .handshake_timeout
+                    .and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
+                Phase::Greeting { bytes: [0; GREETING_LEN], have: 0, deadline }
+            }
+            Err(misuse) => Phase::Failed(misuse.into()),
+        };
+        let decoder = Decoder::new(MAX_HANDSHAKE_COMMAND as u64);
+        Self { config, phase, decoder, output, last_arrival: now }
+    }
+
+    /// Takes bytes from the peer, cut in any way. They count as a sign of life at `now`.
+    ///
+    /// The connection keeps them until [`next_event`](Self::next_event) gets to them, so do not read
+    /// on from the socket without bound while you do not ask for events. Must not be called between
+    /// [`awaited_frame`](Self::awaited_frame) and [`return_frame`](Self::return_frame) with bytes
+    /// that precede those in the frame's buffer.
+    #[inline]
+    pub fn feed(&mut self, data: Bytes, now: Instant) {
+        if data.is_empty() || matches!(self.phase, Phase::Failed(_)) {
+            return;
+        }
+        self.arrived(now);
+        self.decoder.feed(data);
+    }
+
+    /// The next thing that arrived; `None` when more input is needed. You may stop asking at any
+    /// time and go on later.
+    ///
+    /// # Errors
+    ///
+    /// Any [`Error`] except [`Error::TimedOut`]. It is final: every further call returns it again.
+    /// What [`take_output`](Self::take_output) holds, which may be an ERROR command for the peer,
+    /// should still be sent before closing.
+    #[inline]
+    pub fn next_event(&mut self, now: Instant) -> Result<Option<Event<'_>>, Error> {
+        if let Phase::Traffic(Traffic { reads_subscriptions: false, .. }) = self.phase
+            && let Some(span) = self.decoder.short_message_frame()
+        {
+            return Ok(Some(Event::Frame { body: self.decoder.body(span), more: span.more() }));
+        }
+        self.next_event_of_any_kind(now)
+    }
+
+    #[inline(never)]
+    fn next_event_of_any_kind(&mut self, now: Instant) -> Result<Option<Event<'_>>, Error> {
+        let step = match self.step(now) {
+            Ok(Some(step)) => step,
+            Ok(None) => return Ok(None),
+            Err(error) => {
+                self.phase = Phase::Failed(error.clone());
+                return Err(error);
+            }
+        };
+        let body = |span| self.decoder.body(span);
+        Ok(Some(match step {
+            Step::Frame(span) => Event::Frame { body: body(span), more: span.more() },
+            Step::Subscribe(span) => Event::Subscribe(body(span)),
+            Step::Cancel(span) => Event::Cancel(body(span)),
+            Step::Ping => Event::Ping,
+            Step::Pong => Event::Pong,
+            Step::Ready => match &self.phase {
+                Phase::Traffic(traffic) => Event::Ready(&traffic.peer),
+                _ => return Ok(None),
+            },
+        }))
+    }
+
+    fn step(&mut self, now: Instant) -> Result<Option<Step>, Error> {
+        loop {
+            match &mut self.phase {
+                Phase::Failed(error) => return Err(error.clone()),
+                Phase::Greeting { bytes, have, deadline } => {
+                    *have += self.decoder.read_raw(&mut bytes[*have..]);
+                    match greeting::decode(&bytes[..*have], &self.config)? {
+                        Some(greeting) => {
+                            self.phase = Phase::Handshake { greeting, deadline: *deadline };
+                        }
+                        None => return Ok(None),
+                    }
+                }
+                Phase::Handshake { greeting, .. } => {
+                    let greeting = *greeting;
+                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                    let peer = self.read_ready(span, greeting)?;
+                    self.begin_traffic(peer, now);
+                    return Ok(Some(Step::Ready));
+                }
+                Phase::Traffic(traffic) => {
+                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                    let step = if span.is_command() {
+                        command_step(&self.decoder, span, traffic, &mut self.output, now)?
+                    } else {
+                        Some(message_step(&self.decoder, span, traffic))
+                    };
+                    if step.is_some() {
+                        return Ok(step);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads the only frame of the NULL handshake.
+    fn read_ready(&mut self, span: Span, greeting: Greeting) -> Result<Peer, Error> {
+        if !span.is_command() {
+            return Err(PeerMisbehaved::MessageBeforeReady.into());
+        }
+        let body = self.decoder.body(span);
+        let (name, data) = command::split(&body)?;
+        match name {
+            command::READY => {
+                let peer = metadata::decode(data, greeting, &self.config);
+                if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) =
+                    &peer
+                {
+                    self.output.error(&format!("{ours} cannot talk to {theirs}"));
+                }
+                peer
+            }
+            command::ERROR => Err(refused(data)),
+            _ => Err(PeerMisbehaved::UnexpectedCommand(printable(name, 32)).into()),
+        }
+    }
+
+    fn begin_traffic(&mut self, peer: Peer, now: Instant) {
+        let messages = self.config.max_message_size.unwrap_or(MAX_BODY);
+        // A limit on messages must not forbid PINGs.
+        self.decoder.limit(messages, messages.max(MAX_HANDSHAKE_COMMAND as u64));
+        self.phase = Phase::Traffic(Traffic {
+            peer,
+            pulse: Pulse::start(self.config.heartbeat, now),
+            reads_subscriptions: self.config.socket_type.receives_subscriptions(),
+            in_message: false,
+            input_paused: false,
+        });
+    }
+
+    /// Whether input is waiting that [`next_event`](Self::next_event) has not looked at.
+    #[must_use]
+    pub fn has_buffered_input(&self) -> bool {
+        self.decoder.has_input()
+    }
+
+    /// How many bytes of input are waiting that [`next_event`](Self::next_event) has not looked at.
+    #[must_use]
+    pub fn buffered_input_len(&self) -> usize {
+        self.decoder.buffered_len()
+    }
+
+    /// The control bytes to send now, in order: greeting, READY, ERROR, PING, PONG; `None` if there
+    /// are none. Ask after every `next_event` and `handle_timeout`, but only when the stream can
+    /// take bytes: what you take, you must send.
+    ///
+    /// The first output goes before any message. Later output consists of whole frames and goes
+    /// between two messages; between two frames of one message libzmq accepts it, but the grammar of
+    /// RFC 37 does not provide for it.
+    pub fn take_output(&mut self) -> Option<Bytes> {
+        self.output.take()
+    }
+
+    /// Whether [`take_output`](Self::take_output) has something to send.
+    #[inline]
+    #[must_use]
+    pub fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout) next; `None` if no timer runs. Changes
+    /// with every other call.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
+                deadline.map(|(deadline, _)| deadline)
+            }
+            Phase::Traffic(traffic) => traffic.pulse.next_timeout(),
+            Phase::Failed(_) => None,
+        }
+    }
+
+    /// Acts on the timers that are due at `now`: queues a PING, or gives the peer up. Harmless to
+    /// call early.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TimedOut`] when the peer has taken too long, or the earlier error of a connection
+    /// that has failed.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
+        let late = match &mut self.phase {
+            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => deadline
+                .filter(|(deadline, _)| *deadline <= now)
+                .map(|(_, timeout)| TimedOut::Handshake(timeout)),
+            Phase::Traffic(traffic) => {
+                let input_waits = traffic.input_paused || self.decoder.has_input();
+                match traffic.pulse.expire(now, input_waits) {
+                    Ok(Some(ttl)) => {
+                        self.output.heartbeat(command::PING, &ttl.to_be_bytes());
+                        None
+                    }
+                    Ok(None) => None,
+                    Err(late) => Some(late),
+                }
+            }
+            Phase::Failed(error) => return Err(error.clone()),
+        };
+        late.map_or(Ok(()), |late| {
+            self.phase = Phase::Failed(Error::TimedOut(late.clone()));
+            Err(late.into())
+        })
+    }
+
+    /// Says that the caller does not read from the peer for now, as at a high-water mark, or that
+    /// it reads again. While it does not, silence is no sign of death; nor is it while
+    /// [`has_buffered_input`](Self::has_buffered_input).
+    pub fn pause_input(&mut self, paused: bool) {
+        if let Phase::Traffic(traffic) = &mut self.phase {
+            traffic.input_paused = paused;
+        }
+    }
+
+    /// Whether the handshake is complete and nothing has failed since.
+    #[inline]
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        matches!(self.phase, Phase::Traffic(_))
+    }
+
+    /// The peer, while [`is_ready`](Self::is_ready).
+    #[must_use]
+    pub fn peer(&self) -> Option<&Peer> {
+        match &self.phase {
+            Phase::Traffic(traffic) => Some(&traffic.peer),
+            _ => None,
+        }
+    }
+
+    /// When the peer last sent anything; at first, when the connection was made.
+    #[must_use]
+    pub fn last_arrival(&self) -> Instant {
+        self.last_arrival
+    }
+
+    /// Our configuration.
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// In the middle of a long frame (64 KiB or more still missing) and with no input left: the
+    /// buffer that holds its beginning, so that the caller can read from the socket straight into
+    /// the spare capacity, which is at least 64 KiB. Give it back with
+    /// [`return_frame`](Self::return_frame), with or without more in it; until then
+    /// [`next_event`](Self::next_event) has nothing to report.
+    ///
+    /// The capacity grows with what has really arrived and is never more than four times that.
+    pub fn awaited_frame(&mut self) -> Option<BytesMut> {
+        if self.is_ready() { self.decoder.lend() } else { None }
+    }
+
+    /// Gives the buffer from [`awaited_frame`](Self::awaited_frame) back, with the bytes received
+    /// at `now` appended. Bytes beyond the end of the frame are taken as the input that follows it.
+    pub fn return_frame(&mut self, buffer: BytesMut, now: Instant) {
+        if matches!(self.phase, Phase::Failed(_)) {
+            return;
+        }
+        match self.decoder.take_back(buffer) {
+            Ok(true) => self.arrived(now),
+            Ok(false) => {}
+            Err(error) => self.phase = Phase::Failed(error),
+        }
+    }
+
+    /// Appends a subscription to all messages beginning with `topic`, or with `subscribe` false the
+    /// cancelling of one, in the form for this peer: see
+    /// [`encode_subscription`](crate::encode_subscription). Before the handshake is complete it is
+    /// the older form, which every version accepts.
+    pub fn subscribe(&self, topic: &[u8], subscribe: bool, out: &mut BytesMut) {
+        let version = self.peer().map_or(Version::V3_0, |peer| peer.version);
+        command::encode_subscription(out, version, topic, subscribe);
+    }
+
+    #[inline]
+    fn arrived(&mut self, now: Instant) {
+        self.last_arrival = now;
+        if let Phase::Traffic(traffic) = &mut self.phase {
+            traffic.pulse.traffic();
+        }
+    }
+}
+
+/// What a message frame means.
+fn message_step(decoder: &Decoder, span: Span, traffic: &mut Traffic) -> Step {
+    if !traffic.reads_subscriptions {
+        return Step::Frame(span);
+    }
+    let alone = !span.more() && !traffic.in_message;
+    traffic.in_message = span.more();
+    match decoder.body(span).first() {
+        Some(1) if alone => Step::Subscribe(span.skip(1)),
+        Some(0) if alone => Step::Cancel(span.skip(1)),
+        _ => Step::Frame(span),
+    }
+}
+
+/// What a command means after the handshake; `None` if nothing.
+fn command_step(
+    decoder: &Decoder,
+    span: Span,
+    traffic: &mut Traffic,
+    output: &mut Output,
+    now: Instant,
+) -> Result<Option<Step>, Error> {
+    let body = decoder.body(span);
+    let (name, data) = command::split(&body)?;
+    let data_span = span.skip(1 + name.len());
+    Ok(match name {
+        command::PING => {
+            let (ttl, context) = command::parse_ping(data)?;
+            // Input behind the PING is already the traffic that it promises.
+            if !decoder.has_input() {
+                traffic.pulse.promised(ttl, now);
+            }
+            output.heartbeat(command::PONG, context);
+            Some(Step::Ping)
+        }
+        command::PONG => Some(Step::Pong),
+        command::SUBSCRIBE => Some(Step::Subscribe(data_span)),
+        command::CANCEL => Some(Step::Cancel(data_span)),
+        // Both sides send READY at once, so the peer's refusal of ours can follow its own READY.
+        command::ERROR => return Err(refused(data)),
+        // As libzmq does: later versions may define more.
+        _ => None,
+    })
+}
+
+fn refused(data: &[u8]) -> Error {
+    match command::parse_error(data) {
+        Ok(reason) => Error::Refused { reason: printable(reason, 255) },
+        Err(misbehaved) => misbehaved.into(),
+    }
+}

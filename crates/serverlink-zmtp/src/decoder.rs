@@ -1,0 +1,308 @@
+//! Finds frames in a stream of chunks, without copying where a frame lies in one chunk.
+
+use std::collections::VecDeque;
+use std::mem;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::frame::{COMMAND, Header, LONG, MORE};
+use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
+
+/// The room first given to a frame of unknown honesty, in bytes.
+const FIRST_ROOM: usize = 8 * 1024;
+/// How much more room than bytes received a frame may have.
+const GROWTH: usize = 4;
+/// From how many missing bytes on a frame is worth reading straight into its buffer.
+const WORTH_LENDING: usize = 64 * 1024;
+/// The longest body the protocol and the address space allow.
+pub(crate) const MAX_BODY: u64 = isize::MAX as u64;
+
+/// The input of a connection, cut into frames.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    /// The chunk being read; what lies before `position` is done with.
+    chunk: Bytes,
+    position: usize,
+    /// Chunks that follow it.
+    queue: VecDeque<Bytes>,
+    partial: Partial,
+    /// The frame last assembled from several chunks; kept until the next one is asked for.
+    assembled: Bytes,
+    message_limit: u64,
+    command_limit: u64,
+}
+
+/// The part of a frame that has already been taken out of the chunks.
+#[derive(Debug)]
+enum Partial {
+    Nothing,
+    /// A header that lies across chunks.
+    Header {
+        bytes: [u8; crate::MAX_HEADER_LEN],
+        have: usize,
+    },
+    /// A body that lies across chunks.
+    Body {
+        flags: u8,
+        need: usize,
+        buffer: BytesMut,
+    },
+    /// A body whose buffer the caller is filling.
+    Lent {
+        flags: u8,
+        need: usize,
+        had: usize,
+    },
+}
+
+/// Where a decoded frame's body lies.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    flags: u8,
+    assembled: bool,
+    pub(crate) start: usize,
+    end: usize,
+}
+
+impl Span {
+    #[inline]
+    pub(crate) fn more(self) -> bool {
+        self.flags & MORE != 0
+    }
+
+    pub(crate) fn is_command(self) -> bool {
+        self.flags & COMMAND != 0
+    }
+
+    /// The span without its first `count` bytes.
+    pub(crate) fn skip(self, count: usize) -> Self {
+        Self { start: self.start + count, ..self }
+    }
+}
+
+impl Decoder {
+    pub(crate) fn new(limit: u64) -> Self {
+        Self {
+            chunk: Bytes::new(),
+            position: 0,
+            queue: VecDeque::new(),
+            partial: Partial::Nothing,
+            assembled: Bytes::new(),
+            message_limit: limit,
+            command_limit: limit,
+        }
+    }
+
+    /// Sets the longest bodies accepted from the next frame on.
+    pub(crate) fn limit(&mut self, messages: u64, commands: u64) {
+        self.message_limit = messages;
+        self.command_limit = commands;
+    }
+
+    pub(crate) fn feed(&mut self, data: Bytes) {
+        if self.position == self.chunk.len() && self.queue.is_empty() {
+            self.chunk = data;
+            self.position = 0;
+        } else {
+            self.queue.push_back(data);
+        }
+    }
+
+    /// Bytes not yet looked at.
+    pub(crate) fn buffered_len(&self) -> usize {
+        self.chunk.len() - self.position + self.queue.iter().map(Bytes::len).sum::<usize>()
+    }
+
+    /// Whether [`next_frame`](Self::next_frame) could get further without new input.
+    pub(crate) fn has_input(&self) -> bool {
+        self.position < self.chunk.len() || !self.queue.is_empty() || self.body_is_complete()
+    }
+
+    fn body_is_complete(&self) -> bool {
+        matches!(&self.partial, Partial::Body { need, buffer, .. } if buffer.len() == *need)
+    }
+
+    /// Moves bytes that are not frames into `target`; returns how many.
+    pub(crate) fn read_raw(&mut self, target: &mut [u8]) -> usize {
+        let mut done = 0;
+        while done < target.len() && self.next_chunk() {
+            let rest = &self.chunk[self.position..];
+            let count = rest.len().min(target.len() - done);
+            target[done..done + count].copy_from_slice(&rest[..count]);
+            done += count;
+            self.position += count;
+        }
+        done
+    }
+
+    /// Makes sure that the current chunk has unread bytes; false if there is no input left.
+    fn next_chunk(&mut self) -> bool {
+        while self.position == self.chunk.len() {
+            self.position = 0;
+            match self.queue.pop_front() {
+                Some(next) => self.chunk = next,
+                None => {
+                    self.chunk = Bytes::new();
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// The next frame, if it is a short one of a message and lies in the current chunk. Everything
+    /// else is left to [`next_frame`](Self::next_frame).
+    #[inline]
+    pub(crate) fn short_message_frame(&mut self) -> Option<Span> {
+        if !matches!(self.partial, Partial::Nothing) {
+            return None;
+        }
+        let [flags @ 0..=MORE, len, body @ ..] = &self.chunk[self.position..] else { return None };
+        let (flags, len) = (*flags, usize::from(*len));
+        if len > body.len() || len as u64 > self.message_limit {
+            return None;
+        }
+        let start = self.position + 2;
+        self.position = start + len;
+        Some(Span { flags, assembled: false, start, end: start + len })
+    }
+
+    /// The next frame; `None` if more input is needed.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Span>, PeerMisbehaved> {
+        if !self.assembled.is_empty() {
+            self.assembled = Bytes::new();
+        }
+        loop {
+            if self.body_is_complete() {
+                return Ok(Some(self.finish_body()));
+            }
+            if matches!(self.partial, Partial::Lent { .. }) || !self.next_chunk() {
+                return Ok(None);
+            }
+            let rest = &self.chunk[self.position..];
+            match &mut self.partial {
+                Partial::Nothing => match Header::read(rest) {
+                    Some(header) => {
+                        self.position += header.len;
+                        if let Some(span) = self.begin_body(header)? {
+                            return Ok(Some(span));
+                        }
+                    }
+                    None => {
+                        let mut bytes = [0; crate::MAX_HEADER_LEN];
+                        bytes[..rest.len()].copy_from_slice(rest);
+                        self.partial = Partial::Header { bytes, have: rest.len() };
+                        self.position = self.chunk.len();
+                    }
+                },
+                Partial::Header { bytes, have } => {
+                    let count = rest.len().min(Header::len_for(bytes[0]) - *have);
+                    bytes[*have..*have + count].copy_from_slice(&rest[..count]);
+                    *have += count;
+                    self.position += count;
+                    if let Some(header) = Header::read(&bytes[..*have]) {
+                        self.partial = Partial::Nothing;
+                        if let Some(span) = self.begin_body(header)? {
+                            return Ok(Some(span));
+                        }
+                    }
+                }
+                Partial::Body { need, buffer, .. } => {
+                    let count = rest.len().min(*need - buffer.len());
+                    make_room(buffer, *need, count);
+                    buffer.extend_from_slice(&rest[..count]);
+                    self.position += count;
+                }
+                Partial::Lent { .. } => return Ok(None),
+            }
+        }
+    }
+
+    /// Judges a header and begins its body: a span if all of it lies in the current chunk.
+    fn begin_body(&mut self, header: Header) -> Result<Option<Span>, PeerMisbehaved> {
+        let Header { flags, body_len, .. } = header;
+        if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
+            return Err(PeerMisbehaved::Flags(flags));
+        }
+        let limit = if flags & COMMAND == 0 { self.message_limit } else { self.command_limit };
+        let need = match usize::try_from(body_len) {
+            Ok(need) if body_len <= limit.min(MAX_BODY) => need,
+            _ if body_len > MAX_BODY => return Err(PeerMisbehaved::FrameLength(body_len)),
+            _ => return Err(PeerMisbehaved::FrameTooLong { length: body_len, limit }),
+        };
+        let start = self.position;
+        if need <= self.chunk.len() - start {
+            self.position = start + need;
+            return Ok(Some(Span { flags, assembled: false, start, end: self.position }));
+        }
+        self.partial = Partial::Body { flags, need, buffer: BytesMut::new() };
+        Ok(None)
+    }
+
+    fn finish_body(&mut self) -> Span {
+        let Partial::Body { flags, buffer, .. } = mem::replace(&mut self.partial, Partial::Nothing)
+        else {
+            return Span { flags: 0, assembled: true, start: 0, end: 0 };
+        };
+        self.assembled = buffer.freeze();
+        Span { flags, assembled: true, start: 0, end: self.assembled.len() }
+    }
+
+    #[inline]
+    pub(crate) fn body(&self, span: Span) -> FrameBody<'_> {
+        let source = if span.assembled { &self.assembled } else { &self.chunk };
+        FrameBody::new(source, span.start, span.end)
+    }
+
+    /// Hands out the buffer of a long frame of which much is missing.
+    pub(crate) fn lend(&mut self) -> Option<BytesMut> {
+        if self.position < self.chunk.len() || !self.queue.is_empty() {
+            return None;
+        }
+        let Partial::Body { flags, need, buffer } = &mut self.partial else { return None };
+        if *need - buffer.len() < WORTH_LENDING {
+            return None;
+        }
+        make_room(buffer, *need, WORTH_LENDING);
+        let lent = mem::take(buffer);
+        self.partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
+        Some(lent)
+    }
+
+    /// Takes such a buffer back. True if it came back with more in it.
+    pub(crate) fn take_back(&mut self, mut buffer: BytesMut) -> Result<bool, Error> {
+        let Partial::Lent { flags, need, had } = self.partial else {
+            // Nothing was lent: these can only be bytes that follow.
+            let grown = !buffer.is_empty();
+            self.feed(buffer.freeze());
+            return Ok(grown);
+        };
+        if buffer.len() < had {
+            return Err(ApiMisuse::FrameShortened.into());
+        }
+        let grown = buffer.len() > had;
+        if buffer.len() > need {
+            // The spare capacity can exceed what is missing: the surplus begins the next frame and
+            // precedes whatever has been fed meanwhile.
+            let unread = mem::replace(&mut self.chunk, buffer.split_off(need).freeze());
+            let unread = unread.slice(mem::take(&mut self.position)..);
+            if !unread.is_empty() {
+                self.queue.push_front(unread);
+            }
+        }
+        self.partial = Partial::Body { flags, need, buffer };
+        Ok(grown)
+    }
+}
+
+/// Makes room for `count` more bytes of a body of `need` bytes. The room is bounded by what has
+/// really arrived, so that an announced length alone costs nothing.
+fn make_room(buffer: &mut BytesMut, need: usize, count: usize) {
+    let wanted = buffer.len() + count;
+    if wanted > buffer.capacity() {
+        let room = need.min(FIRST_ROOM.max(wanted.saturating_mul(GROWTH)));
+        let mut larger = BytesMut::with_capacity(room);
+        larger.extend_from_slice(buffer);
+        *buffer = larger;
+    }
+}

@@ -1,0 +1,156 @@
+//! Errors, sorted by whose fault they are.
+
+use std::time::Duration;
+
+use crate::{SocketType, Version};
+
+/// Why a connection cannot go on. Every error is final for its connection: send what
+/// [`Connection::take_output`](crate::Connection::take_output) still holds, then close.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The peer broke the protocol.
+    #[error("the peer broke the ZMTP protocol: {0}")]
+    PeerMisbehaved(#[from] PeerMisbehaved),
+    /// The peer is sound but cannot be talked to with this configuration. Connecting again will not
+    /// help.
+    #[error("the peer is incompatible: {0}")]
+    PeerIncompatible(#[from] PeerIncompatible),
+    /// The peer refused us with an ERROR command. Connecting again with the same configuration will
+    /// not help (RFC 37, "Error Handling").
+    #[error("the peer refused the connection and gave the reason \"{reason}\"")]
+    Refused {
+        /// The peer's words, at most 255 bytes, with everything unprintable escaped.
+        reason: String,
+    },
+    /// The peer took too long. Connecting again may help.
+    #[error("the peer took too long: {0}")]
+    TimedOut(#[from] TimedOut),
+    /// The calling program broke the contract of this crate.
+    #[error("wrong use of the connection: {0}")]
+    ApiMisuse(#[from] ApiMisuse),
+}
+
+/// How a peer broke the protocol.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerMisbehaved {
+    /// A flags octet with reserved bits, or with MORE on a command (RFC 37, "Framing").
+    #[error("a frame has the flags {0:#04x}, which ZMTP 3.1 does not define")]
+    Flags(u8),
+    /// A frame longer than allowed.
+    #[error(
+        "a frame of {length} bytes exceeds the limit of {limit} bytes; raise the maximum message size if it is legitimate"
+    )]
+    FrameTooLong {
+        /// The length the peer announced.
+        length: u64,
+        /// The longest frame allowed at this point.
+        limit: u64,
+    },
+    /// A frame length beyond 2⁶³ − 1, or beyond the address space (RFC 37, "Framing").
+    #[error("a frame announces {0} bytes, more than any frame can have")]
+    FrameLength(u64),
+    /// A message frame before READY.
+    #[error("it sent a message before its READY command")]
+    MessageBeforeReady,
+    /// A command that has no place in the handshake.
+    #[error("it sent the command \"{0}\" where READY was due")]
+    UnexpectedCommand(String),
+    /// A command whose body does not follow its grammar.
+    #[error("its {command} command is malformed: {defect}")]
+    MalformedCommand {
+        /// The command.
+        command: &'static str,
+        /// What is wrong with it.
+        defect: &'static str,
+    },
+    /// The same property twice in READY.
+    #[error("its READY command has the property \"{0}\" twice")]
+    DuplicateProperty(String),
+    /// More properties in READY than anybody needs.
+    #[error("its READY command has more than {0} properties")]
+    TooManyProperties(usize),
+    /// No `Socket-Type` in READY.
+    #[error("its READY command names no Socket-Type")]
+    NoSocketType,
+    /// A routing id that is too long or begins with a zero byte (RFC 37, "The Identity Property").
+    #[error("its routing id is invalid: {0}")]
+    RoutingId(&'static str),
+}
+
+/// Why a peer cannot be talked to.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerIncompatible {
+    /// The first bytes are no greeting of any version.
+    #[error("it does not speak ZMTP (it began with \"{0}\"); check the address and the port")]
+    NotZmtp(String),
+    /// A version before 3.0.
+    #[error(
+        "it speaks ZMTP {0}, but at least 3.0 is needed; update the peer to ZeroMQ 4.0 or later"
+    )]
+    Version(Version),
+    /// Another security mechanism.
+    #[error(
+        "it uses the security mechanism \"{theirs}\" and we use \"{ours}\"; configure both ends alike"
+    )]
+    Mechanism {
+        /// Our mechanism.
+        ours: &'static str,
+        /// The peer's, with everything unprintable escaped.
+        theirs: String,
+    },
+    /// Socket types that may not be connected.
+    #[error(
+        "its {theirs} socket cannot talk to our {ours} socket; connect a compatible pair of socket types"
+    )]
+    SocketType {
+        /// Our type.
+        ours: SocketType,
+        /// The peer's, with everything unprintable escaped.
+        theirs: String,
+    },
+}
+
+/// What the peer was late with.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TimedOut {
+    /// The handshake did not complete in time.
+    #[error("the handshake did not complete within {0:?}")]
+    Handshake(Duration),
+    /// Nothing arrived after our PING.
+    #[error("nothing arrived within {0:?} after a PING")]
+    Heartbeat(Duration),
+    /// Nothing arrived after the peer's PING within the time the peer itself had set.
+    #[error("nothing arrived within the {0:?} that its last PING promised")]
+    TimeToLive(Duration),
+}
+
+/// What the caller did wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ApiMisuse {
+    /// [`Config::routing_id`](crate::Config::routing_id) is too long or begins with a zero byte.
+    #[error("the routing id must have at most 255 bytes and must not begin with a zero byte")]
+    RoutingId,
+    /// A name in [`Config::metadata`](crate::Config::metadata) is empty, too long, not ASCII,
+    /// repeated, or one of the names this crate sets itself.
+    #[error(
+        "\"{0}\" cannot be the name of a property; use 1 to 255 ASCII characters, each name once, and neither Socket-Type nor Identity"
+    )]
+    PropertyName(String),
+    /// [`Config::metadata`](crate::Config::metadata) does not fit a READY command.
+    #[error("the metadata makes a READY command of {0} bytes; at most 65536 are allowed")]
+    MetadataTooLarge(usize),
+    /// The buffer given to [`Connection::return_frame`](crate::Connection::return_frame) holds less
+    /// than the one that was handed out.
+    #[error("a frame's buffer came back shorter than it was handed out")]
+    FrameShortened,
+}
+
+/// At most `limit` bytes of what a peer sent, fit to print: everything but printable ASCII escaped.
+pub(crate) fn printable(bytes: &[u8], limit: usize) -> String {
+    bytes[..bytes.len().min(limit)].escape_ascii().to_string()
+}

@@ -1,0 +1,30 @@
+//! What the other end of a connection turned out to be.
+
+use bytes::Bytes;
+
+use crate::{SocketType, Version};
+
+/// The other end, as it described itself in its greeting and its READY command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The version the peer announced, which may be higher than ours.
+    pub version: Version,
+    /// The peer's socket type; it is compatible with ours.
+    pub socket_type: SocketType,
+    /// The peer's routing id, at most 255 bytes; empty if it has none or is not a REQ, DEALER or
+    /// ROUTER.
+    pub routing_id: Bytes,
+    /// All other properties in the order sent, with the peer's spelling of the names.
+    pub properties: Vec<(String, Bytes)>,
+    /// Whether the peer announced itself as server of the security handshake.
+    pub as_server: bool,
+}
+
+impl Peer {
+    /// The value of a property other than the socket type and the routing id. Case does not matter
+    /// in names (RFC 37, "Connection Metadata").
+    #[must_use]
+    pub fn property(&self, name: &str) -> Option<&Bytes> {
+        self.properties.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+}
