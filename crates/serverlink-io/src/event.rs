@@ -5,7 +5,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
-use crate::port::TimerId;
+use crate::TimerId;
 
 /// Receives the completions of the operations started on one registration.
 ///

@@ -1,15 +1,39 @@
-//! One registered socket.
+//! One registered descriptor.
 
-use std::io;
+use std::{io, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
 use socket2::SockAddr;
 
-/// A socket registered with a [`Port`](crate::Port).
+use crate::{Interest, sys::Entry};
+
+/// A descriptor registered with a [`Port`](crate::Port).
 ///
 /// Clones refer to the same registration. Dropping the last clone retires it.
+/// A handler may hold the handle of its own registration: retiring releases the
+/// handler and so breaks that cycle.
+///
+/// Every operation that starts is answered by exactly one event, except that a
+/// retired handle's are answered by none. One operation may be pending in each
+/// [`Direction`]; a second one is refused with
+/// [`ResourceBusy`](io::ErrorKind::ResourceBusy), and everything on a retired
+/// handle with [`NotConnected`](io::ErrorKind::NotConnected). All methods may
+/// be called from any thread, and from within handlers.
 #[derive(Clone, Debug)]
-pub struct Handle {}
+pub struct Handle {
+    registration: Arc<Registration>,
+}
+
+#[derive(Debug)]
+struct Registration {
+    entry: Arc<dyn Entry>,
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.entry.retire();
+    }
+}
 
 /// Which pending operation to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,24 +61,123 @@ pub enum Sending {
 }
 
 impl Handle {
-    /// Waits for one connection on a listening socket.
-    pub fn accept(&self) -> io::Result<()> { unimplemented!() }
-    /// Connects to `address`.
-    pub fn connect(&self, _address: &SockAddr) -> io::Result<()> { unimplemented!() }
-    /// Receives once; never completes within the call.
-    pub fn receive(&self, _buffer: Option<BytesMut>) -> io::Result<()> { unimplemented!() }
+    pub(crate) fn new(entry: Arc<dyn Entry>) -> Self {
+        Self { registration: Arc::new(Registration { entry }) }
+    }
+
+    /// Waits for one connection on a listening socket; answered by
+    /// [`Event::Accepted`](crate::Event::Accepted).
+    ///
+    /// Connections that failed before they were accepted are passed over. When
+    /// the process has run out of descriptors the event carries that error: let
+    /// some time pass before accepting again.
+    ///
+    /// # Errors
+    ///
+    /// Refusals only; see [`Handle`].
+    pub fn accept(&self) -> io::Result<()> {
+        self.registration.entry.accept()
+    }
+
+    /// Connects to `address`; answered by [`Event::Connected`](crate::Event::Connected).
+    ///
+    /// A socket makes one attempt: after a failed or cancelled one, register a
+    /// new socket.
+    ///
+    /// # Errors
+    ///
+    /// Refusals (see [`Handle`]), and what the kernel rejects at once; no event
+    /// follows then.
+    pub fn connect(&self, address: &SockAddr) -> io::Result<()> {
+        self.registration.entry.connect(address)
+    }
+
+    /// Receives once; answered by [`Event::Received`](crate::Event::Received), never within the
+    /// call.
+    ///
+    /// With `None` the engine supplies a buffer of
+    /// [`PortOptions::receive_buffer`](crate::PortOptions::receive_buffer)
+    /// bytes once there is data, so that an idle connection pins no memory.
+    /// With a buffer, the bytes are appended to what it holds, within its spare
+    /// capacity. End of stream adds no byte. If the event carries an error the
+    /// buffer is gone with what it held.
+    ///
+    /// # Errors
+    ///
+    /// Refusals (see [`Handle`]), and [`InvalidInput`](io::ErrorKind::InvalidInput) if `buffer`
+    /// has no spare capacity.
+    pub fn receive(&self, buffer: Option<BytesMut>) -> io::Result<()> {
+        self.registration.entry.receive(buffer)
+    }
+
     /// Sends all of `buffers`, in order.
-    pub fn send(&self, _buffers: Vec<Bytes>) -> Sending { unimplemented!() }
-    /// Waits until the descriptor is ready.
-    pub fn probe(&self, _interest: crate::Interest) -> io::Result<()> { unimplemented!() }
-    /// Cancels what is pending in one direction.
-    pub fn cancel(&self, _direction: Direction) { unimplemented!() }
-    /// Shuts down the sending half.
-    pub fn shutdown_send(&self) -> io::Result<()> { unimplemented!() }
-    /// Ends the registration.
-    pub fn retire(&self) { unimplemented!() }
+    ///
+    /// The calling thread hands to the kernel what it takes at once; if that is
+    /// everything, or it fails, the answer is [`Sending::Done`]. Otherwise the
+    /// rest follows as the kernel makes room, and
+    /// [`Event::Sent`](crate::Event::Sent) answers.
+    pub fn send(&self, buffers: Vec<Bytes>) -> Sending {
+        self.registration.entry.send(buffers)
+    }
+
+    /// Waits until the descriptor is ready in one of the ways of `interest`; answered by
+    /// [`Event::Ready`](crate::Event::Ready), which tells in which of them it is ready. It looks
+    /// at what is the case, not at what changes: a descriptor that is ready already is reported by
+    /// the next turn.
+    ///
+    /// # Errors
+    ///
+    /// Refusals (see [`Handle`]), and [`InvalidInput`](io::ErrorKind::InvalidInput) for an
+    /// interest in nothing.
+    pub fn probe(&self, interest: Interest) -> io::Result<()> {
+        self.registration.entry.probe(interest)
+    }
+
+    /// Cancels what is pending in one direction, if anything is.
+    ///
+    /// The operation is still answered by its one event, which either carries
+    /// an error that [`is_cancelled`](crate::is_cancelled) or tells that it had
+    /// been completed before. Of a probe of both directions the other half
+    /// remains, and remains to be answered.
+    pub fn cancel(&self, direction: Direction) {
+        self.registration.entry.cancel(direction);
+    }
+
+    /// Shuts down the sending half: the peer finds the end of the stream after what was sent.
+    ///
+    /// # Errors
+    ///
+    /// Refusals (see [`Handle`]; a pending send is one reason), and those of
+    /// shutdown(2).
+    pub fn shutdown_send(&self) -> io::Result<()> {
+        self.registration.entry.shutdown_send()
+    }
+
+    /// Ends the registration: what is pending is cancelled without an event, the handler is
+    /// released, and a registered socket is closed as soon as nothing can touch it any more.
+    ///
+    /// When this returns on the driving thread, no event of the registration
+    /// follows. When it returns on another thread, one that the driving thread
+    /// is delivering at that moment may still arrive.
+    pub fn retire(&self) {
+        self.registration.entry.retire();
+    }
+
     /// The local address.
-    pub fn local_address(&self) -> io::Result<SockAddr> { unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// Those of getsockname(2), or that the handle is retired.
+    pub fn local_address(&self) -> io::Result<SockAddr> {
+        self.registration.entry.local_address()
+    }
+
     /// The peer's address.
-    pub fn peer_address(&self) -> io::Result<SockAddr> { unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// Those of getpeername(2), or that the handle is retired.
+    pub fn peer_address(&self) -> io::Result<SockAddr> {
+        self.registration.entry.peer_address()
+    }
 }

@@ -5,14 +5,18 @@
 //! of readiness) carries them out, and each is answered by exactly one
 //! [`Event`] given to the [`Handler`] of its registration.
 
+mod errors;
 mod event;
 mod handle;
+mod lock;
 mod options;
 mod port;
 mod sys;
 mod timers;
 
+pub use errors::is_cancelled;
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};
 pub use options::{PortOptions, backends};
-pub use port::{Port, TimerId, Turn};
+pub use port::{Port, Turn};
+pub use timers::TimerId;

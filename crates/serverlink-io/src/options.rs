@@ -1,11 +1,24 @@
 //! How a port is made.
 
+use crate::sys;
+
 /// Options of a [`Port`](crate::Port).
+///
+/// ```
+/// use serverlink_io::{Port, PortOptions};
+///
+/// let mut options = PortOptions::default();
+/// options.backend = Some("select".to_owned());
+/// assert_eq!(Port::new(&options)?.backend(), "select");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PortOptions {
     /// The backend's name, one of [`backends`]; `None` takes the environment
-    /// variable `SERVERLINK_BACKEND`, then the platform's best.
+    /// variable `SERVERLINK_BACKEND` if it is set and not empty, then the
+    /// platform's best that starts. A backend named in either way is used or
+    /// making the port fails.
     pub backend: Option<String>,
     /// Size of the engine's own receive buffers, in bytes.
     pub receive_buffer: usize,
@@ -18,4 +31,15 @@ impl Default for PortOptions {
 }
 
 /// The names of the backends of this platform, best first.
-pub fn backends() -> &'static [&'static str] { &[] }
+pub fn backends() -> &'static [&'static str] {
+    const NAMES: [&str; sys::BACKENDS.len()] = {
+        let mut names = [""; sys::BACKENDS.len()];
+        let mut index = 0;
+        while index < names.len() {
+            names[index] = sys::BACKENDS[index].0;
+            index += 1;
+        }
+        names
+    };
+    &NAMES
+}

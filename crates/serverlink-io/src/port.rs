@@ -1,24 +1,106 @@
-//! The completion port.
+//! The completion port: what all backends share.
 
-use std::{io, sync::Arc, time::{Duration, Instant}};
+#[cfg(unix)]
+use std::os::fd::{AsFd, AsRawFd};
+#[cfg(windows)]
+use std::os::windows::io::{AsRawSocket, AsSocket};
+use std::{
+    collections::VecDeque,
+    fmt, io,
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use socket2::Socket;
 
-use crate::{Handle, Handler, PortOptions};
+use crate::{
+    Event, Handle, Handler, PortOptions, TimerId,
+    lock::lock,
+    sys::{self, Backend, Outcome},
+    timers::{Alarm, Timers},
+};
 
 /// A completion port. Clones refer to the same port.
-#[derive(Clone, Debug)]
-pub struct Port {}
+///
+/// Registered sockets carry out operations; each ends with one [`Event`] for
+/// the [`Handler`] of its registration. Events, timers and posted packets are
+/// delivered by whichever thread drives the port, with [`run`](Self::run) or
+/// [`turn`](Self::turn), one thread at a time. Operations may be started from
+/// any thread.
+///
+/// Dropping the last clone retires every handle and frees everything. A handler
+/// that owns a `Port` and is itself owned by the port (through a registration,
+/// a timer or a posted packet) keeps the port alive: [`stop`](Self::stop) it,
+/// and retire such handles.
+///
+/// A handler's panic passes through `turn` to its caller. The event it was
+/// given counts as delivered; the port stays usable, and the other events
+/// follow in the next turn.
+///
+/// ```
+/// use std::{
+///     net::{TcpListener, TcpStream},
+///     sync::{Arc, mpsc},
+/// };
+///
+/// use serverlink_io::{Event, Handler, Port, PortOptions};
+///
+/// struct Forward(mpsc::Sender<Event>);
+///
+/// impl Handler for Forward {
+///     fn complete(&self, event: Event) {
+///         let _ = self.0.send(event);
+///     }
+/// }
+///
+/// let port = Port::new(&PortOptions::default())?;
+/// let (events, arrived) = mpsc::channel();
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let listening = port.register(listener.into(), Arc::new(Forward(events)))?;
+/// listening.accept()?;
+/// let _client = TcpStream::connect(address)?;
+/// let accepted = loop {
+///     port.turn(None)?;
+///     if let Ok(Event::Accepted(accepted)) = arrived.try_recv() {
+///         break accepted;
+///     }
+/// };
+/// let (_socket, peer) = accepted?;
+/// assert!(peer.as_socket().is_some());
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Port {
+    shared: Arc<Shared>,
+}
 
-/// Names one timer of one port.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct TimerId(pub(crate) u64);
+struct Shared {
+    backend: Box<dyn Backend>,
+    timers: Timers,
+    posted: Mutex<VecDeque<Packet>>,
+    /// The mark of the thread that drives, or [`NOBODY`].
+    driver: AtomicUsize,
+    /// How many threads wait in `run` for the driver to leave.
+    parked: AtomicUsize,
+    parking: Mutex<()>,
+    vacated: Condvar,
+    stopped: AtomicBool,
+}
+
+struct Packet {
+    handler: Arc<dyn Handler>,
+    tag: u64,
+}
 
 /// What one [`Port::turn`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Turn {
-    /// So many events were delivered, zero if the time ran out or the port was woken.
+    /// So many events were delivered; zero if the time ran out or the port was woken.
     Delivered(usize),
     /// Another thread drives the port.
     Busy,
@@ -26,25 +108,277 @@ pub enum Turn {
     Stopped,
 }
 
+const NOBODY: usize = 0;
+
+/// A value that differs between the threads of the process and is never [`NOBODY`].
+fn thread_mark() -> usize {
+    thread_local!(static MARK: u8 = const { 0 });
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
 impl Port {
     /// Makes a port.
-    pub fn new(_options: &PortOptions) -> io::Result<Self> { unimplemented!() }
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for an unknown backend or
+    /// a receive buffer of no size; otherwise why the backend could not start.
+    pub fn new(options: &PortOptions) -> io::Result<Self> {
+        if options.receive_buffer == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "PortOptions::receive_buffer must be at least one byte",
+            ));
+        }
+        Ok(Self {
+            shared: Arc::new(Shared {
+                backend: sys::open(options)?,
+                timers: Timers::default(),
+                posted: Mutex::default(),
+                driver: AtomicUsize::new(NOBODY),
+                parked: AtomicUsize::new(0),
+                parking: Mutex::default(),
+                vacated: Condvar::new(),
+                stopped: AtomicBool::new(false),
+            }),
+        })
+    }
+
     /// The backend's name.
-    pub fn backend(&self) -> &'static str { unimplemented!() }
-    /// Registers a socket.
-    pub fn register(&self, _socket: Socket, _handler: Arc<dyn Handler>) -> io::Result<Handle> { unimplemented!() }
+    pub fn backend(&self) -> &'static str {
+        self.shared.backend.name()
+    }
+
+    /// Registers a socket, which the port makes non-blocking or overlapped as it needs.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the socket cannot be added. The socket is
+    /// closed then.
+    pub fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Handle> {
+        self.shared.backend.register(socket, handler).map(Handle::new)
+    }
+
+    /// Registers a descriptor that stays the caller's, for [`Handle::probe`] only.
+    ///
+    /// The port never closes it nor changes its blocking mode. It must stay
+    /// open until the handle is retired: a number that was closed and taken
+    /// again makes probes report on the wrong descriptor. To watch one
+    /// descriptor twice on one port, duplicate it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the descriptor cannot be watched. epoll
+    /// refuses regular files and directories, which are always ready.
+    #[cfg(unix)]
+    pub fn watch(&self, descriptor: &impl AsFd, handler: Arc<dyn Handler>) -> io::Result<Handle> {
+        self.shared.backend.watch(descriptor.as_fd().as_raw_fd(), handler).map(Handle::new)
+    }
+
+    /// Registers a socket that stays the caller's, for [`Handle::probe`] only.
+    ///
+    /// The port never closes it nor changes its blocking mode. It must stay
+    /// open until the handle is retired: a number that was closed and taken
+    /// again makes probes report on the wrong socket. To watch one socket twice
+    /// on one port, duplicate it.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when the socket cannot be watched.
+    #[cfg(windows)]
+    pub fn watch(
+        &self,
+        descriptor: &impl AsSocket,
+        handler: Arc<dyn Handler>,
+    ) -> io::Result<Handle> {
+        self.shared.backend.watch(descriptor.as_socket().as_raw_socket(), handler).map(Handle::new)
+    }
+
     /// Drives the port until it is stopped.
-    pub fn run(&self) -> io::Result<()> { unimplemented!() }
-    /// Waits once for completions and delivers them.
-    pub fn turn(&self, _timeout: Option<Duration>) -> io::Result<Turn> { unimplemented!() }
-    /// Makes a waiting `turn` return.
-    pub fn wake(&self) { unimplemented!() }
-    /// Delivers `Event::Posted` to `handler` on the driving thread.
-    pub fn post(&self, _handler: Arc<dyn Handler>, _tag: u64) { unimplemented!() }
-    /// Sets a timer.
-    pub fn set_timer(&self, _deadline: Instant, _handler: Arc<dyn Handler>, _tag: u64) -> TimerId { unimplemented!() }
+    ///
+    /// While another thread drives, this one waits for it to leave the port.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`turn`](Self::turn), and
+    /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
+    /// port.
+    pub fn run(&self) -> io::Result<()> {
+        loop {
+            match self.turn(None)? {
+                Turn::Delivered(_) => {}
+                Turn::Stopped => return Ok(()),
+                Turn::Busy if self.shared.on_driving_thread() => {
+                    return Err(io::Error::new(
+                        io::ErrorKind::Deadlock,
+                        "a handler cannot run the port that called it",
+                    ));
+                }
+                Turn::Busy => self.shared.park(),
+            }
+        }
+    }
+
+    /// Waits once for events, at most `timeout` (for ever if `None`), and delivers them.
+    ///
+    /// Due timers come first, by deadline and then by age, then posted packets,
+    /// then input and output; what became due during the wait follows. Every
+    /// descriptor that is ready gets a share. May return early with nothing
+    /// delivered.
+    ///
+    /// # Errors
+    ///
+    /// What the system says when it cannot wait; a defect of the environment
+    /// (for instance, the port's own descriptor was closed by others).
+    pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
+        let shared = &*self.shared;
+        if shared.stopped.load(Ordering::Acquire) {
+            return Ok(Turn::Stopped);
+        }
+        let Some(_driving) = Driving::begin(shared) else { return Ok(Turn::Busy) };
+        let mut delivered = shared.deliver_due();
+        let wait = if delivered > 0 { Some(Duration::ZERO) } else { shared.wait(timeout) };
+        match shared.backend.turn(wait)? {
+            Outcome::Delivered(count) => delivered += count,
+            Outcome::Stopped => return Ok(Turn::Stopped),
+        }
+        delivered += shared.deliver_due();
+        Ok(Turn::Delivered(delivered))
+    }
+
+    /// Makes the `turn` that waits now, or else the next one, return without waiting longer.
+    ///
+    /// Wakes in a burst are one. From within a handler this does nothing: the
+    /// turn is about to return anyway.
+    pub fn wake(&self) {
+        self.shared.wake();
+    }
+
+    /// Delivers [`Event::Posted`] with `tag` to `handler` on the driving thread, in the order of
+    /// posting.
+    pub fn post(&self, handler: Arc<dyn Handler>, tag: u64) {
+        lock(&self.shared.posted).push_back(Packet { handler, tag });
+        self.shared.wake();
+    }
+
+    /// Delivers [`Event::Timer`] with `tag` to `handler` on the driving thread, not before
+    /// `deadline` and as soon after it as the system's clock allows (a millisecond or so).
+    pub fn set_timer(&self, deadline: Instant, handler: Arc<dyn Handler>, tag: u64) -> TimerId {
+        let (id, nearest) = self.shared.timers.set(deadline, Alarm { handler, tag });
+        if nearest {
+            self.shared.wake();
+        }
+        id
+    }
+
     /// Cancels a timer: true if it had not expired; its event then never comes.
-    pub fn cancel_timer(&self, _id: TimerId) -> bool { unimplemented!() }
-    /// Stops the port.
-    pub fn stop(&self) { unimplemented!() }
+    pub fn cancel_timer(&self, id: TimerId) -> bool {
+        self.shared.timers.cancel(id).is_some()
+    }
+
+    /// Stops the port for good: the turn that goes on returns, and all later ones tell
+    /// [`Turn::Stopped`]. Handles can still be used, but nothing completes any more.
+    pub fn stop(&self) {
+        self.shared.stopped.store(true, Ordering::Release);
+        self.shared.backend.stop();
+        drop(lock(&self.shared.parking));
+        self.shared.vacated.notify_all();
+    }
+}
+
+impl fmt::Debug for Port {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Port")
+            .field("backend", &self.shared.backend)
+            .field("timers", &self.shared.timers.len())
+            .field("stopped", &self.shared.stopped)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn on_driving_thread(&self) -> bool {
+        // Only this thread ever stores its own mark, so the value cannot be stale for it.
+        self.driver.load(Ordering::Relaxed) == thread_mark()
+    }
+
+    /// Ends the driver's wait. Within a turn the driver has no need of it: it looks at timers and
+    /// packets again before it waits.
+    fn wake(&self) {
+        if !self.on_driving_thread() {
+            self.backend.wake();
+        }
+    }
+
+    /// Delivers the timers and packets that are due now, and not those that their handlers add.
+    fn deliver_due(&self) -> usize {
+        self.deliver_timers() + self.deliver_packets()
+    }
+
+    fn deliver_timers(&self) -> usize {
+        // New timers may be due at once; the count keeps them from going on for ever.
+        let pending = self.timers.len();
+        if pending == 0 {
+            return 0;
+        }
+        let now = Instant::now();
+        for delivered in 0..pending {
+            let Some((id, alarm)) = self.timers.take_due(now) else { return delivered };
+            alarm.handler.complete(Event::Timer { id, tag: alarm.tag });
+        }
+        pending
+    }
+
+    fn deliver_packets(&self) -> usize {
+        let waiting = lock(&self.posted).len();
+        for delivered in 0..waiting {
+            let Some(packet) = lock(&self.posted).pop_front() else { return delivered };
+            packet.handler.complete(Event::Posted { tag: packet.tag });
+        }
+        waiting
+    }
+
+    /// How long the backend may wait.
+    fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+        let Some(nearest) = self.timers.nearest() else { return timeout };
+        let left = nearest.saturating_duration_since(Instant::now());
+        Some(timeout.map_or(left, |timeout| timeout.min(left)))
+    }
+
+    /// Waits until the driver leaves the port.
+    fn park(&self) {
+        self.parked.fetch_add(1, Ordering::SeqCst);
+        let mut guard = lock(&self.parking);
+        while self.driver.load(Ordering::SeqCst) != NOBODY && !self.stopped.load(Ordering::Acquire)
+        {
+            guard = self.vacated.wait(guard).unwrap_or_else(PoisonError::into_inner);
+        }
+        drop(guard);
+        self.parked.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// The right to drive the port; one exists at a time.
+struct Driving<'a> {
+    shared: &'a Shared,
+}
+
+impl<'a> Driving<'a> {
+    fn begin(shared: &'a Shared) -> Option<Self> {
+        shared
+            .driver
+            .compare_exchange(NOBODY, thread_mark(), Ordering::SeqCst, Ordering::Relaxed)
+            .is_ok()
+            .then_some(Self { shared })
+    }
+}
+
+impl Drop for Driving<'_> {
+    fn drop(&mut self) {
+        self.shared.driver.store(NOBODY, Ordering::SeqCst);
+        if self.shared.parked.load(Ordering::SeqCst) > 0 {
+            drop(lock(&self.shared.parking));
+            self.shared.vacated.notify_one();
+        }
+    }
 }

@@ -28,15 +28,22 @@
 //! 9. Dropping the backend retires every entry, and waits for, or deliberately leaks, what the
 //!    kernel still holds. Handles that outlive it refuse everything like retired ones.
 
-use std::{fmt::Debug, io, sync::Arc, time::Duration};
+use std::{env, fmt::Debug, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
 use crate::{Direction, Handler, Interest, PortOptions, Sending};
 
+#[cfg(target_os = "linux")]
+mod epoll;
 #[cfg(windows)]
 mod iocp;
+#[cfg(unix)]
+mod poll;
+mod readiness;
+
+use readiness::Readiness;
 
 /// What `watch` watches.
 #[cfg(unix)]
@@ -45,14 +52,51 @@ pub(crate) type RawDescriptor = std::os::fd::RawFd;
 #[cfg(windows)]
 pub(crate) type RawDescriptor = std::os::windows::io::RawSocket;
 
-/// Makes the backend called `name`.
+/// The environment variable that names a backend.
+const ENVIRONMENT: &str = "SERVERLINK_BACKEND";
+
+/// Makes one backend.
 type Make = fn(&PortOptions) -> io::Result<Box<dyn Backend>>;
 
 /// The backends of this platform, best first.
-const BACKENDS: &[(&str, Make)] = &[
+pub(crate) const BACKENDS: &[(&str, Make)] = &[
+    #[cfg(target_os = "linux")]
+    ("epoll", |options| Ok(Box::new(Readiness::new(epoll::Epoll::new()?, options)))),
     #[cfg(windows)]
     ("iocp", |options| Ok(Box::new(iocp::Iocp::new(options)?))),
 ];
+
+/// Makes the backend that the options or the environment name, or else the best that starts.
+pub(crate) fn open(options: &PortOptions) -> io::Result<Box<dyn Backend>> {
+    let named = match &options.backend {
+        Some(name) => Some(name.clone()),
+        None => env::var_os(ENVIRONMENT)
+            .filter(|name| !name.is_empty())
+            .map(|name| name.to_string_lossy().into_owned()),
+    };
+    if let Some(named) = named {
+        return match BACKENDS.iter().find(|(name, _)| *name == named) {
+            Some((_, make)) => make(options),
+            None => Err(unknown(&named)),
+        };
+    }
+    let mut first_failure = None;
+    for (_, make) in BACKENDS {
+        match make(options) {
+            Ok(backend) => return Ok(backend),
+            Err(error) => _ = first_failure.get_or_insert(error),
+        }
+    }
+    Err(first_failure.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+}
+
+fn unknown(name: &str) -> io::Error {
+    let valid: Vec<&str> = BACKENDS.iter().map(|(name, _)| *name).collect();
+    io::Error::new(
+        io::ErrorKind::InvalidInput,
+        format!("no I/O backend called \"{name}\" here; there are: {}", valid.join(", ")),
+    )
+}
 
 /// One completion port's operating-system half.
 pub(crate) trait Backend: Debug + Send + Sync {

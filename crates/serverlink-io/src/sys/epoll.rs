@@ -1,0 +1,117 @@
+//! The poller of Linux: epoll(7).
+//!
+//! A descriptor is added once, for both directions and edge-triggered; after
+//! that no operation costs a call of epoll_ctl(2).
+
+use std::{
+    io,
+    os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    time::Duration,
+};
+
+use super::{
+    poll,
+    readiness::{BATCH, Poller, Ready, Token, WAKE},
+};
+use crate::Interest;
+
+#[derive(Debug)]
+pub(super) struct Epoll {
+    epoll: OwnedFd,
+    /// An eventfd(2), edge-triggered: each write is heard of once, and it need never be read.
+    wake: OwnedFd,
+}
+
+impl Epoll {
+    pub(super) fn new() -> io::Result<Self> {
+        // SAFETY: epoll_create1(2) takes no pointer.
+        let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
+        // SAFETY: eventfd(2) takes no pointer.
+        let wake = owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
+        let this = Self { epoll, wake };
+        this.control(libc::EPOLL_CTL_ADD, this.wake.as_raw_fd(), libc::EPOLLIN, WAKE)?;
+        Ok(this)
+    }
+
+    fn control(&self, what: i32, descriptor: RawFd, events: i32, token: Token) -> io::Result<()> {
+        let mut event =
+            libc::epoll_event { events: (events | libc::EPOLLET).cast_unsigned(), u64: token };
+        // SAFETY: `event` is valid for the call.
+        match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), what, descriptor, &raw mut event) } {
+            -1 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Poller for Epoll {
+    fn name(&self) -> &'static str {
+        "epoll"
+    }
+
+    fn add(&self, descriptor: RawFd, token: Token) -> io::Result<()> {
+        let events = libc::EPOLLIN | libc::EPOLLOUT | libc::EPOLLRDHUP;
+        self.control(libc::EPOLL_CTL_ADD, descriptor, events, token).map_err(|error| {
+            match error.raw_os_error() {
+                Some(libc::EPERM) => io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "epoll cannot watch this kind of file; regular files are always ready",
+                ),
+                _ => error,
+            }
+        })
+    }
+
+    fn remove(&self, descriptor: RawFd, token: Token) {
+        // A watched descriptor that its owner has closed too early is gone already.
+        let _ = self.control(libc::EPOLL_CTL_DEL, descriptor, 0, token);
+    }
+
+    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
+        // SAFETY: `events` has room for as many events as it is said to.
+        let count = unsafe {
+            libc::epoll_wait(
+                self.epoll.as_raw_fd(),
+                events.as_mut_ptr(),
+                BATCH as i32,
+                poll::milliseconds(timeout),
+            )
+        };
+        let Ok(count) = usize::try_from(count) else {
+            return match io::Error::last_os_error() {
+                error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
+                error => Err(error),
+            };
+        };
+        ready.extend(events[..count].iter().filter(|event| event.u64 != WAKE).map(|event| {
+            let has = |flags: i32| event.events & flags.cast_unsigned() != 0;
+            Ready {
+                token: event.u64,
+                readable: has(libc::EPOLLIN),
+                writable: has(libc::EPOLLOUT),
+                hangup: has(libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR),
+            }
+        }));
+        Ok(())
+    }
+
+    fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        // SAFETY: `one` is eight bytes long, as an eventfd wants.
+        // The only failure, a counter at its limit, leaves an edge behind as well.
+        unsafe { libc::write(self.wake.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+
+    fn check(&self, descriptor: RawFd, interest: Interest) -> io::Result<Interest> {
+        poll::check(descriptor, interest)
+    }
+}
+
+fn owned(descriptor: i32) -> io::Result<OwnedFd> {
+    match descriptor {
+        -1 => Err(io::Error::last_os_error()),
+        // SAFETY: the call before has just made it; nobody else owns it.
+        descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
+    }
+}

@@ -1,0 +1,317 @@
+//! One direction's operation: its memory and what is done in it.
+
+use std::{
+    cell::UnsafeCell,
+    mem,
+    ptr::NonNull,
+    sync::{
+        Arc,
+        atomic::{AtomicPtr, Ordering},
+    },
+};
+
+use windows_sys::Win32::{
+    Foundation::{GetLastError, HANDLE},
+    Networking::WinSock::{SOCKET, WSAGetLastError, WSAGetOverlappedResult},
+    System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED},
+};
+
+use super::{
+    accept::Accept,
+    connect::Connect,
+    entry::Resources,
+    errors::{self, Call},
+    probe::Probe,
+    receive::Receive,
+    send::Send,
+    shared::Shared,
+    state::Slot,
+};
+use crate::{Direction, Event};
+
+/// The memory of one direction's operation, at a fixed address in its entry.
+///
+/// The `OVERLAPPED` comes first, so its address is the operation's.
+#[repr(C)]
+pub(super) struct Operation {
+    overlapped: UnsafeCell<OVERLAPPED>,
+    pub(super) direction: Direction,
+    pub(super) slot: Slot,
+    /// What the operation was last issued on, for `CancelIoEx`.
+    issued_on: AtomicPtr<std::ffi::c_void>,
+    work: UnsafeCell<Work>,
+}
+
+/// What the holder of the slot works on.
+pub(super) struct Work {
+    pub(super) body: Body,
+    /// How often it was issued again after a code that asks for it.
+    pub(super) attempts: u8,
+}
+
+// SAFETY: `overlapped` and `work` are touched only by the owner of the memory, which `slot` hands
+// from thread to kernel to thread with acquire and release; what `work` holds may change threads.
+unsafe impl std::marker::Send for Operation {}
+// SAFETY: as above.
+unsafe impl Sync for Operation {}
+
+impl Operation {
+    pub(super) fn new(direction: Direction) -> Self {
+        Self {
+            overlapped: UnsafeCell::new(OVERLAPPED::default()),
+            direction,
+            slot: Slot::new(),
+            issued_on: AtomicPtr::default(),
+            work: UnsafeCell::new(Work { body: Body::Idle, attempts: 0 }),
+        }
+    }
+
+    /// The work.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread holds the slot and makes no second reference.
+    #[expect(clippy::mut_from_ref, reason = "the slot guards it, as a lock would")]
+    pub(super) unsafe fn work(&self) -> &mut Work {
+        // SAFETY: the caller's promise.
+        unsafe { &mut *self.work.get() }
+    }
+
+    /// The cleared `OVERLAPPED`, for a call on `handle`.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread holds the slot.
+    pub(super) unsafe fn prepare(&self, handle: HANDLE) -> *mut OVERLAPPED {
+        // Relaxed: `Slot::submit` publishes it.
+        self.issued_on.store(handle, Ordering::Relaxed);
+        // SAFETY: the caller holds the slot, so the kernel does not use this memory.
+        unsafe { *self.overlapped.get() = OVERLAPPED::default() };
+        self.overlapped.get()
+    }
+
+    /// How the operation ended: the seed's error extraction.
+    ///
+    /// The status in the `OVERLAPPED` is an `NTSTATUS`; the provider translates
+    /// it. It is asked only when the packet alone does not already say success.
+    ///
+    /// # Safety
+    ///
+    /// The operation's packet was just dequeued and its slot reclaimed.
+    pub(super) unsafe fn status(&self, packet_bytes: u32) -> Status {
+        let overlapped = self.overlapped.get();
+        // SAFETY: the kernel is done with this memory; the caller holds it.
+        if packet_bytes != 0 && unsafe { (*overlapped).Internal } == 0 {
+            return Status { bytes: packet_bytes as usize, error: 0 };
+        }
+        let handle = self.issued_on.load(Ordering::Relaxed);
+        let mut bytes = 0;
+        let mut flags = 0;
+        // SAFETY: the caller holds the slot.
+        let probes = matches!(unsafe { &self.work().body }, Body::Probe(_));
+        // SAFETY: the handle is open, for the operation's claim keeps it so, and the `OVERLAPPED`
+        // is that of an operation issued on it that has ended: the calls only read it.
+        let error = unsafe {
+            if probes {
+                match GetOverlappedResult(handle, overlapped, &mut bytes, 0) {
+                    0 => GetLastError(),
+                    _ => 0,
+                }
+            } else {
+                match WSAGetOverlappedResult(
+                    handle as SOCKET,
+                    overlapped,
+                    &mut bytes,
+                    0,
+                    &mut flags,
+                ) {
+                    0 => WSAGetLastError().cast_unsigned(),
+                    _ => 0,
+                }
+            }
+        };
+        // A failed operation may have moved bytes all the same: the packet counts them.
+        let bytes = if error == 0 { bytes } else { packet_bytes };
+        Status { bytes: bytes as usize, error }
+    }
+
+    /// Asks the kernel to end the operation soon. A hint: whether it was there or not (1168), its
+    /// packet may be queued already, and ends it in either case.
+    pub(super) fn cancel_in_kernel(&self) {
+        let handle = self.issued_on.load(Ordering::Relaxed);
+        // SAFETY: callers have a claim on the entry, so the handle is open if anything is pending
+        // on it; the `OVERLAPPED`'s address only names the operation.
+        unsafe { CancelIoEx(handle, self.overlapped.get()) };
+    }
+}
+
+/// How a call or an operation ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Status {
+    /// How many bytes were moved, also in failure.
+    pub(super) bytes: usize,
+    /// The error code, 0 for success.
+    pub(super) error: u32,
+}
+
+/// How a call that hands an operation to the kernel returned.
+pub(super) enum Called {
+    /// A packet follows.
+    Pending,
+    /// Success; a packet follows unless the socket skips it.
+    Done(usize),
+    /// No packet follows.
+    Failed(u32),
+}
+
+impl Called {
+    /// From a Winsock function's result.
+    pub(super) fn from_winsock(success: bool, bytes: u32) -> Self {
+        if success {
+            return Self::Done(bytes as usize);
+        }
+        // SAFETY: reads a thread-local value.
+        match unsafe { WSAGetLastError() }.cast_unsigned() {
+            errors::IO_PENDING => Self::Pending,
+            code => Self::Failed(code),
+        }
+    }
+}
+
+/// What an operation does.
+pub(super) enum Body {
+    /// Nothing: no operation is pending.
+    Idle,
+    /// Waits for one connection.
+    Accept(Accept),
+    /// Connects.
+    Connect(Connect),
+    /// Receives once.
+    Receive(Receive),
+    /// Sends all of some buffers.
+    Send(Send),
+    /// Waits for readiness.
+    Probe(Probe),
+}
+
+/// What follows a completion.
+pub(super) enum Next {
+    /// The operation is over.
+    Over(Event),
+    /// The next call of the same operation.
+    Again(Body),
+    /// It failed so: the table decides.
+    Failed(Body, u32),
+}
+
+impl Body {
+    pub(super) fn call(&self) -> Call {
+        match self {
+            Self::Accept(_) => Call::Accept,
+            Self::Connect(_) => Call::Connect,
+            Self::Idle | Self::Receive(_) => Call::Receive,
+            Self::Send(_) => Call::Send,
+            Self::Probe(_) => Call::Probe,
+        }
+    }
+
+    /// What the next call names: the socket, or the device for a probe.
+    pub(super) fn handle(&self, resources: &Resources, shared: &Shared) -> HANDLE {
+        match self {
+            Self::Probe(probe) => probe.device(shared),
+            _ => resources.raw() as HANDLE,
+        }
+    }
+
+    /// Hands the operation to the kernel.
+    ///
+    /// # Safety
+    ///
+    /// `overlapped` and what `self` points to stay where they are until the
+    /// completion, if the call leads to one.
+    pub(super) unsafe fn issue(
+        &mut self,
+        resources: &Resources,
+        handle: HANDLE,
+        overlapped: *mut OVERLAPPED,
+    ) -> Called {
+        let socket = handle as SOCKET;
+        // SAFETY: the caller's promise, passed on.
+        unsafe {
+            match self {
+                Self::Idle => Called::Failed(errors::NO_BUFFERS),
+                Self::Accept(accept) => accept.issue(socket, overlapped),
+                Self::Connect(connect) => connect.issue(socket, overlapped),
+                Self::Receive(receive) => receive.issue(socket, overlapped),
+                Self::Send(send) => send.issue(socket, overlapped),
+                Self::Probe(probe) => probe.issue(resources, handle, overlapped),
+            }
+        }
+    }
+
+    /// Deals with the end of a call.
+    pub(super) fn completed(self, resources: &Resources, shared: &Shared, status: Status) -> Next {
+        match self {
+            Self::Idle => Next::Again(Self::Idle),
+            Self::Accept(accept) => accept.completed(resources, status),
+            Self::Connect(connect) => connect.completed(resources, status),
+            Self::Receive(receive) => receive.completed(resources, shared, status),
+            Self::Send(send) => send.completed(status),
+            Self::Probe(probe) => probe.completed(status),
+        }
+    }
+
+    /// What to issue again after an error that asks for it.
+    pub(super) fn again(self, resources: &Resources, shared: &Shared, code: u32) -> Next {
+        match self {
+            Self::Accept(accept) => accept.again(resources),
+            Self::Receive(receive) => Next::Again(Self::Receive(receive.again(shared, code))),
+            Self::Send(send) => Next::Again(Self::Send(send.again(code))),
+            other => Next::Again(other),
+        }
+    }
+
+    /// Ends the operation with `error`.
+    pub(super) fn failed(self, shared: &Shared, error: std::io::Error) -> Event {
+        match self {
+            Self::Accept(_) => Event::Accepted(Err(error)),
+            Self::Connect(_) => Event::Connected(Err(error)),
+            Self::Receive(receive) => {
+                receive.discard(shared);
+                Event::Received(Err(error))
+            }
+            Self::Send(send) => send.over(Err(error)),
+            Self::Idle | Self::Probe(_) => Event::Ready(Err(error)),
+        }
+    }
+}
+
+/// A heap value that the kernel writes while we hold its address.
+///
+/// A `Box` would promise the compiler that nobody else does.
+pub(super) struct Stable<T>(NonNull<T>);
+
+// SAFETY: it owns its value, as a `Box` does.
+unsafe impl<T: std::marker::Send> std::marker::Send for Stable<T> {}
+
+impl<T> Stable<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(NonNull::from(Box::leak(Box::new(value))))
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut T {
+        self.0.as_ptr()
+    }
+}
+
+impl<T> Drop for Stable<T> {
+    fn drop(&mut self) {
+        // SAFETY: made from a box in `new`, and freed only here.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+const _: () = assert!(mem::offset_of!(Operation, overlapped) == 0);
+
+/// The kernel's reference to an entry.
+pub(super) type Kept<T> = Arc<T>;

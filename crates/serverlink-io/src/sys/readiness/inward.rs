@@ -1,0 +1,169 @@
+//! The readable direction of a registration.
+
+use std::{io, mem, sync::Arc};
+
+use bytes::BytesMut;
+
+use super::{
+    Engine, Want,
+    entry::{Live, Registration},
+    source::{self, Tried},
+};
+use crate::{Direction, Event, errors, lock::lock};
+
+pub(super) struct Inward {
+    /// `None` once retired.
+    pub(super) live: Option<Arc<Live>>,
+    pub(super) operation: Reading,
+    pub(super) readable: Readable,
+    /// Stands in the engine's queue.
+    pub(super) queued: bool,
+}
+
+/// What is pending.
+#[derive(Default)]
+pub(super) enum Reading {
+    #[default]
+    Idle,
+    Accept,
+    Receive(Option<BytesMut>),
+    /// This half of a probe.
+    Probe,
+    /// Nothing any more but the event, which waits to be delivered.
+    Due(Event),
+}
+
+/// What is known of the descriptor since the poller's last report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Readable {
+    /// The last attempt took all there was; a report will follow.
+    No,
+    Yes,
+    /// The end or an error is to be read sooner or later, and no report may follow.
+    HungUp,
+}
+
+impl Reading {
+    /// Whether readiness helps.
+    pub(super) fn waits(&self) -> bool {
+        matches!(self, Self::Accept | Self::Receive(_) | Self::Probe)
+    }
+
+    /// Ends the operation, if there is one; true if its event is due now.
+    pub(super) fn cancel(&mut self) -> bool {
+        let event = match mem::take(self) {
+            Self::Idle => return false,
+            Self::Due(event) => event,
+            Self::Accept => Event::Accepted(Err(errors::cancelled())),
+            Self::Receive(_) => Event::Received(Err(errors::cancelled())),
+            Self::Probe => Event::Ready(Err(errors::cancelled())),
+        };
+        *self = Self::Due(event);
+        true
+    }
+}
+
+impl Inward {
+    pub(super) fn new(live: Arc<Live>) -> Self {
+        Self { live: Some(live), operation: Reading::Idle, readable: Readable::No, queued: false }
+    }
+
+    pub(super) fn live(&self) -> io::Result<&Arc<Live>> {
+        self.live.as_ref().ok_or_else(errors::retired)
+    }
+
+    /// Carries out what is pending; `None` if it has to wait.
+    fn advance(&mut self, engine: &Engine) -> Option<Event> {
+        let live = self.live.as_ref()?;
+        match mem::take(&mut self.operation) {
+            Reading::Idle | Reading::Probe => None,
+            Reading::Due(event) => Some(event),
+            Reading::Accept => {
+                let tried = match live.source.socket() {
+                    Ok(socket) => source::accept(socket),
+                    Err(error) => Tried::Finished(Err(error)),
+                };
+                match tried {
+                    // There may be more connections: still readable.
+                    Tried::Finished(result) => Some(Event::Accepted(result)),
+                    Tried::WouldBlock => self.wait(Reading::Accept),
+                }
+            }
+            Reading::Receive(given) => {
+                let supplied = given.is_none();
+                let mut buffer = given.unwrap_or_else(|| engine.take_buffer());
+                let tried = match live.source.socket() {
+                    Ok(socket) => source::receive(socket, &mut buffer),
+                    Err(error) => Tried::Finished(Err(error)),
+                };
+                match tried {
+                    Tried::Finished(Ok(received)) => {
+                        self.note(received, &buffer);
+                        Some(Event::Received(Ok(buffer)))
+                    }
+                    Tried::Finished(Err(error)) => Some(Event::Received(Err(error))),
+                    Tried::WouldBlock if supplied => {
+                        engine.keep_buffer(buffer);
+                        self.wait(Reading::Receive(None))
+                    }
+                    Tried::WouldBlock => self.wait(Reading::Receive(Some(buffer))),
+                }
+            }
+        }
+    }
+
+    fn wait(&mut self, operation: Reading) -> Option<Event> {
+        self.operation = operation;
+        self.readable = Readable::No;
+        None
+    }
+
+    /// Concludes from a receive whether another one would find anything: one that left room has
+    /// taken all there was (epoll(7), "Possible pitfalls"), except for the end.
+    fn note(&mut self, received: usize, buffer: &BytesMut) {
+        if received == 0 {
+            self.readable = Readable::HungUp;
+        } else if buffer.len() < buffer.capacity() && self.readable == Readable::Yes {
+            self.readable = Readable::No;
+        }
+    }
+}
+
+impl Registration {
+    pub(super) fn start_reading(&self, operation: Reading) -> io::Result<()> {
+        let mut inward = lock(&self.inward);
+        inward.live()?.source.socket()?;
+        if !matches!(inward.operation, Reading::Idle) {
+            return Err(errors::busy());
+        }
+        inward.operation = operation;
+        match inward.readable {
+            Readable::No => self.wanted(Want::Read),
+            Readable::Yes | Readable::HungUp => {
+                self.stand(&mut inward.queued, Direction::Inward);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn serve_inward(&self) -> bool {
+        let mut inward = lock(&self.inward);
+        inward.queued = false;
+        if matches!(inward.operation, Reading::Probe) {
+            drop(inward);
+            return self.serve_probe();
+        }
+        let Some(event) = inward.advance(&self.engine) else {
+            if inward.operation.waits() {
+                self.wanted(Want::Read);
+            }
+            return false;
+        };
+        let Some(handler) = inward.live.as_ref().map(|live| Arc::clone(&live.handler)) else {
+            return false;
+        };
+        drop(inward);
+        handler.complete(event);
+        true
+    }
+}

@@ -1,0 +1,66 @@
+//! All registrations of one backend, by token.
+
+use std::sync::Arc;
+
+use super::{Token, entry::Registration};
+
+/// Registrations in numbered places, with numbers that are not taken again.
+///
+/// A token is a place (low half) and how often the place was taken before (high
+/// half), so that a report that comes late finds nobody.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    places: Vec<Place>,
+    free: Vec<u32>,
+}
+
+#[derive(Debug, Default)]
+struct Place {
+    uses: u32,
+    registration: Option<Arc<Registration>>,
+}
+
+impl Table {
+    pub(super) fn insert(
+        &mut self,
+        make: impl FnOnce(Token) -> Arc<Registration>,
+    ) -> Arc<Registration> {
+        let number = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            u32::try_from(self.places.len() - 1).expect("descriptors are fewer than 2^32")
+        });
+        let place = &mut self.places[number as usize];
+        let registration = make(Token::from(place.uses) << 32 | Token::from(number));
+        place.registration = Some(Arc::clone(&registration));
+        registration
+    }
+
+    pub(super) fn get(&self, token: Token) -> Option<Arc<Registration>> {
+        let place = self.places.get(place_of(token))?;
+        (place.uses == uses_of(token)).then(|| place.registration.clone())?
+    }
+
+    pub(super) fn remove(&mut self, token: Token) -> Option<Arc<Registration>> {
+        let place = self.places.get_mut(place_of(token))?;
+        if place.uses != uses_of(token) {
+            return None;
+        }
+        let removed = place.registration.take()?;
+        // Half of the numbers: the poller's own token stays apart for ever.
+        place.uses = (place.uses + 1) & (u32::MAX >> 1);
+        self.free.push(place_of(token) as u32);
+        Some(removed)
+    }
+
+    pub(super) fn all(&self) -> Vec<Arc<Registration>> {
+        self.places.iter().filter_map(|place| place.registration.clone()).collect()
+    }
+}
+
+fn place_of(token: Token) -> usize {
+    (token & Token::from(u32::MAX)) as usize
+}
+
+fn uses_of(token: Token) -> u32 {
+    (token >> 32) as u32
+}
