@@ -2,8 +2,14 @@
 
 #![forbid(unsafe_code)]
 
+mod counts;
 mod exit;
 mod layout;
+mod needs;
+mod recorder;
+mod selection;
+mod suites;
+mod test;
 mod windows;
 
 use std::ffi::OsString;
@@ -21,6 +27,10 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Action {
+    /// Check everything: formatting, lints, tests on every backend, real
+    /// peers, Windows under Wine, other platforms
+    #[command(after_help = test::help())]
+    Test(test::Arguments),
     /// Run any cargo command for Windows, its programs running under Wine
     #[command(after_help = windows::EXAMPLES)]
     Windows {
@@ -32,10 +42,12 @@ enum Action {
 
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
+        Action::Test(arguments) => test::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };
-    outcome.unwrap_or_else(|message| {
+    let status = outcome.unwrap_or_else(|message| {
         eprintln!("error: {message}");
-        ExitCode::from(exit::FAILED)
-    })
+        exit::FAILED
+    });
+    ExitCode::from(status)
 }

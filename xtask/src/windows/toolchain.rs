@@ -6,10 +6,6 @@ use std::process::{Command, Stdio};
 
 use crate::layout;
 
-pub(crate) const HINT: &str = "\
-install it with `rustup target add TARGET`, or on Debian with \
-`apt-get install rustc-web cargo-web rust-web-src`";
-
 /// Debian's compiler for web browsers: recent, and with the sources of the
 /// standard library, from which that of any target is built.
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";

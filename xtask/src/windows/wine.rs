@@ -4,13 +4,11 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::layout;
-
-pub(crate) const HINT: &str = "install Wine (on Debian: `apt-get install wine64`)";
+use crate::{layout, needs};
 
 /// Exports the one function that Rust needs and Wine 8 lacks.
 const SHIM_SOURCE: &str = include_str!("bcryptprimitives.c");
-const SHIM_COMPILER: &str = "x86_64-w64-mingw32-gcc";
+pub(crate) const SHIM_COMPILER: &str = "x86_64-w64-mingw32-gcc";
 
 /// Without the debugger disabled, a crashing program at times exits with 0.
 /// The rest keeps Wine from asking about Mono and Gecko and from making menus.
@@ -60,7 +58,8 @@ pub(crate) struct Wine {
 impl Wine {
     /// Makes the prefix where it is missing and starts the server.
     pub(crate) fn start() -> Result<Self, String> {
-        let installation = Installation::find().ok_or_else(|| HINT.to_owned())?;
+        let installation = Installation::find()
+            .ok_or_else(|| format!("Wine is missing ({})", needs::WINE.remedy))?;
         let directory = layout::target().join("wine");
         let failed = |what: &str, error: std::io::Error| format!("cannot {what}: {error}");
         // The server wants its prefix to exist.

@@ -1,0 +1,75 @@
+//! Exchanges with real ZeroMQ peers.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, runner};
+use crate::{layout, needs};
+
+pub(super) const SUITE: Suite = Suite {
+    name: "interop",
+    about: "exchanges with libzmq and pyzmq, once per backend",
+    needs: &[&needs::CPP_COMPILER, &needs::PYZMQ],
+    run: |recorder| {
+        let (runner, run) = runner();
+        for backend in NATIVE_BACKENDS {
+            let mut command = cargo();
+            command
+                .args(run)
+                .args(["--package", PACKAGE, "--lib", "--bins"])
+                .args(native_tests().iter().flat_map(|name| ["--test", name]))
+                .env(BACKEND, backend)
+                .env("SERVERLINK_PYTHON", python());
+            recorder.tests(backend, runner, command);
+        }
+    },
+};
+
+pub(super) const PACKAGE: &str = "serverlink-interop";
+
+/// The one test target that belongs to the suite `windows`.
+pub(super) const WINDOWS_TEST: &str = "windows_command";
+
+/// All other test targets, found where cargo finds them.
+fn native_tests() -> Vec<String> {
+    let folder = layout::root().join("interop/tests");
+    let mut names: Vec<String> = fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let is_target = path.extension().is_some_and(|extension| extension == "rs")
+                || path.join("main.rs").is_file();
+            is_target.then_some(path.file_stem()?.to_str()?.to_owned())
+        })
+        .filter(|name| name != WINDOWS_TEST)
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+/// A virtual environment with pyzmq in it.
+fn environment() -> PathBuf {
+    layout::target().join("python")
+}
+
+fn python() -> PathBuf {
+    let python = if cfg!(windows) { "Scripts/python.exe" } else { "bin/python" };
+    environment().join(python)
+}
+
+pub(crate) fn pyzmq_works() -> bool {
+    needs::succeeds(Command::new(python()).args(["-c", "import zmq"]))
+}
+
+pub(crate) fn make_pyzmq() -> bool {
+    let system = if cfg!(windows) { "python" } else { "python3" };
+    let status = |command: &mut Command| command.status().is_ok_and(|status| status.success());
+    status(Command::new(system).args(["-m", "venv", "--clear"]).arg(environment()))
+        && status(
+            Command::new(python())
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(["--only-binary=:all:", "pyzmq"]),
+        )
+}

@@ -1,0 +1,76 @@
+//! The suites of `cargo xtask test`: one file each, and one list of them all.
+
+mod conformance;
+mod docs;
+mod fmt;
+pub(crate) mod interop;
+mod lint;
+pub(crate) mod platforms;
+mod unit;
+mod windows;
+
+use std::process::Command;
+
+use crate::counts::Runner;
+use crate::layout;
+use crate::needs::{self, Need};
+use crate::recorder::Recorder;
+
+/// A set of checks that is chosen by name.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) needs: &'static [&'static Need],
+    pub(crate) run: fn(&mut Recorder),
+}
+
+/// Every suite, in the order they run: the quick ones first.
+pub(crate) const ALL: &[Suite] = &[
+    fmt::SUITE,
+    lint::SUITE,
+    unit::SUITE,
+    conformance::SUITE,
+    interop::SUITE,
+    docs::SUITE,
+    windows::SUITE,
+    platforms::SUITE,
+];
+
+/// Chooses the I/O backend of the engine.
+const BACKEND: &str = "SERVERLINK_BACKEND";
+
+/// The backends of the platform this runs on.
+const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
+    WINDOWS_BACKENDS
+} else if cfg!(target_os = "linux") {
+    &["epoll", "select"]
+} else {
+    &["select"]
+};
+
+const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];
+
+/// The crates whose behaviour depends on the backend.
+const BACKEND_CRATES: &[&str] = &["--package=serverlink-io", "--package=serverlink"];
+
+/// A native cargo in the root of the checkout.
+fn cargo() -> Command {
+    let mut cargo = needs::cargo();
+    cargo.current_dir(layout::root());
+    cargo
+}
+
+/// The test runner at hand, as a cargo subcommand and its arguments.
+///
+/// nextest gives each test a process and a time limit of its own; without it
+/// the tests run all the same.
+fn runner() -> (Runner, &'static [&'static str]) {
+    if needs::succeeds(cargo().args(["nextest", "--version"])) {
+        (Runner::Nextest, &["nextest", "run"])
+    } else {
+        println!(
+            "    without time limits, for want of nextest (cargo install cargo-nextest --locked)"
+        );
+        (Runner::Libtest, &["test", "--no-fail-fast"])
+    }
+}

@@ -1,0 +1,37 @@
+//! Platforms that cannot run here.
+
+use super::Suite;
+use crate::needs;
+use crate::recorder::Recorder;
+use crate::windows::toolchain::Toolchain;
+
+pub(super) const SUITE: Suite = Suite {
+    name: "platforms",
+    about: "the types of all library and command code on platforms that cannot run here",
+    needs: &[&needs::PLATFORMS_RUST],
+    run,
+};
+
+pub(crate) const TARGETS: &[&str] = &[
+    "x86_64-pc-windows-msvc",
+    "aarch64-pc-windows-msvc",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-unknown-freebsd",
+];
+
+const PACKAGES: &[&str] = &["serverlink-io", "serverlink-zmtp", "serverlink", "serverlink-cli"];
+
+fn run(recorder: &mut Recorder) {
+    for target in TARGETS {
+        let Some(toolchain) = Toolchain::find(target) else {
+            recorder.fail(&format!("{target}: no toolchain"));
+            continue;
+        };
+        let mut command = toolchain.cargo(target);
+        command
+            .args(["check", "--tests"])
+            .args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+        recorder.check(target, command);
+    }
+}

@@ -1,0 +1,132 @@
+//! `cargo xtask test`.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use clap::builder::PossibleValuesParser;
+
+use crate::counts::Counts;
+use crate::recorder::Recorder;
+use crate::suites::{self, Suite};
+use crate::{exit, needs, selection};
+
+/// What `cargo xtask test` takes.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Run these suites and no others
+    #[arg(long, value_name = "SUITE,…", value_delimiter = ',', value_parser = names())]
+    only: Vec<String>,
+    /// Leave these suites out
+    #[arg(long, value_name = "SUITE,…", value_delimiter = ',', value_parser = names())]
+    skip: Vec<String>,
+    /// Show all output, on a terminal too
+    #[arg(long, short)]
+    verbose: bool,
+    /// Install nothing
+    #[arg(long)]
+    no_install: bool,
+}
+
+fn names() -> PossibleValuesParser {
+    PossibleValuesParser::new(suites::ALL.iter().map(|suite| suite.name))
+}
+
+/// The part of the help that the suites themselves supply.
+pub(crate) fn help() -> String {
+    let mut help = String::from("Suites:\n");
+    for suite in suites::ALL {
+        let _ = writeln!(help, "  {:12} {}", suite.name, suite.about);
+    }
+    help.push_str(
+        "\nWhat is missing is installed by apt-get where that is possible (as root on Debian).\n\
+         Each suite's output is kept in target/xtask/SUITE.log.\n\n\
+         Exit status:\n  \
+         0  everything passed\n  \
+         1  something failed\n  \
+         2  the command line is wrong\n  \
+         3  nothing failed, but suites were left out for want of a prerequisite",
+    );
+    help
+}
+
+/// How one suite ended.
+struct Outcome {
+    name: &'static str,
+    counts: Counts,
+    time: Duration,
+}
+
+/// Runs the chosen suites; returns the exit status.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
+    let all: Vec<&str> = suites::ALL.iter().map(|suite| suite.name).collect();
+    let chosen = selection::select(&all, &arguments.only, &arguments.skip);
+    if chosen.is_empty() {
+        eprintln!("error: --skip leaves no suite to run; the suites are {}", all.join(", "));
+        return Ok(exit::USAGE);
+    }
+    let chosen: Vec<&Suite> =
+        suites::ALL.iter().filter(|suite| chosen.contains(&suite.name)).collect();
+
+    let wanted: Vec<&needs::Need> = chosen.iter().flat_map(|suite| suite.needs).copied().collect();
+    let missing = needs::provide(&wanted, !arguments.no_install);
+
+    let start = Instant::now();
+    let mut outcomes = Vec::new();
+    let mut failures = Vec::new();
+    let mut left_out = Vec::new();
+    for suite in chosen {
+        let lacks: Vec<&needs::Need> =
+            suite.needs.iter().filter(|need| missing.contains(&need.name)).copied().collect();
+        if !lacks.is_empty() {
+            left_out.push((suite.name, lacks));
+            let counts = Counts::ONE_SKIPPED;
+            outcomes.push(Outcome { name: suite.name, counts, time: Duration::ZERO });
+            continue;
+        }
+        println!("==> {}: {}", suite.name, suite.about);
+        let begun = Instant::now();
+        let mut recorder = Recorder::new(suite.name, arguments.verbose)?;
+        (suite.run)(&mut recorder);
+        let (counts, mut failed) = recorder.finish();
+        let time = begun.elapsed();
+        println!("    {counts} in {:.1} s", time.as_secs_f64());
+        failures.append(&mut failed);
+        outcomes.push(Outcome { name: suite.name, counts, time });
+    }
+    report(&outcomes, &failures, &left_out, start.elapsed());
+    Ok(match (failures.is_empty(), left_out.is_empty()) {
+        (false, _) => exit::FAILED,
+        (true, false) => exit::INCOMPLETE,
+        (true, true) => exit::PASSED,
+    })
+}
+
+fn report(
+    outcomes: &[Outcome],
+    failures: &[String],
+    left_out: &[(&str, Vec<&needs::Need>)],
+    time: Duration,
+) {
+    println!();
+    for failure in failures {
+        println!("FAILED {failure}");
+    }
+    for (suite, lacks) in left_out {
+        println!("LEFT OUT {suite}, which needs:");
+        for need in lacks {
+            println!("    {} ({})", need.name, need.remedy);
+        }
+    }
+    let times: Vec<String> = outcomes
+        .iter()
+        .map(|outcome| format!("{} {:.1} s", outcome.name, outcome.time.as_secs_f64()))
+        .collect();
+    println!("time: {}; {:.1} s in all", times.join(", "), time.as_secs_f64());
+    let mut total = Counts::default();
+    for outcome in outcomes {
+        println!("{}: {}", outcome.name, outcome.counts);
+        total += outcome.counts;
+    }
+    println!("total: {total}");
+}
