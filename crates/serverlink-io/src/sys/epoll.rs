@@ -62,9 +62,10 @@ impl Poller for Epoll {
         })
     }
 
-    fn remove(&self, descriptor: RawFd, token: Token) {
+    fn remove(&self, descriptor: RawFd, token: Token) -> bool {
         // A watched descriptor that its owner has closed too early is gone already.
         let _ = self.control(libc::EPOLL_CTL_DEL, descriptor, 0, token);
+        false
     }
 
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

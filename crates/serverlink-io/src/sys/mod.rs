@@ -42,6 +42,7 @@ mod iocp;
 #[cfg(unix)]
 mod poll;
 mod readiness;
+mod select;
 
 use readiness::Readiness;
 
@@ -64,6 +65,7 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
     ("epoll", |options| Ok(Box::new(Readiness::new(epoll::Epoll::new()?, options)))),
     #[cfg(windows)]
     ("iocp", |options| Ok(Box::new(iocp::Iocp::new(options)?))),
+    ("select", |options| Ok(Box::new(Readiness::new(select::Select::new()?, options)))),
 ];
 
 /// Makes the backend that the options or the environment name, or else the best that starts.

@@ -2,28 +2,27 @@
 
 use std::{
     cell::UnsafeCell,
-    mem,
+    ffi::c_void,
+    io,
+    mem::{self, MaybeUninit},
     ptr::NonNull,
-    sync::{
-        Arc,
-        atomic::{AtomicPtr, Ordering},
-    },
+    sync::atomic::{AtomicPtr, Ordering},
 };
 
 use windows_sys::Win32::{
     Foundation::{GetLastError, HANDLE},
-    Networking::WinSock::{SOCKET, WSAGetLastError, WSAGetOverlappedResult},
+    Networking::WinSock::{SOCKET, WSABUF, WSAGetLastError, WSAGetOverlappedResult},
     System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED},
 };
 
 use super::{
-    accept::Accept,
-    connect::Connect,
+    accept::{self, Accept},
+    connect::{self, Connect},
     entry::Resources,
     errors::{self, Call},
-    probe::Probe,
-    receive::Receive,
-    send::Send,
+    probe::{self, Probe},
+    receive::{self, Receive},
+    send::{self, Send},
     shared::Shared,
     state::Slot,
 };
@@ -38,13 +37,15 @@ pub(super) struct Operation {
     pub(super) direction: Direction,
     pub(super) slot: Slot,
     /// What the operation was last issued on, for `CancelIoEx`.
-    issued_on: AtomicPtr<std::ffi::c_void>,
+    issued_on: AtomicPtr<c_void>,
     work: UnsafeCell<Work>,
 }
 
 /// What the holder of the slot works on.
+#[derive(Default)]
 pub(super) struct Work {
-    pub(super) body: Body,
+    /// Nothing while no operation is pending.
+    pub(super) body: Option<Body>,
     /// How often it was issued again after a code that asks for it.
     pub(super) attempts: u8,
 }
@@ -62,7 +63,7 @@ impl Operation {
             direction,
             slot: Slot::new(),
             issued_on: AtomicPtr::default(),
-            work: UnsafeCell::new(Work { body: Body::Idle, attempts: 0 }),
+            work: UnsafeCell::default(),
         }
     }
 
@@ -108,7 +109,7 @@ impl Operation {
         let mut bytes = 0;
         let mut flags = 0;
         // SAFETY: the caller holds the slot.
-        let probes = matches!(unsafe { &self.work().body }, Body::Probe(_));
+        let probes = matches!(unsafe { &self.work().body }, Some(Body::Probe(_)));
         // SAFETY: the handle is open, for the operation's claim keeps it so, and the `OVERLAPPED`
         // is that of an operation issued on it that has ended: the calls only read it.
         let error = unsafe {
@@ -180,8 +181,6 @@ impl Called {
 
 /// What an operation does.
 pub(super) enum Body {
-    /// Nothing: no operation is pending.
-    Idle,
     /// Waits for one connection.
     Accept(Accept),
     /// Connects.
@@ -194,65 +193,57 @@ pub(super) enum Body {
     Probe(Probe),
 }
 
-/// What follows a completion.
+/// What follows the end of a call.
 pub(super) enum Next {
     /// The operation is over.
     Over(Event),
-    /// The next call of the same operation.
-    Again(Body),
+    /// It got further, and goes on with another call.
+    Further(Body),
     /// It failed so: the table decides.
     Failed(Body, u32),
 }
 
+/// The arguments of one call, apart from the body: from the moment of the call the body may be in
+/// another thread's hands, if the completion overtakes the call's return.
+pub(super) enum Request {
+    Accept(accept::Request),
+    Connect(connect::Request),
+    Receive,
+    Send,
+    Probe(probe::Request),
+}
+
 impl Body {
-    pub(super) fn call(&self) -> Call {
+    pub(super) fn kind(&self) -> Call {
         match self {
             Self::Accept(_) => Call::Accept,
             Self::Connect(_) => Call::Connect,
-            Self::Idle | Self::Receive(_) => Call::Receive,
+            Self::Receive(_) => Call::Receive,
             Self::Send(_) => Call::Send,
             Self::Probe(_) => Call::Probe,
         }
     }
 
-    /// What the next call names: the socket, or the device for a probe.
-    pub(super) fn handle(&self, resources: &Resources, shared: &Shared) -> HANDLE {
+    /// The arguments of the next call.
+    pub(super) fn request(&mut self, vectors: &mut Vectors) -> Request {
         match self {
-            Self::Probe(probe) => probe.device(shared),
-            _ => resources.raw() as HANDLE,
-        }
-    }
-
-    /// Hands the operation to the kernel.
-    ///
-    /// # Safety
-    ///
-    /// `overlapped` and what `self` points to stay where they are until the
-    /// completion, if the call leads to one.
-    pub(super) unsafe fn issue(
-        &mut self,
-        resources: &Resources,
-        handle: HANDLE,
-        overlapped: *mut OVERLAPPED,
-    ) -> Called {
-        let socket = handle as SOCKET;
-        // SAFETY: the caller's promise, passed on.
-        unsafe {
-            match self {
-                Self::Idle => Called::Failed(errors::NO_BUFFERS),
-                Self::Accept(accept) => accept.issue(socket, overlapped),
-                Self::Connect(connect) => connect.issue(socket, overlapped),
-                Self::Receive(receive) => receive.issue(socket, overlapped),
-                Self::Send(send) => send.issue(socket, overlapped),
-                Self::Probe(probe) => probe.issue(resources, handle, overlapped),
+            Self::Accept(accept) => Request::Accept(accept.request()),
+            Self::Connect(connect) => Request::Connect(connect.request()),
+            Self::Receive(receive) => {
+                receive.request(vectors);
+                Request::Receive
             }
+            Self::Send(send) => {
+                send.request(vectors);
+                Request::Send
+            }
+            Self::Probe(probe) => Request::Probe(probe.request()),
         }
     }
 
     /// Deals with the end of a call.
     pub(super) fn completed(self, resources: &Resources, shared: &Shared, status: Status) -> Next {
         match self {
-            Self::Idle => Next::Again(Self::Idle),
             Self::Accept(accept) => accept.completed(resources, status),
             Self::Connect(connect) => connect.completed(resources, status),
             Self::Receive(receive) => receive.completed(resources, shared, status),
@@ -261,18 +252,18 @@ impl Body {
         }
     }
 
-    /// What to issue again after an error that asks for it.
+    /// What to issue after an error that asks for another attempt.
     pub(super) fn again(self, resources: &Resources, shared: &Shared, code: u32) -> Next {
-        match self {
-            Self::Accept(accept) => accept.again(resources),
-            Self::Receive(receive) => Next::Again(Self::Receive(receive.again(shared, code))),
-            Self::Send(send) => Next::Again(Self::Send(send.again(code))),
-            other => Next::Again(other),
-        }
+        Next::Further(match self {
+            Self::Accept(accept) => return accept.again(resources),
+            Self::Receive(receive) => Self::Receive(receive.again(shared, code)),
+            Self::Send(send) => Self::Send(send.again(code)),
+            other => other,
+        })
     }
 
     /// Ends the operation with `error`.
-    pub(super) fn failed(self, shared: &Shared, error: std::io::Error) -> Event {
+    pub(super) fn failed(self, shared: &Shared, error: io::Error) -> Event {
         match self {
             Self::Accept(_) => Event::Accepted(Err(error)),
             Self::Connect(_) => Event::Connected(Err(error)),
@@ -281,8 +272,64 @@ impl Body {
                 Event::Received(Err(error))
             }
             Self::Send(send) => send.over(Err(error)),
-            Self::Idle | Self::Probe(_) => Event::Ready(Err(error)),
+            Self::Probe(_) => Event::Ready(Err(error)),
         }
+    }
+}
+
+impl Request {
+    /// Makes the call.
+    ///
+    /// # Safety
+    ///
+    /// `handle` is open and of the right kind; `overlapped` and what the
+    /// request points to stay where they are, touched by nobody, until the
+    /// completion, if the call leads to one.
+    pub(super) unsafe fn issue(
+        self,
+        handle: HANDLE,
+        overlapped: *mut OVERLAPPED,
+        vectors: &Vectors,
+    ) -> Called {
+        let socket = handle as SOCKET;
+        // SAFETY: the caller's promise, passed on.
+        unsafe {
+            match self {
+                Self::Accept(request) => request.issue(socket, overlapped),
+                Self::Connect(request) => request.issue(socket, overlapped),
+                Self::Receive => receive::issue(socket, overlapped, vectors),
+                Self::Send => send::issue(socket, overlapped, vectors),
+                Self::Probe(request) => request.issue(handle, overlapped),
+            }
+        }
+    }
+}
+
+/// How many buffers one call gathers at most. Some providers refuse more than 1,024.
+pub(super) const GATHER: usize = 64;
+
+/// The buffers of one call. The provider captures the array before the call returns.
+pub(super) struct Vectors {
+    array: [MaybeUninit<WSABUF>; GATHER],
+    count: usize,
+}
+
+impl Vectors {
+    pub(super) fn new() -> Self {
+        Self { array: [const { MaybeUninit::uninit() }; GATHER], count: 0 }
+    }
+
+    /// Adds a buffer, if there is room for another.
+    pub(super) fn push(&mut self, start: *mut u8, length: u32) -> bool {
+        let Some(vector) = self.array.get_mut(self.count) else { return false };
+        vector.write(WSABUF { len: length, buf: start });
+        self.count += 1;
+        true
+    }
+
+    /// For the call.
+    pub(super) fn as_raw(&self) -> (*const WSABUF, u32) {
+        (self.array.as_ptr().cast(), u32::try_from(self.count).expect("at most `GATHER`"))
     }
 }
 
@@ -312,6 +359,3 @@ impl<T> Drop for Stable<T> {
 }
 
 const _: () = assert!(mem::offset_of!(Operation, overlapped) == 0);
-
-/// The kernel's reference to an entry.
-pub(super) type Kept<T> = Arc<T>;

@@ -43,7 +43,7 @@ pub(super) type Token = u64;
 /// The token that no registration has, for the poller's own descriptor.
 pub(super) const WAKE: Token = Token::MAX;
 
-/// How many descriptors one turn hears of at most.
+/// How many descriptors one turn usually hears of at most.
 pub(super) const BATCH: usize = 256;
 
 /// What a poller says of one descriptor.
@@ -66,14 +66,14 @@ pub(super) struct Ready {
 pub(super) trait Poller: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn add(&self, descriptor: RawDescriptor, token: Token) -> io::Result<()>;
-    /// Forgets the descriptor, which is still open.
-    fn remove(&self, descriptor: RawDescriptor, token: Token);
-    /// Says whether an operation waits for this direction, and tells whether a wait that goes on
-    /// must be interrupted for this to count. Nothing to do where edges are reported.
+    /// Forgets the descriptor, which is still open. Like `want`, tells whether a wait that goes on
+    /// must be interrupted for this to count.
+    fn remove(&self, descriptor: RawDescriptor, token: Token) -> bool;
+    /// Says whether an operation waits for this direction. Nothing to do where edges are reported.
     fn want(&self, _token: Token, _what: Want, _wanted: bool) -> bool {
         false
     }
-    /// Appends at most [`BATCH`] reports to `ready`. A signal ends the wait like the timeout.
+    /// Appends reports to `ready`, which has room for [`BATCH`]. A signal ends the wait like the timeout.
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
     /// Ends the current or the next wait.
     fn wake(&self);
@@ -253,7 +253,9 @@ impl Engine {
 
     /// Takes a descriptor, which is about to be closed, from the poller.
     fn forget(&self, descriptor: RawDescriptor, token: Token) {
-        self.poller.remove(descriptor, token);
+        if self.poller.remove(descriptor, token) && self.waiting.load(Ordering::SeqCst) {
+            self.wake();
+        }
     }
 
     /// A buffer for a receive that brought none.

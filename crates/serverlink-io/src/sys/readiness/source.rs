@@ -100,11 +100,8 @@ pub(super) fn accept(listener: &Socket) -> Tried<(Socket, SockAddr)> {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Tried::WouldBlock,
             Err(error) => error,
         };
-        // What ends a connection is the new one's, not the listener's (accept(2)), unless the
-        // socket cannot listen at all.
-        match classify(&error) {
+        match classify_accept(&error) {
             Action::Ignore | Action::Retry => {}
-            Action::Close if listens(&error) => {}
             Action::Close | Action::Fatal => return Tried::Finished(Err(error)),
         }
     }
@@ -240,15 +237,27 @@ fn is_in_progress(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
-fn classify(error: &io::Error) -> Action {
-    error.raw_os_error().map_or(Action::Fatal, errors::classify)
+fn classify_accept(error: &io::Error) -> Action {
+    match error.raw_os_error() {
+        // The socket cannot listen at all.
+        None | Some(libc::EOPNOTSUPP) => Action::Fatal,
+        // What ends a connection is the new one's, not the listener's: accept(2), "Error
+        // handling".
+        Some(code) => match errors::classify(code) {
+            Action::Close => Action::Retry,
+            action => action,
+        },
+    }
 }
 
-/// Whether the error leaves it possible that the socket listens.
-#[cfg(unix)]
-fn listens(error: &io::Error) -> bool {
-    // On a socket that cannot accept at all this would come back for ever.
-    error.raw_os_error() != Some(libc::EOPNOTSUPP)
+#[cfg(windows)]
+fn classify_accept(error: &io::Error) -> Action {
+    use windows_sys::Win32::Networking::WinSock::WSAECONNRESET;
+
+    match error.raw_os_error() {
+        Some(WSAECONNRESET) => Action::Retry,
+        _ => Action::Fatal,
+    }
 }
 
 #[cfg(any(

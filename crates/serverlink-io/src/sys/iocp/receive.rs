@@ -1,0 +1,146 @@
+//! `WSARecv`, into a real buffer or none.
+
+use std::{io, ptr};
+
+use bytes::BytesMut;
+use windows_sys::Win32::{
+    Networking::WinSock::{SOCKET, WSARecv},
+    System::IO::OVERLAPPED,
+};
+
+use super::{
+    buffers::Armed,
+    entry::Resources,
+    errors,
+    operation::{Body, Called, Next, Status, Vectors},
+    shared::Shared,
+};
+use crate::{Event, errors::no_room};
+
+/// Receives once.
+pub(super) enum Receive {
+    /// Into a buffer lent to the kernel: the caller's, or one of the engine's within its budget.
+    Into { buffer: BytesMut, armed: Option<Armed> },
+    /// Into nothing: a zero-byte receive pins no memory and ends when something has arrived, which
+    /// is then read by a call that does not wait.
+    Probing { buffer: Option<BytesMut> },
+}
+
+/// The most one call receives.
+const MOST: usize = 1 << 30;
+
+impl Receive {
+    pub(super) fn new(shared: &Shared, buffer: Option<BytesMut>) -> io::Result<Self> {
+        match buffer {
+            Some(buffer) if buffer.capacity() == buffer.len() => Err(no_room()),
+            Some(buffer) => Ok(Self::Into { buffer, armed: None }),
+            None => Ok(match shared.buffers.arm() {
+                Some(armed) => Self::Into { buffer: shared.buffers.take(), armed: Some(armed) },
+                None => Self::Probing { buffer: None },
+            }),
+        }
+    }
+
+    pub(super) fn request(&mut self, vectors: &mut Vectors) {
+        match self {
+            Self::Into { buffer, .. } => {
+                let spare = buffer.spare_capacity_mut();
+                let length = u32::try_from(spare.len().min(MOST)).expect("`MOST` fits");
+                vectors.push(spare.as_mut_ptr().cast(), length);
+            }
+            Self::Probing { .. } => {
+                vectors.push(ptr::dangling_mut(), 0);
+            }
+        }
+    }
+
+    pub(super) fn completed(self, resources: &Resources, shared: &Shared, status: Status) -> Next {
+        if status.error != 0 {
+            // A failed zero-byte receive is the only place where its error is: never read on.
+            return Next::Failed(Body::Receive(self), status.error);
+        }
+        match self {
+            Self::Into { mut buffer, armed } => {
+                drop(armed);
+                let length = buffer.len() + status.bytes;
+                // SAFETY: the kernel wrote so many bytes into the spare capacity.
+                unsafe { buffer.set_len(length) };
+                Next::Over(Event::Received(Ok(buffer)))
+            }
+            Self::Probing { buffer } => read(resources, shared, buffer),
+        }
+    }
+
+    /// What to issue after `code`.
+    pub(super) fn again(self, shared: &Shared, code: u32) -> Self {
+        match self {
+            // Too much memory is locked: lend the kernel none.
+            Self::Into { buffer, armed: None } if code != errors::OPERATION_ABORTED => {
+                Self::Probing { buffer: Some(buffer) }
+            }
+            Self::Into { buffer, armed: Some(_) } if code != errors::OPERATION_ABORTED => {
+                shared.buffers.give_back(buffer);
+                Self::Probing { buffer: None }
+            }
+            same => same,
+        }
+    }
+
+    /// Gives up what belongs to the engine.
+    pub(super) fn discard(self, shared: &Shared) {
+        if let Self::Into { buffer, armed: Some(_) } = self {
+            shared.buffers.give_back(buffer);
+        }
+    }
+}
+
+/// Reads what a zero-byte receive announced.
+fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> Next {
+    let own = supplied.is_none();
+    let mut buffer = supplied.unwrap_or_else(|| shared.buffers.take());
+    let before = buffer.len();
+    let spare = buffer.spare_capacity_mut();
+    let most = spare.len().min(MOST);
+    let result = match resources.socket() {
+        Ok(socket) => socket.recv(&mut spare[..most]),
+        Err(error) => Err(error),
+    };
+    match result {
+        Ok(bytes) => {
+            // SAFETY: the call wrote so many bytes into the spare capacity.
+            unsafe { buffer.set_len(before + bytes) };
+            Next::Over(Event::Received(Ok(buffer)))
+        }
+        Err(error) => {
+            let buffer = if own {
+                shared.buffers.give_back(buffer);
+                None
+            } else {
+                Some(buffer)
+            };
+            let body = Body::Receive(Receive::Probing { buffer });
+            match error.raw_os_error().map(i32::cast_unsigned) {
+                // There was nothing after all.
+                Some(errors::WOULD_BLOCK) => Next::Further(body),
+                code => Next::Failed(body, code.unwrap_or(errors::NO_BUFFERS)),
+            }
+        }
+    }
+}
+
+/// # Safety
+///
+/// See [`super::operation::Request::issue`].
+pub(super) unsafe fn issue(
+    socket: SOCKET,
+    overlapped: *mut OVERLAPPED,
+    vectors: &Vectors,
+) -> Called {
+    let (array, count) = vectors.as_raw();
+    let (mut bytes, mut flags) = (0, 0);
+    // SAFETY: the socket is open and the buffers stay (the caller's promise); the count is read
+    // only if the call succeeds at once.
+    let result =
+        unsafe { WSARecv(socket, array, count, &mut bytes, &mut flags, overlapped, None) };
+    Called::from_winsock(result == 0, bytes)
+}

@@ -1,0 +1,146 @@
+//! The poller of every platform: select(2).
+//!
+//! It is level-triggered and goes through all descriptors that something waits
+//! for, each time: the baseline the others are measured against, and the
+//! fallback where there is none. The sets have no fixed size, so neither has
+//! the number of descriptors.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::{collections::HashMap, io, sync::Mutex, time::Duration};
+
+#[cfg(unix)]
+use self::unix::{Sets, Waker, check, is_bad_descriptor};
+#[cfg(windows)]
+use self::windows::{Sets, Waker, check, is_bad_descriptor};
+use super::{
+    RawDescriptor,
+    readiness::{Poller, Ready, Token, Want},
+};
+use crate::{Interest, lock::lock};
+
+const ANY: Interest = Interest { readable: true, writable: true };
+
+#[derive(Debug)]
+pub(super) struct Select {
+    registered: Mutex<HashMap<Token, Registered>>,
+    /// Used by the one thread that waits.
+    wait: Mutex<Wait>,
+    waker: Waker,
+}
+
+/// A descriptor and what is waited for on it.
+#[derive(Debug, Clone, Copy)]
+struct Registered {
+    descriptor: RawDescriptor,
+    read: bool,
+    /// [`Want::Write`] or [`Want::Connect`].
+    write: Option<Want>,
+}
+
+impl Registered {
+    fn is_idle(&self) -> bool {
+        !self.read && self.write.is_none()
+    }
+}
+
+#[derive(Debug, Default)]
+struct Wait {
+    /// Those in the sets, as they were when the wait began.
+    members: Vec<(Token, Registered)>,
+    sets: Sets,
+}
+
+impl Select {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { registered: Mutex::default(), wait: Mutex::default(), waker: Waker::new()? })
+    }
+}
+
+impl Poller for Select {
+    fn name(&self) -> &'static str {
+        "select"
+    }
+
+    fn add(&self, descriptor: RawDescriptor, token: Token) -> io::Result<()> {
+        lock(&self.registered).insert(token, Registered { descriptor, read: false, write: None });
+        Ok(())
+    }
+
+    fn remove(&self, _descriptor: RawDescriptor, token: Token) -> bool {
+        // A descriptor that is waited for stays open in the kernel until the wait ends.
+        lock(&self.registered).remove(&token).is_some_and(|removed| !removed.is_idle())
+    }
+
+    fn want(&self, token: Token, what: Want, wanted: bool) -> bool {
+        let mut registered = lock(&self.registered);
+        let Some(entry) = registered.get_mut(&token) else { return false };
+        match what {
+            Want::Read => entry.read = wanted,
+            Want::Write | Want::Connect => entry.write = wanted.then_some(what),
+        }
+        wanted
+    }
+
+    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        let Wait { members, sets } = &mut *lock(&self.wait);
+        members.clear();
+        members.extend(
+            lock(&self.registered)
+                .iter()
+                .filter(|(_, registered)| !registered.is_idle())
+                .map(|(token, registered)| (*token, *registered)),
+        );
+        sets.clear();
+        sets.add(self.waker.descriptor(), true, None);
+        for (_, registered) in &*members {
+            sets.add(registered.descriptor, registered.read, registered.write);
+        }
+        match sets.select(timeout) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            Err(error) if is_bad_descriptor(&error) => {
+                // Retired since the sets were made, or closed by its owner against the rules: the
+                // call that is served finds out.
+                ready.extend(
+                    members
+                        .iter()
+                        .filter(|(_, registered)| check(registered.descriptor, ANY).is_err())
+                        .map(|(token, _)| Ready {
+                            token: *token,
+                            readable: true,
+                            writable: true,
+                            hangup: true,
+                        }),
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        }
+        if sets.is_readable(self.waker.descriptor()) {
+            self.waker.drain();
+        }
+        ready.extend(members.iter().filter_map(|(token, registered)| {
+            let readable = registered.read && sets.is_readable(registered.descriptor);
+            let writable = registered.write.is_some() && sets.is_writable(registered.descriptor);
+            (readable || writable).then_some(Ready {
+                token: *token,
+                readable,
+                writable,
+                hangup: false,
+            })
+        }));
+        Ok(())
+    }
+
+    fn wake(&self) {
+        self.waker.wake();
+    }
+
+    fn check(&self, descriptor: RawDescriptor, interest: Interest) -> io::Result<Interest> {
+        check(descriptor, interest)
+    }
+}
