@@ -157,10 +157,7 @@ impl Connection {
         let step = match self.step(now) {
             Ok(Some(step)) => step,
             Ok(None) => return Ok(None),
-            Err(error) => {
-                self.phase = Phase::Failed(error.clone());
-                return Err(error);
-            }
+            Err(error) => return Err(self.fail(error)),
         };
         let body = |span| self.decoder.body(span);
         Ok(Some(match step {
@@ -314,10 +311,7 @@ impl Connection {
             }
             Phase::Failed(error) => return Err(error.clone()),
         };
-        late.map_or(Ok(()), |late| {
-            self.phase = Phase::Failed(Error::TimedOut(late.clone()));
-            Err(late.into())
-        })
+        late.map_or(Ok(()), |late| Err(self.fail(late.into())))
     }
 
     /// Says that the caller does not read from the peer for now, as at a high-water mark, or that
@@ -363,7 +357,8 @@ impl Connection {
     /// [`return_frame`](Self::return_frame), with or without more in it; until then
     /// [`next_event`](Self::next_event) has nothing to report.
     ///
-    /// The capacity grows with what has really arrived and is never more than four times that.
+    /// The capacity is never more than four times what has arrived of the frame, or 64 KiB more than
+    /// that while little has.
     pub fn awaited_frame(&mut self) -> Option<BytesMut> {
         if self.is_ready() { self.decoder.lend() } else { None }
     }
@@ -377,7 +372,7 @@ impl Connection {
         match self.decoder.take_back(buffer) {
             Ok(true) => self.arrived(now),
             Ok(false) => {}
-            Err(error) => self.phase = Phase::Failed(error),
+            Err(error) => drop(self.fail(error)),
         }
     }
 
@@ -388,6 +383,13 @@ impl Connection {
     pub fn subscribe(&self, topic: &[u8], subscribe: bool, out: &mut BytesMut) {
         let version = self.peer().map_or(Version::V3_0, |peer| peer.version);
         command::encode_subscription(out, version, topic, subscribe);
+    }
+
+    /// Ends the connection; the input that nobody will read is let go.
+    fn fail(&mut self, error: Error) -> Error {
+        self.phase = Phase::Failed(error.clone());
+        self.decoder = Decoder::new(0);
+        error
     }
 
     #[inline]

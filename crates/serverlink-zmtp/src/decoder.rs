@@ -209,7 +209,8 @@ impl Decoder {
                 }
                 Partial::Body { need, buffer, .. } => {
                     let count = rest.len().min(*need - buffer.len());
-                    make_room(buffer, *need, count);
+                    let arrived = buffer.len() + count;
+                    make_room(buffer, *need, arrived, arrived);
                     buffer.extend_from_slice(&rest[..count]);
                     self.position += count;
                 }
@@ -263,7 +264,7 @@ impl Decoder {
         if *need - buffer.len() < WORTH_LENDING {
             return None;
         }
-        make_room(buffer, *need, WORTH_LENDING);
+        make_room(buffer, *need, buffer.len(), buffer.len() + WORTH_LENDING);
         let lent = mem::take(buffer);
         self.partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
         Some(lent)
@@ -295,14 +296,78 @@ impl Decoder {
     }
 }
 
-/// Makes room for `count` more bytes of a body of `need` bytes. The room is bounded by what has
-/// really arrived, so that an announced length alone costs nothing.
-fn make_room(buffer: &mut BytesMut, need: usize, count: usize) {
-    let wanted = buffer.len() + count;
+/// Makes room for `wanted` bytes of a body of `need` bytes, of which `arrived` have arrived. The
+/// room is bounded by what has arrived, so that an announced length alone costs nothing.
+fn make_room(buffer: &mut BytesMut, need: usize, arrived: usize, wanted: usize) {
     if wanted > buffer.capacity() {
-        let room = need.min(FIRST_ROOM.max(wanted.saturating_mul(GROWTH)));
-        let mut larger = BytesMut::with_capacity(room);
+        let room = FIRST_ROOM.max(wanted).max(arrived.saturating_mul(GROWTH));
+        let mut larger = BytesMut::with_capacity(need.min(room));
         larger.extend_from_slice(buffer);
         *buffer = larger;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn room(decoder: &Decoder) -> usize {
+        match &decoder.partial {
+            Partial::Body { buffer, .. } => buffer.capacity(),
+            _ => 0,
+        }
+    }
+
+    fn header(len: u64) -> Bytes {
+        let (header, used) = crate::encode_header(false, false, len);
+        Bytes::copy_from_slice(&header[..used])
+    }
+
+    #[test]
+    fn an_announced_length_costs_nothing() {
+        let mut decoder = Decoder::new(MAX_BODY);
+        decoder.feed(header(1 << 62));
+        assert!(decoder.next_frame().expect("a fair length").is_none());
+        assert_eq!(room(&decoder), 0);
+        decoder.feed(Bytes::from_static(b"x"));
+        assert!(decoder.next_frame().expect("a fair length").is_none());
+        assert_eq!(room(&decoder), FIRST_ROOM);
+    }
+
+    #[test]
+    fn room_grows_with_what_has_arrived_and_ends_at_the_frame() {
+        let len = 1_000_000;
+        let mut decoder = Decoder::new(MAX_BODY);
+        decoder.feed(header(len));
+        let mut arrived = 0;
+        for piece in [1, 10_000, 30_000, 200_000] {
+            arrived += piece;
+            decoder.feed(vec![0; piece].into());
+            assert!(decoder.next_frame().expect("a fair length").is_none());
+            assert!(room(&decoder) >= arrived);
+            assert!(room(&decoder) <= FIRST_ROOM.max(GROWTH * arrived).min(len as usize));
+        }
+        decoder.feed(vec![0; len as usize - arrived].into());
+        let span = decoder.next_frame().expect("a fair length").expect("the frame");
+        assert_eq!(decoder.body(span).len(), len as usize);
+    }
+
+    #[test]
+    fn a_small_frame_across_chunks_gets_exactly_its_room() {
+        let mut decoder = Decoder::new(MAX_BODY);
+        decoder.feed(Bytes::from_static(b"\x00\x05he"));
+        assert!(decoder.next_frame().expect("a fair length").is_none());
+        assert_eq!(room(&decoder), 5);
+    }
+
+    #[test]
+    fn nothing_read_stays_in_memory() {
+        let mut decoder = Decoder::new(MAX_BODY);
+        decoder.feed(Bytes::from_static(b"\x00\x05he"));
+        assert!(decoder.next_frame().expect("a fair length").is_none());
+        decoder.feed(Bytes::from_static(b"llo"));
+        assert!(decoder.next_frame().expect("a fair length").is_some());
+        assert!(decoder.next_frame().expect("a fair length").is_none());
+        assert!(decoder.assembled.is_empty() && decoder.chunk.is_empty());
     }
 }

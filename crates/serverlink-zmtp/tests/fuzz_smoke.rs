@@ -1,0 +1,65 @@
+//! The fuzz targets on a fixed set of seeds, so that a plain `cargo test` runs them too. The real
+//! runs are described in `fuzz/README.md`.
+
+mod support;
+
+use serverlink_zmtp::SocketType;
+use support::fuzz::{self, Choices};
+
+const CASES: u64 = 12_500;
+
+/// The choices of the target, then the stream.
+fn case(seed: u64, stream: &[u8]) -> Vec<u8> {
+    [&seed.to_be_bytes()[..], stream].concat()
+}
+
+fn garbage(choices: &mut Choices) -> Vec<u8> {
+    // Small values are likelier to be flags and lengths that lead somewhere.
+    let mask = [0xff, 0x07, 0x03][choices.below(3)];
+    (0..choices.below(200)).map(|_| choices.next() as u8 & mask).collect()
+}
+
+#[test]
+fn garbage_in_traffic_is_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let stream = garbage(&mut Choices::new(seed));
+        fuzz::decode(&case(seed, &stream));
+    }
+}
+
+#[test]
+fn damaged_traffic_is_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let mut choices = Choices::new(seed);
+        let mut stream = fuzz::valid_traffic(&mut choices);
+        if seed % 3 != 0 {
+            fuzz::damage(&mut stream, &mut choices);
+        }
+        fuzz::decode(&case(seed, &stream));
+    }
+}
+
+#[test]
+fn garbage_instead_of_a_greeting_is_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let mut stream = garbage(&mut Choices::new(seed));
+        if seed % 2 == 0 && !stream.is_empty() {
+            stream[0] = 0xff;
+        }
+        fuzz::handshake(&case(seed, &stream));
+    }
+}
+
+#[test]
+fn damaged_handshakes_are_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let mut choices = Choices::new(seed);
+        let peer = [SocketType::Push, SocketType::Sub, SocketType::Dealer, SocketType::Pub];
+        let mut stream = support::raw_handshake(peer[(seed % 4) as usize]);
+        stream.extend(fuzz::valid_traffic(&mut choices));
+        if seed % 3 != 0 {
+            fuzz::damage(&mut stream, &mut choices);
+        }
+        fuzz::handshake(&case(seed, &stream));
+    }
+}

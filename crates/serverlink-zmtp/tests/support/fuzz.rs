@@ -1,0 +1,204 @@
+//! What the fuzz targets do, as plain functions: `fuzz_smoke.rs` runs them under `cargo test`,
+//! `fuzz/` under libFuzzer.
+
+use std::mem::discriminant;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+use serverlink_zmtp::{Config, Connection, Error, PeerIncompatible, SocketType};
+
+use super::{Seen, established};
+
+/// The room that every awaited frame may have.
+const ROOM: usize = 64 * 1024;
+/// More than all control output together.
+const MAX_OUTPUT: usize = 16 * 1024;
+
+/// A deterministic source of choices (xorshift64).
+#[derive(Debug, Clone)]
+pub struct Choices(u64);
+
+impl Choices {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn below(&mut self, limit: usize) -> usize {
+        ((self.next() >> 11) % limit.max(1) as u64) as usize
+    }
+
+    pub fn one_in(&mut self, count: usize) -> bool {
+        self.below(count) == 0
+    }
+}
+
+/// What came of a stream.
+#[derive(Debug)]
+struct Outcome {
+    seen: Vec<Seen>,
+    error: Option<Error>,
+    output: Bytes,
+}
+
+/// The traffic phase: the first eight bytes choose socket, limits and splits, the rest arrives.
+pub fn decode(data: &[u8]) {
+    run(data, true);
+}
+
+/// The same from the first byte of the greeting on.
+pub fn handshake(data: &[u8]) {
+    run(data, false);
+}
+
+fn run(data: &[u8], after_handshake: bool) {
+    let Some((seed, stream)) = data.split_first_chunk() else { return };
+    let seed = u64::from_be_bytes(*seed);
+    let (ours, theirs) = [
+        (SocketType::Pull, SocketType::Push),
+        (SocketType::XPub, SocketType::Sub),
+        (SocketType::Router, SocketType::Dealer),
+        (SocketType::Sub, SocketType::Pub),
+    ][(seed % 4) as usize];
+    let mut config = Config::new(ours);
+    config.max_message_size = [None, None, Some(300), Some(100_000)][(seed / 4 % 4) as usize];
+    let now = Instant::now();
+    let connection = || {
+        if after_handshake {
+            established(config.clone(), theirs, now)
+        } else {
+            Connection::new(config.clone(), now)
+        }
+    };
+    let whole = play(connection(), stream, None, now);
+    let split = play(connection(), stream, Some(Choices::new(seed)), now);
+    assert_eq!(whole.seen, split.seen);
+    assert_eq!(whole.output, split.output);
+    assert_same_error(whole.error.as_ref(), split.error.as_ref());
+}
+
+/// Feeds a stream, whole or in pieces chosen at random, and collects what comes of it.
+fn play(
+    mut connection: Connection,
+    mut stream: &[u8],
+    mut choices: Option<Choices>,
+    now: Instant,
+) -> Outcome {
+    let mut outcome = Outcome { seen: Vec::new(), error: None, output: Bytes::new() };
+    let mut arrived = 0;
+    loop {
+        let piece = match &mut choices {
+            None => stream.len(),
+            Some(choices) => {
+                let usual = [1, 3, 12, 100, 70_000][choices.below(5)];
+                stream.len().min(1 + choices.below(usual))
+            }
+        };
+        let (now_in, later) = stream.split_at(piece);
+        stream = later;
+        arrived += piece;
+        feed(&mut connection, now_in, arrived, choices.as_mut(), now);
+        // A caller may stop asking at any time: the rest must still be there.
+        let mut patience = match &mut choices {
+            Some(choices) if !stream.is_empty() => [0, 1, 2, usize::MAX][choices.below(4)],
+            _ => usize::MAX,
+        };
+        while patience > 0 && outcome.error.is_none() {
+            patience -= 1;
+            match connection.next_event(now) {
+                Ok(Some(event)) => outcome.seen.push(Seen::of(event)),
+                Ok(None) => break,
+                Err(error) => outcome.error = Some(error),
+            }
+        }
+        if stream.is_empty() || outcome.error.is_some() {
+            break;
+        }
+    }
+    if let Some(error) = &outcome.error {
+        assert_eq!(connection.next_event(now).err().as_ref(), Some(error), "an error is final");
+        assert!(!connection.is_ready());
+    }
+    outcome.output = connection.take_output().unwrap_or_default();
+    assert!(outcome.output.len() < MAX_OUTPUT, "output is bounded");
+    outcome
+}
+
+/// Gives the connection a piece, now and then through the buffer of an awaited frame.
+fn feed(
+    connection: &mut Connection,
+    piece: &[u8],
+    arrived: usize,
+    choices: Option<&mut Choices>,
+    now: Instant,
+) {
+    if let Some(choices) = choices
+        && let Some(mut buffer) = connection.awaited_frame()
+    {
+        assert!(
+            buffer.capacity() <= (4 * arrived).max(arrived + ROOM),
+            "room follows what has arrived"
+        );
+        let direct = piece.len().min(choices.below(piece.len() + 1));
+        buffer.extend_from_slice(&piece[..direct]);
+        connection.return_frame(buffer, now);
+        connection.feed(Bytes::copy_from_slice(&piece[direct..]), now);
+    } else {
+        connection.feed(Bytes::copy_from_slice(piece), now);
+    }
+}
+
+fn assert_same_error(whole: Option<&Error>, split: Option<&Error>) {
+    match (whole, split) {
+        // It quotes what has arrived by the time it is found out.
+        (
+            Some(Error::PeerIncompatible(PeerIncompatible::NotZmtp(_))),
+            Some(Error::PeerIncompatible(PeerIncompatible::NotZmtp(_))),
+        ) => {}
+        (whole, split) => {
+            assert_eq!(whole.map(discriminant), split.map(discriminant));
+            assert_eq!(whole, split);
+        }
+    }
+}
+
+/// A valid stream of frames and commands.
+pub fn valid_traffic(choices: &mut Choices) -> Vec<u8> {
+    let mut out = BytesMut::new();
+    for _ in 0..choices.below(12) {
+        let len = [0, 1, 4, 30, 255, 256, 300, 3000, 90_000];
+        let len = len[if choices.one_in(40) { 8 } else { choices.below(8) }];
+        let body = vec![choices.next() as u8 % 3; len];
+        match choices.below(6) {
+            0 => out.extend(super::raw_command("SUBSCRIBE", &body)),
+            1 => out.extend(super::raw_command("CANCEL", &body)),
+            2 => out.extend(super::raw_command("PING", b"\x00\x0acontext")),
+            3 => out.extend(super::raw_command("PONG", b"context")),
+            _ => serverlink_zmtp::encode_frame(&mut out, choices.one_in(2), &body),
+        }
+    }
+    out.to_vec()
+}
+
+/// Damages a stream in a few places.
+pub fn damage(stream: &mut Vec<u8>, choices: &mut Choices) {
+    for _ in 0..=choices.below(4) {
+        if stream.is_empty() {
+            return;
+        }
+        let at = choices.below(stream.len());
+        match choices.below(5) {
+            0 => stream[at] = choices.next() as u8,
+            1 => stream[at] ^= 1 << choices.below(8),
+            2 => drop(stream.remove(at)),
+            3 => stream.insert(at, choices.next() as u8),
+            _ => stream.truncate(at),
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! What the tests share: owned events, valid streams, a pair of connections with a virtual clock.
+#![allow(dead_code, unreachable_pub, reason = "every test uses another part of it")]
+
+pub mod fuzz;
+
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use serverlink_zmtp::{Config, Connection, Error, Event, SocketType, encode_frame};
+
+/// An event that owns its content.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    Ready(SocketType, Bytes),
+    Frame(Bytes, bool),
+    Subscribe(Bytes),
+    Cancel(Bytes),
+    Ping,
+    Pong,
+}
+
+impl Seen {
+    pub fn of(event: Event<'_>) -> Self {
+        match event {
+            Event::Ready(peer) => Self::Ready(peer.socket_type, peer.routing_id.clone()),
+            Event::Frame { body, more } => Self::Frame(body.to_bytes(), more),
+            Event::Subscribe(topic) => Self::Subscribe(topic.to_bytes()),
+            Event::Cancel(topic) => Self::Cancel(topic.to_bytes()),
+            Event::Ping => Self::Ping,
+            Event::Pong => Self::Pong,
+            other => panic!("a new kind of event: {other:?}"),
+        }
+    }
+
+    pub fn frame(body: impl Into<Bytes>, more: bool) -> Self {
+        Self::Frame(body.into(), more)
+    }
+}
+
+/// Everything a connection has to report.
+pub fn drain(connection: &mut Connection, now: Instant) -> Result<Vec<Seen>, Error> {
+    let mut seen = Vec::new();
+    while let Some(event) = connection.next_event(now)? {
+        seen.push(Seen::of(event));
+    }
+    Ok(seen)
+}
+
+/// One frame in the most direct notation, independent of the encoder under test.
+pub fn raw_frame(flags: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = vec![flags];
+    if flags & 2 == 0 {
+        frame.push(u8::try_from(body.len()).expect("a short body"));
+    } else {
+        frame.extend((body.len() as u64).to_be_bytes());
+    }
+    frame.extend(body);
+    frame
+}
+
+pub fn raw_command(name: &str, data: &[u8]) -> Vec<u8> {
+    let mut body = vec![name.len() as u8];
+    body.extend(name.bytes());
+    body.extend(data);
+    raw_frame(if body.len() < 256 { 4 } else { 6 }, &body)
+}
+
+pub fn raw_greeting(major: u8, minor: u8, mechanism: &str) -> Vec<u8> {
+    let mut greeting = vec![0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, major, minor];
+    greeting.extend(mechanism.bytes());
+    greeting.resize(64, 0);
+    greeting
+}
+
+pub fn raw_property(name: &str, value: &[u8]) -> Vec<u8> {
+    let mut property = vec![name.len() as u8];
+    property.extend(name.bytes());
+    property.extend((value.len() as u32).to_be_bytes());
+    property.extend(value);
+    property
+}
+
+/// Greeting and READY of a 3.1 peer.
+pub fn raw_handshake(socket_type: SocketType) -> Vec<u8> {
+    let mut bytes = raw_greeting(3, 1, "NULL");
+    bytes.extend(raw_command(
+        "READY",
+        &raw_property("Socket-Type", socket_type.as_str().as_bytes()),
+    ));
+    bytes
+}
+
+/// A connection of the first type whose handshake with a peer of the second is complete, with
+/// nothing left to send.
+pub fn established(config: Config, peer: SocketType, now: Instant) -> Connection {
+    let mut connection = Connection::new(config, now);
+    connection.feed(raw_handshake(peer).into(), now);
+    assert!(matches!(connection.next_event(now), Ok(Some(Event::Ready(_)))));
+    connection.take_output();
+    connection
+}
+
+/// Two connections that hear each other without delay, and the time they share.
+pub struct Pair {
+    pub now: Instant,
+    pub ends: [Connection; 2],
+    pub seen: [Vec<Seen>; 2],
+    pub errors: [Option<Error>; 2],
+    /// Whether what this end sends is lost on the way.
+    pub cut: [bool; 2],
+}
+
+impl Pair {
+    pub fn new(configs: [Config; 2]) -> Self {
+        let now = Instant::now();
+        Self {
+            now,
+            ends: configs.map(|config| Connection::new(config, now)),
+            seen: [Vec::new(), Vec::new()],
+            errors: [None, None],
+            cut: [false, false],
+        }
+    }
+
+    /// Carries control bytes back and forth until both ends are quiet.
+    pub fn settle(&mut self) {
+        loop {
+            let mut moved = false;
+            for from in 0..2 {
+                while let Some(event) = {
+                    let end = &mut self.ends[from];
+                    match end.next_event(self.now) {
+                        Ok(event) => event.map(Seen::of),
+                        Err(error) => {
+                            self.errors[from] = Some(error);
+                            None
+                        }
+                    }
+                } {
+                    self.seen[from].push(event);
+                }
+                if let Some(bytes) = self.ends[from].take_output() {
+                    moved = true;
+                    if !self.cut[from] {
+                        self.ends[1 - from].feed(bytes, self.now);
+                    }
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// Sends a message from one end.
+    pub fn send(&mut self, from: usize, frames: &[&[u8]]) {
+        let mut out = BytesMut::new();
+        for (index, frame) in frames.iter().enumerate() {
+            encode_frame(&mut out, index + 1 < frames.len(), frame);
+        }
+        if !self.cut[from] {
+            self.ends[1 - from].feed(out.freeze(), self.now);
+        }
+        self.settle();
+    }
+
+    /// Lets time pass, stopping at every timer on the way.
+    pub fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.settle();
+            let timer = self.ends.iter().filter_map(Connection::next_timeout).min();
+            let Some(timer) = timer.filter(|timer| *timer <= end) else { break };
+            self.now = self.now.max(timer);
+            for index in 0..2 {
+                if let Err(error) = self.ends[index].handle_timeout(self.now) {
+                    self.errors[index] = Some(error);
+                }
+            }
+        }
+        self.now = end;
+    }
+}
