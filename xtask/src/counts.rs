@@ -68,7 +68,7 @@ impl Runner {
 fn nextest_summary(line: &str) -> Option<Counts> {
     let (_, rest) = line.trim_start().strip_prefix("Summary [")?.split_once(']')?;
     let (run, endings) = rest.split_once(" run:")?;
-    let run = run.trim().trim_end_matches("tests").trim_end_matches("test").trim();
+    let run = run.trim().split(' ').next()?;
     let mut counts = Counts::default();
     for ending in without_remarks(endings).split(',') {
         let (number, how) = ending.trim().split_once(' ')?;

@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// process it left behind keeps open.
 const GRACE: u32 = 10;
 
+/// Besides those of ServerLink, the variables shown with a command.
+const SHOWN_VARIABLES: &[&str] = &["CARGO_BUILD_TARGET", "RUSTDOCFLAGS"];
+
 /// What one suite has done so far.
 pub(crate) struct Recorder {
     suite: &'static str,
@@ -187,7 +190,7 @@ impl Recorder {
 fn rendered(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
         let name = name.to_str()?;
-        let ours = name.starts_with("SERVERLINK_") || name == "RUSTDOCFLAGS";
+        let ours = name.starts_with("SERVERLINK_") || SHOWN_VARIABLES.contains(&name);
         ours.then(|| format!("{name}={:?} ", value.unwrap_or_default()))
             .map(|text| text.replace('"', "'"))
     });

@@ -7,7 +7,7 @@ use crate::windows::toolchain::Toolchain;
 
 pub(super) const SUITE: Suite = Suite {
     name: "platforms",
-    about: "the types of all library and command code on platforms that cannot run here",
+    about: "type checks for the platforms that cannot run here, warnings denied",
     needs: &[&needs::PLATFORMS_RUST],
     run,
 };
@@ -30,8 +30,11 @@ fn run(recorder: &mut Recorder) {
         };
         let mut command = toolchain.cargo(target);
         command
-            .args(["check", "--tests"])
-            .args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+            .args(["check", "--all-targets"])
+            .args(PACKAGES.iter().flat_map(|name| ["--package", name]))
+            // Unlike RUSTFLAGS this spares the standard library.
+            .env("CARGO_UNSTABLE_WARNINGS", "true")
+            .env("CARGO_BUILD_WARNINGS", "deny");
         recorder.check(target, command);
     }
 }
