@@ -1,10 +1,6 @@
 //! `AcceptEx`.
 
-use std::{
-    io, mem,
-    os::windows::io::AsRawSocket,
-    ptr,
-};
+use std::{io, mem, os::windows::io::AsRawSocket, ptr};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use windows_sys::Win32::{
@@ -16,6 +12,7 @@ use windows_sys::Win32::{
 
 use super::{
     entry::Resources,
+    errors,
     extension::{self, AcceptFunctions, size_of_i32},
     operation::{Body, Called, Next, Stable, Status},
 };
@@ -79,9 +76,7 @@ impl Accept {
         match self.finish(listener) {
             Ok(accepted) => Next::Over(Event::Accepted(Ok(accepted))),
             // It was accepted and is lost again already: wait for the next.
-            Err((accept, error)) => {
-                Next::Failed(Body::Accept(accept), error.raw_os_error().unwrap_or(0).cast_unsigned())
-            }
+            Err((accept, error)) => Next::Failed(Body::Accept(accept), errors::code_of(&error)),
         }
     }
 

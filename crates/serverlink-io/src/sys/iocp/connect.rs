@@ -18,7 +18,6 @@ use windows_sys::Win32::{
 
 use super::{
     entry::Resources,
-    errors,
     extension::{self, Extension, size_of_i32},
     operation::{Body, Called, Next, Status},
 };
@@ -55,12 +54,7 @@ impl Connect {
         let result = unsafe {
             setsockopt(resources.raw(), SOL_SOCKET, SO_UPDATE_CONNECT_CONTEXT, ptr::null(), 0)
         };
-        let updated = if result == 0 {
-            Ok(())
-        } else {
-            let code = io::Error::last_os_error().raw_os_error().unwrap_or(0);
-            Err(errors::to_io(code.cast_unsigned()))
-        };
+        let updated = if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) };
         Next::Over(Event::Connected(updated))
     }
 }

@@ -41,6 +41,7 @@ enum Except {
 struct Row {
     code: u32,
     /// Its name in the Windows headers.
+    #[cfg_attr(not(test), allow(dead_code))]
     name: &'static str,
     action: Action,
     except: Except,
@@ -66,9 +67,13 @@ const fn row(
 pub(super) const OPERATION_ABORTED: u32 = 995;
 /// The call has begun; its completion follows.
 pub(super) const IO_PENDING: u32 = 997;
+/// Not an open socket.
+pub(super) const NOT_A_SOCKET: u32 = 10038;
 /// A call on a non-blocking socket found nothing.
 pub(super) const WOULD_BLOCK: u32 = 10035;
-/// More attempts than make sense ended in a code that asks for another.
+/// Something failed that never should.
+const SYSCALL_FAILURE: u32 = 10107;
+/// The system is short of memory to lock.
 pub(super) const NO_BUFFERS: u32 = 10055;
 
 /// Sorts `code`, returned by `call` or found in its completion.
@@ -82,6 +87,11 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
     })
 }
 
+/// Whether `code` says that somebody ended the operation, rather than that it failed.
+pub(super) fn is_abort(code: u32) -> bool {
+    matches!(code, OPERATION_ABORTED | 676 | 1236 | 10053 | 10103 | 10111)
+}
+
 /// The error told to a handler: the Winsock code of the same meaning.
 ///
 /// A code that the table does not know is kept.
@@ -90,9 +100,9 @@ pub(super) fn to_io(code: u32) -> io::Error {
     io::Error::from_raw_os_error(i32::try_from(code).unwrap_or(i32::MAX))
 }
 
-/// The code's name in the Windows headers.
-pub(super) fn name(code: u32) -> &'static str {
-    find(code).map_or("unknown", |row| row.name)
+/// The code of an error that a system call returned.
+pub(super) fn code_of(error: &io::Error) -> u32 {
+    error.raw_os_error().map_or(SYSCALL_FAILURE, i32::cast_unsigned)
 }
 
 fn find(code: u32) -> Option<&'static Row> {

@@ -21,7 +21,7 @@ pub(super) struct AcceptFunctions {
 }
 
 /// A function pointer that is there.
-type Extension<F> = <F as Present>::Function;
+pub(super) type Extension<F> = <F as Present>::Function;
 
 /// What an `Option` of a function pointer holds.
 pub(super) trait Present {

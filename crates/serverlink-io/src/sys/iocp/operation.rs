@@ -136,6 +136,11 @@ impl Operation {
         Status { bytes: bytes as usize, error }
     }
 
+    /// Whether the operation was last issued on `handle`.
+    pub(super) fn is_issued_on(&self, handle: HANDLE) -> bool {
+        self.issued_on.load(Ordering::Relaxed) == handle
+    }
+
     /// Asks the kernel to end the operation soon. A hint: whether it was there or not (1168), its
     /// packet may be queued already, and ends it in either case.
     pub(super) fn cancel_in_kernel(&self) {

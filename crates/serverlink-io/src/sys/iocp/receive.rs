@@ -119,10 +119,10 @@ fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> N
                 Some(buffer)
             };
             let body = Body::Receive(Receive::Probing { buffer });
-            match error.raw_os_error().map(i32::cast_unsigned) {
+            match errors::code_of(&error) {
                 // There was nothing after all.
-                Some(errors::WOULD_BLOCK) => Next::Further(body),
-                code => Next::Failed(body, code.unwrap_or(errors::NO_BUFFERS)),
+                errors::WOULD_BLOCK => Next::Further(body),
+                code => Next::Failed(body, code),
             }
         }
     }
@@ -140,7 +140,6 @@ pub(super) unsafe fn issue(
     let (mut bytes, mut flags) = (0, 0);
     // SAFETY: the socket is open and the buffers stay (the caller's promise); the count is read
     // only if the call succeeds at once.
-    let result =
-        unsafe { WSARecv(socket, array, count, &mut bytes, &mut flags, overlapped, None) };
+    let result = unsafe { WSARecv(socket, array, count, &mut bytes, &mut flags, overlapped, None) };
     Called::from_winsock(result == 0, bytes)
 }
