@@ -1,1 +1,43 @@
-//! serverlink
+//! ZeroMQ's socket patterns in Rust, wire-compatible with every ZeroMQ peer, on an I/O engine
+//! that is completion-based everywhere and native IOCP on Windows.
+//!
+//! A [`Context`] opens [`Socket`]s; sockets [`bind`](Socket::bind) and
+//! [`connect`](Socket::connect) to endpoints (`tcp://`, `inproc://`) and
+//! exchange [`Message`]s of one or more [`Frame`]s, by the pattern of their
+//! [`SocketType`].
+//!
+//! ```
+//! use serverlink::{Context, SocketType};
+//!
+//! let context = Context::new()?;
+//! let publisher = context.socket(SocketType::XPub)?;
+//! let endpoint = publisher.bind("tcp://127.0.0.1:*")?;
+//!
+//! let subscriber = context.socket(SocketType::Sub)?;
+//! subscriber.subscribe("weather.")?;
+//! subscriber.connect(&endpoint)?;
+//! assert_eq!(publisher.recv()?[0], "\u{1}weather.");
+//!
+//! publisher.send("traffic.berlin: jam")?;
+//! publisher.send("weather.berlin: rain")?;
+//! assert_eq!(subscriber.recv()?[0], "weather.berlin: rain");
+//! # Ok::<(), serverlink::Error>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod context;
+mod endpoint;
+mod error;
+mod message;
+mod options;
+mod pattern;
+mod pipe;
+mod socket;
+mod transport;
+
+pub use context::{Context, ContextBuilder};
+pub use error::{Error, Result, SendError};
+pub use message::{Frame, IntoIter, Iter, Message};
+pub use serverlink_io::backends;
+pub use serverlink_zmtp::SocketType;
+pub use socket::Socket;

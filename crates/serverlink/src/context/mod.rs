@@ -1,0 +1,192 @@
+//! Contexts: what sockets share.
+
+mod runtime;
+
+use std::{
+    fmt, io,
+    sync::{Arc, Mutex, PoisonError},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+pub(crate) use runtime::{LingerGuard, Runtime};
+
+use crate::{Error, Result, Socket, SocketType};
+
+/// What sockets share: the I/O threads, and the names of `inproc://` endpoints.
+///
+/// Clones refer to the same context. When the last clone and the last socket
+/// are gone, the context ends: it first waits until messages that closed
+/// sockets still have to send are sent, within their
+/// [linger](Socket::set_linger) time.
+///
+/// ```
+/// use serverlink::{Context, SocketType};
+///
+/// let context = Context::new()?;
+/// let pull = context.socket(SocketType::Pull)?;
+/// let endpoint = pull.bind("tcp://127.0.0.1:*")?;
+///
+/// let push = context.socket(SocketType::Push)?;
+/// push.connect(&endpoint)?;
+/// push.send("hello")?;
+/// assert_eq!(pull.recv()?[0], "hello");
+/// # Ok::<(), serverlink::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Context {
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// Owned by the user's handles, never by the engine: when it goes, the engine is stopped.
+pub(crate) struct Shared {
+    pub(crate) runtime: Arc<Runtime>,
+    threads: Mutex<Vec<JoinHandle<io::Result<()>>>>,
+}
+
+/// How a [`Context`] is made.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct ContextBuilder {
+    io_threads: usize,
+    max_sockets: usize,
+    backend: Option<String>,
+}
+
+impl Default for ContextBuilder {
+    fn default() -> Self {
+        Self { io_threads: 1, max_sockets: 1023, backend: None }
+    }
+}
+
+impl ContextBuilder {
+    /// How many threads serve connections, from 1 to 256; 1 if not set. One moves about a gigabyte
+    /// a second.
+    pub fn io_threads(mut self, count: usize) -> Self {
+        self.io_threads = count;
+        self
+    }
+
+    /// How many sockets may be open at the same time, from 1; 1023 if not set.
+    pub fn max_sockets(mut self, count: usize) -> Self {
+        self.max_sockets = count;
+        self
+    }
+
+    /// Which I/O backend to use, one of [`backends`](crate::backends). If not set, the environment
+    /// variable `SERVERLINK_BACKEND` says, else the best one is taken.
+    pub fn backend(mut self, name: impl Into<String>) -> Self {
+        self.backend = Some(name.into());
+        self
+    }
+
+    /// Makes the context and starts its threads.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] for a value out of range or an unknown backend,
+    /// [`Error::Io`] if the system has no port or thread to give.
+    pub fn build(self) -> Result<Context> {
+        check_range("io_threads", self.io_threads, 256)?;
+        check_range("max_sockets", self.max_sockets, usize::MAX)?;
+        let runtime = Runtime::new(self.io_threads, self.max_sockets, self.backend)?;
+        let runtime = Arc::new(runtime);
+        let shared = Arc::new(Shared { runtime: runtime.clone(), threads: Mutex::default() });
+        for (number, port) in runtime.ports().iter().enumerate() {
+            let port = port.clone();
+            let thread = thread::Builder::new()
+                .name(format!("serverlink-io-{number}"))
+                .spawn(move || port.run())
+                .map_err(Error::io("starting an I/O thread"))?;
+            shared.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+        }
+        Ok(Context { shared })
+    }
+}
+
+fn check_range(option: &'static str, value: usize, most: usize) -> Result<()> {
+    if (1..=most).contains(&value) {
+        return Ok(());
+    }
+    let reason = if most == usize::MAX {
+        "it must be at least 1".to_owned()
+    } else {
+        format!("it must be from 1 to {most}, not {value}")
+    };
+    Err(Error::InvalidOption { option, reason })
+}
+
+impl Context {
+    /// A context with one I/O thread and everything else as it is by default.
+    ///
+    /// # Errors
+    ///
+    /// See [`ContextBuilder::build`].
+    pub fn new() -> Result<Self> {
+        Self::builder().build()
+    }
+
+    /// A context of your choice.
+    pub fn builder() -> ContextBuilder {
+        ContextBuilder::default()
+    }
+
+    /// The name of the I/O backend in use.
+    #[must_use]
+    pub fn backend(&self) -> &'static str {
+        self.shared.runtime.ports()[0].backend()
+    }
+
+    /// Opens a socket.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Terminated`] if the context is, [`Error::TooManySockets`] if it has no more.
+    pub fn socket(&self, socket_type: SocketType) -> Result<Socket> {
+        Socket::open(self, socket_type)
+    }
+
+    /// Ends the context: every call of a socket that waits, and every later one, fails with
+    /// [`Error::Terminated`]. Waits until all sockets are closed, and their messages sent within
+    /// their linger time.
+    ///
+    /// It must not be called by a thread that keeps a socket of the context open: it would wait for
+    /// ever. See [`terminate_timeout`](Self::terminate_timeout).
+    pub fn terminate(&self) {
+        self.shared.runtime.terminate();
+        self.shared.runtime.wait_until_idle(None);
+    }
+
+    /// The same, but gives up waiting after a while; the context remains terminated.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::StillOpen`] says what it still waits for.
+    pub fn terminate_timeout(&self, timeout: Duration) -> Result<()> {
+        self.shared.runtime.terminate();
+        match self.shared.runtime.wait_until_idle(Some(timeout)) {
+            None => Ok(()),
+            Some((sockets, connections)) => {
+                Err(Error::StillOpen { waited: timeout, sockets, connections })
+            }
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.runtime.wait_until_idle(None);
+        self.runtime.stop();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A thread that panicked has said so; there is nothing to add.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("runtime", &self.runtime).finish_non_exhaustive()
+    }
+}

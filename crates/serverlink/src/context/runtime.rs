@@ -1,0 +1,152 @@
+//! The part of a context that the engine shares.
+
+use std::{
+    sync::{
+        Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use serverlink_io::{Port, PortOptions};
+
+use crate::{Error, Result, socket::SocketInner, transport::inproc::Registry};
+
+/// Ports, names, and a count of what is still alive.
+#[derive(Debug)]
+pub(crate) struct Runtime {
+    ports: Vec<Port>,
+    next_port: AtomicUsize,
+    pub(crate) inproc: Registry,
+    max_sockets: usize,
+    alive: Arc<Alive>,
+}
+
+#[derive(Debug, Default)]
+struct Alive {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    terminated: bool,
+    sockets: Vec<Weak<SocketInner>>,
+    open: usize,
+    lingering: usize,
+}
+
+/// Keeps the context from ending, for the sake of messages still to be sent.
+#[derive(Debug)]
+pub(crate) struct LingerGuard(Arc<Alive>);
+
+impl Drop for LingerGuard {
+    fn drop(&mut self) {
+        self.0.lock().lingering -= 1;
+        self.0.changed.notify_all();
+    }
+}
+
+impl Alive {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Runtime {
+    pub(crate) fn new(
+        io_threads: usize,
+        max_sockets: usize,
+        backend: Option<String>,
+    ) -> Result<Self> {
+        let named = backend.is_some();
+        let mut options = PortOptions::default();
+        options.backend = backend;
+        let ports = (0..io_threads)
+            .map(|_| Port::new(&options))
+            .collect::<std::io::Result<_>>()
+            .map_err(|error| match error.kind() {
+                std::io::ErrorKind::InvalidInput if named => {
+                    Error::InvalidOption { option: "backend", reason: error.to_string() }
+                }
+                _ => Error::Io { action: "opening a completion port".to_owned(), source: error },
+            })?;
+        Ok(Self {
+            ports,
+            next_port: AtomicUsize::new(0),
+            inproc: Registry::default(),
+            max_sockets,
+            alive: Arc::default(),
+        })
+    }
+
+    pub(crate) fn ports(&self) -> &[Port] {
+        &self.ports
+    }
+
+    /// A port for something new: each in turn.
+    pub(crate) fn port(&self) -> &Port {
+        &self.ports[self.next_port.fetch_add(1, Ordering::Relaxed) % self.ports.len()]
+    }
+
+    /// Counts a socket in.
+    pub(crate) fn opened(&self, socket: &Arc<SocketInner>) -> Result<()> {
+        let mut state = self.alive.lock();
+        if state.terminated {
+            return Err(Error::Terminated);
+        }
+        if state.open >= self.max_sockets {
+            return Err(Error::TooManySockets { maximum: self.max_sockets });
+        }
+        state.open += 1;
+        state.sockets.retain(|socket| socket.strong_count() > 0);
+        state.sockets.push(Arc::downgrade(socket));
+        Ok(())
+    }
+
+    /// Counts a socket out.
+    pub(crate) fn closed(&self) {
+        self.alive.lock().open -= 1;
+        self.alive.changed.notify_all();
+    }
+
+    pub(crate) fn linger(&self) -> LingerGuard {
+        self.alive.lock().lingering += 1;
+        LingerGuard(self.alive.clone())
+    }
+
+    /// Lets every call of every socket fail from now on.
+    pub(crate) fn terminate(&self) {
+        let sockets = {
+            let mut state = self.alive.lock();
+            state.terminated = true;
+            state.sockets.clone()
+        };
+        sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.terminate());
+    }
+
+    /// Waits until nothing is alive; if time runs out, returns how many sockets and connections
+    /// are.
+    pub(crate) fn wait_until_idle(&self, timeout: Option<Duration>) -> Option<(usize, usize)> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let mut state = self.alive.lock();
+        while state.open > 0 || state.lingering > 0 {
+            state = match deadline {
+                None => self.alive.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        return Some((state.open, state.lingering));
+                    }
+                    let waited = self.alive.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        None
+    }
+
+    pub(crate) fn stop(&self) {
+        self.ports.iter().for_each(Port::stop);
+    }
+}

@@ -1,0 +1,239 @@
+//! One part of a message.
+
+use std::{borrow::Borrow, fmt, hash, ops::Deref};
+
+use bytes::Bytes;
+
+/// Bodies up to this size are kept within the `Frame` itself.
+pub(crate) const INLINE: usize = 62;
+
+/// One part of a [`Message`](crate::Message): a body of bytes, immutable and cheap to clone.
+///
+/// Bodies of up to 62 bytes are held inline; larger ones share their memory
+/// with their clones, and with the buffer they were received into.
+///
+/// ```
+/// use serverlink::Frame;
+///
+/// let frame = Frame::from("hello");
+/// assert_eq!(&frame[..], b"hello");
+/// assert_eq!(frame, "hello");
+/// ```
+#[derive(Clone)]
+pub struct Frame(Body);
+
+#[derive(Clone)]
+enum Body {
+    Inline { len: u8, bytes: [u8; INLINE] },
+    Shared(Bytes),
+}
+
+impl Frame {
+    /// A frame of no bytes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Body::Inline { len: 0, bytes: [0; INLINE] })
+    }
+
+    /// A frame that holds a copy of `body`.
+    #[must_use]
+    pub fn copy_from_slice(body: &[u8]) -> Self {
+        if body.len() > INLINE {
+            return Self(Body::Shared(Bytes::copy_from_slice(body)));
+        }
+        let mut bytes = [0; INLINE];
+        bytes[..body.len()].copy_from_slice(body);
+        Self(Body::Inline { len: body.len() as u8, bytes })
+    }
+
+    /// A frame that refers to `body` for ever, without a copy.
+    #[must_use]
+    pub const fn from_static(body: &'static [u8]) -> Self {
+        Self(Body::Shared(Bytes::from_static(body)))
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn as_slice(&self) -> &[u8] {
+        match &self.0 {
+            Body::Inline { len, bytes } => &bytes[..usize::from(*len)],
+            Body::Shared(bytes) => bytes,
+        }
+    }
+
+    /// The body as shared bytes: without a copy unless the frame is small.
+    #[must_use]
+    pub fn to_bytes(&self) -> Bytes {
+        match &self.0 {
+            Body::Inline { .. } => Bytes::copy_from_slice(self),
+            Body::Shared(bytes) => bytes.clone(),
+        }
+    }
+
+    /// The body as text, if it is UTF-8.
+    #[must_use]
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(self).ok()
+    }
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Deref for Frame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Frame {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Borrow<[u8]> for Frame {
+    fn borrow(&self) -> &[u8] {
+        self
+    }
+}
+
+impl fmt::Debug for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 64;
+        if self.len() <= SHOWN {
+            write!(f, "b\"{}\"", self.escape_ascii())
+        } else {
+            write!(f, "b\"{}\"… ({} bytes)", self[..SHOWN].escape_ascii(), self.len())
+        }
+    }
+}
+
+impl PartialEq for Frame {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Frame {}
+
+impl hash::Hash for Frame {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        (**self).hash(state);
+    }
+}
+
+impl PartialEq<[u8]> for Frame {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl PartialEq<&[u8]> for Frame {
+    fn eq(&self, other: &&[u8]) -> bool {
+        **self == **other
+    }
+}
+
+impl<const N: usize> PartialEq<&[u8; N]> for Frame {
+    fn eq(&self, other: &&[u8; N]) -> bool {
+        **self == other[..]
+    }
+}
+
+impl PartialEq<str> for Frame {
+    fn eq(&self, other: &str) -> bool {
+        **self == *other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Frame {
+    fn eq(&self, other: &&str) -> bool {
+        **self == *other.as_bytes()
+    }
+}
+
+impl From<Bytes> for Frame {
+    fn from(body: Bytes) -> Self {
+        if body.len() <= INLINE { Self::copy_from_slice(&body) } else { Self(Body::Shared(body)) }
+    }
+}
+
+impl From<Vec<u8>> for Frame {
+    fn from(body: Vec<u8>) -> Self {
+        if body.len() <= INLINE {
+            Self::copy_from_slice(&body)
+        } else {
+            Self(Body::Shared(Bytes::from(body)))
+        }
+    }
+}
+
+impl From<String> for Frame {
+    fn from(body: String) -> Self {
+        Self::from(body.into_bytes())
+    }
+}
+
+impl From<&[u8]> for Frame {
+    fn from(body: &[u8]) -> Self {
+        Self::copy_from_slice(body)
+    }
+}
+
+impl<const N: usize> From<&[u8; N]> for Frame {
+    fn from(body: &[u8; N]) -> Self {
+        Self::copy_from_slice(body)
+    }
+}
+
+impl<const N: usize> From<[u8; N]> for Frame {
+    fn from(body: [u8; N]) -> Self {
+        Self::copy_from_slice(&body)
+    }
+}
+
+impl From<&str> for Frame {
+    fn from(body: &str) -> Self {
+        Self::copy_from_slice(body.as_bytes())
+    }
+}
+
+impl From<&Frame> for Frame {
+    fn from(frame: &Frame) -> Self {
+        frame.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_takes_one_cache_line() {
+        assert_eq!(size_of::<Frame>(), 64);
+    }
+
+    #[test]
+    fn bodies_on_both_sides_of_the_inline_limit_read_back() {
+        for len in [0, 1, INLINE - 1, INLINE, INLINE + 1, 1000] {
+            let body: Vec<u8> = (0..len).map(|i| i as u8).collect();
+            assert_eq!(Frame::from(&body[..]), &body[..]);
+            assert_eq!(Frame::from(Bytes::from(body.clone())), &body[..]);
+            assert_eq!(Frame::from(body.clone()).to_bytes(), body);
+        }
+    }
+
+    #[test]
+    fn large_bodies_are_shared_and_not_copied() {
+        let body = Bytes::from(vec![7; 1000]);
+        let frame = Frame::from(body.clone());
+        assert_eq!(frame.as_ptr(), body.as_ptr());
+        assert_eq!(frame.to_bytes().as_ptr(), body.as_ptr());
+    }
+}

@@ -1,0 +1,94 @@
+//! The socket patterns: who gets a message, whose message is next, and what the user may do when.
+//!
+//! A pattern is told of each peer in this order: `attach`, then any number of `ready` (the
+//! handshake is done) and `lost` (the connection broke, another will follow), then `closed` (it
+//! takes no more messages, some may still be read), then `detach`.
+
+mod dealer;
+mod pair;
+mod prefix_map;
+mod publish;
+mod pull;
+mod push;
+mod rep;
+mod req;
+mod rotation;
+mod router;
+mod subscribe;
+
+use std::fmt::Debug;
+
+use serverlink_zmtp::SocketType;
+
+use crate::{Error, Message, Result, SendError, socket::Peers};
+
+/// What makes a socket of one type.
+pub(crate) trait Pattern: Debug + Send {
+    /// A peer is there: messages may be written to it, to wait for the connection perhaps. False
+    /// refuses it.
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool;
+
+    /// The peer's handshake is done: `peers.info(key)` tells of it. False refuses it.
+    fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+        let _ = (key, peers);
+        true
+    }
+
+    /// The peer's connection broke, another will follow.
+    fn lost(&mut self, key: usize, peers: &mut Peers) {
+        let _ = (key, peers);
+    }
+
+    /// The peer takes no more messages; some of its own may still be there to read.
+    fn closed(&mut self, key: usize, peers: &mut Peers);
+
+    /// The peer is gone.
+    fn detach(&mut self, key: usize, peers: &mut Peers);
+
+    /// The peer, which had nothing to read, has something.
+    fn readable(&mut self, key: usize, peers: &mut Peers);
+
+    /// The peer, which took no more messages, takes some.
+    fn writable(&mut self, key: usize, peers: &mut Peers);
+
+    /// Sends a message of at least one frame, or says why not now ([`Error::WouldBlock`]) or not
+    /// at all.
+    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError>;
+
+    /// Receives a message, or says why not now ([`Error::WouldBlock`]) or not at all.
+    fn receive(&mut self, peers: &mut Peers) -> Result<Message>;
+
+    /// Subscribes to a prefix, or ends one subscription to it.
+    fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        let _ = (topic, subscribe, peers);
+        Err(Error::InvalidState(
+            "only SUB sockets subscribe by option; XSUB sockets send 0x01 and the topic",
+        ))
+    }
+}
+
+/// Makes the pattern of a socket type.
+pub(crate) fn new(socket_type: SocketType) -> Box<dyn Pattern> {
+    match socket_type {
+        SocketType::Pair => Box::new(pair::Pair::default()),
+        SocketType::Dealer => Box::new(dealer::Dealer::default()),
+        SocketType::Router => Box::new(router::Router::new()),
+        SocketType::Req => Box::new(req::Req::new()),
+        SocketType::Rep => Box::new(rep::Rep::default()),
+        SocketType::Push => Box::new(push::Push::default()),
+        SocketType::Pull => Box::new(pull::Pull::default()),
+        SocketType::Pub => Box::new(publish::Publish::new(false)),
+        SocketType::XPub => Box::new(publish::Publish::new(true)),
+        SocketType::Sub => Box::new(subscribe::Subscribe::new(false)),
+        SocketType::XSub => Box::new(subscribe::Subscribe::new(true)),
+    }
+}
+
+fn refuse<T>(error: Error, message: Message) -> Result<T, SendError> {
+    Err(SendError { error, message })
+}
+
+/// The peer may be written to, unless messages may only go to connections that are there.
+fn writable_at_attach(peers: &Peers, key: usize) -> bool {
+    !peers.options.immediate || peers.info(key).is_some()
+}

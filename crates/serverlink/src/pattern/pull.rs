@@ -1,0 +1,36 @@
+//! PULL (RFC 30): messages are taken from all peers in turn.
+
+use super::{Pattern, refuse, rotation::Rotation};
+use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+
+#[derive(Debug, Default)]
+pub(crate) struct Pull {
+    turns: Rotation,
+}
+
+impl Pattern for Pull {
+    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+        self.turns.insert(key);
+        true
+    }
+
+    fn closed(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn detach(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.remove(key);
+    }
+
+    fn readable(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.activate(key);
+    }
+
+    fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn send(&mut self, message: Message, _peers: &mut Peers) -> Result<(), SendError> {
+        refuse(Error::NotSupported { socket_type: SocketType::Pull, operation: "send" }, message)
+    }
+
+    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+        self.turns.receive(peers).map(|(_, message)| message).ok_or(Error::WouldBlock)
+    }
+}

@@ -1,0 +1,58 @@
+//! PUSH (RFC 30): messages are dealt out in turn; with nobody to take one, it waits.
+
+use super::{Pattern, refuse, rotation::Rotation, writable_at_attach};
+use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+
+#[derive(Debug, Default)]
+pub(crate) struct Push {
+    turns: Rotation,
+}
+
+impl Pattern for Push {
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
+        self.turns.insert(key);
+        if writable_at_attach(peers, key) {
+            self.turns.activate(key);
+        }
+        true
+    }
+
+    fn ready(&mut self, key: usize, _peers: &mut Peers) -> bool {
+        self.turns.activate(key);
+        true
+    }
+
+    fn lost(&mut self, key: usize, peers: &mut Peers) {
+        if peers.options.immediate {
+            self.turns.deactivate(key);
+        }
+    }
+
+    fn closed(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.remove(key);
+    }
+
+    fn detach(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.remove(key);
+    }
+
+    fn readable(&mut self, key: usize, peers: &mut Peers) {
+        // Whatever a PULL says is not for us.
+        while peers.read(key).is_some() {}
+    }
+
+    fn writable(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.activate(key);
+    }
+
+    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
+        match self.turns.send(message, peers) {
+            Ok(_) => Ok(()),
+            Err(message) => refuse(Error::WouldBlock, message),
+        }
+    }
+
+    fn receive(&mut self, _peers: &mut Peers) -> Result<Message> {
+        Err(Error::NotSupported { socket_type: SocketType::Push, operation: "receive" })
+    }
+}

@@ -1,0 +1,80 @@
+//! REP (RFC 28): one request in, its reply out, in lockstep.
+
+use super::{Pattern, refuse, rotation::Rotation};
+use crate::{Error, Frame, Message, Result, SendError, socket::Peers};
+
+#[derive(Debug, Default)]
+pub(crate) struct Rep {
+    turns: Rotation,
+    state: State,
+}
+
+#[derive(Debug, Default)]
+enum State {
+    #[default]
+    Idle,
+    /// A request was received: from whom (none once it has left), and its envelope with the
+    /// delimiter.
+    Serving { peer: Option<usize>, envelope: Vec<Frame> },
+}
+
+impl Pattern for Rep {
+    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+        self.turns.insert(key);
+        true
+    }
+
+    fn closed(&mut self, key: usize, _peers: &mut Peers) {
+        if let State::Serving { peer, .. } = &mut self.state
+            && *peer == Some(key)
+        {
+            *peer = None;
+        }
+    }
+
+    fn detach(&mut self, key: usize, peers: &mut Peers) {
+        self.closed(key, peers);
+        self.turns.remove(key);
+    }
+
+    fn readable(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.activate(key);
+    }
+
+    fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn send(&mut self, mut message: Message, peers: &mut Peers) -> Result<(), SendError> {
+        let State::Serving { peer, envelope } = std::mem::take(&mut self.state) else {
+            return refuse(
+                Error::InvalidState("a REP socket must receive a request before it replies"),
+                message,
+            );
+        };
+        if let Some(key) = peer {
+            message.prepend(envelope);
+            // A peer that left, or takes no more, gets no reply: REP never blocks.
+            let _ = peers.write(key, message);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+        if let State::Serving { .. } = self.state {
+            return Err(Error::InvalidState(
+                "a REP socket must reply to the last request before it receives the next",
+            ));
+        }
+        while let Some((key, mut message)) = self.turns.receive(peers) {
+            let delimiter = message.iter().position(|frame| frame.is_empty());
+            if let Some(at) = delimiter
+                && at + 1 < message.len()
+            {
+                let envelope = message.split_front(at + 1);
+                self.state = State::Serving { peer: Some(key), envelope };
+                return Ok(message);
+            }
+            // No envelope, or nothing in it: not a request.
+        }
+        Err(Error::WouldBlock)
+    }
+}

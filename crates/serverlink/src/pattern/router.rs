@@ -1,0 +1,152 @@
+//! ROUTER (RFC 28): every peer has a routing id, which the first frame of each message names.
+
+use std::collections::HashMap;
+
+use super::{Pattern, refuse, rotation::Rotation};
+use crate::{Error, Frame, Message, Result, SendError, pipe::Refused, socket::Peers};
+
+#[derive(Debug)]
+pub(crate) struct Router {
+    turns: Rotation,
+    by_id: HashMap<Frame, usize>,
+    /// The ids of the peers, by their keys.
+    ids: Vec<Option<Frame>>,
+    /// The next id given to a peer that has none of its own.
+    next: u32,
+}
+
+impl Router {
+    pub(crate) fn new() -> Self {
+        Self {
+            turns: Rotation::default(),
+            by_id: HashMap::new(),
+            ids: Vec::new(),
+            next: fastrand::u32(..),
+        }
+    }
+
+    /// Five bytes that begin with zero: ids of this form are ours to give.
+    fn fresh_id(&mut self) -> Frame {
+        loop {
+            let mut id = [0; 5];
+            id[1..].copy_from_slice(&self.next.to_be_bytes());
+            self.next = self.next.wrapping_add(1);
+            let id = Frame::from(id);
+            if !self.by_id.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    fn forget(&mut self, key: usize) {
+        if let Some(id) = self.ids.get(key).and_then(Option::as_ref)
+            && self.by_id.get(id) == Some(&key)
+        {
+            self.by_id.remove(id);
+        }
+    }
+}
+
+impl Pattern for Router {
+    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+        self.turns.insert(key);
+        if self.ids.len() <= key {
+            self.ids.resize(key + 1, None);
+        }
+        true
+    }
+
+    fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+        let announced =
+            peers.info(key).map_or_else(Frame::new, |info| Frame::from(info.routing_id.clone()));
+        if self.ids[key].as_ref() == Some(&announced) && self.by_id.get(&announced) == Some(&key) {
+            // The same peer, connected anew.
+        } else {
+            let id = if announced.is_empty() {
+                match &self.ids[key] {
+                    Some(old) if self.by_id.get(old) == Some(&key) => old.clone(),
+                    _ => self.fresh_id(),
+                }
+            } else {
+                announced
+            };
+            if let Some(&other) = self.by_id.get(&id)
+                && other != key
+            {
+                if !peers.options.router_handover {
+                    // The id is taken: the newcomer is turned away, and may try again once the
+                    // other has left.
+                    return false;
+                }
+                self.ids[other] = None;
+                peers.mark_ended(other);
+            }
+            self.forget(key);
+            self.by_id.insert(id.clone(), key);
+            self.ids[key] = Some(id);
+        }
+        if peers.options.probe_router {
+            let _ = peers.write(key, Message::from(Frame::new()));
+        }
+        true
+    }
+
+    fn closed(&mut self, key: usize, _peers: &mut Peers) {
+        // Its id is free again; what it sent is still delivered under it.
+        self.forget(key);
+    }
+
+    fn detach(&mut self, key: usize, _peers: &mut Peers) {
+        self.forget(key);
+        if let Some(id) = self.ids.get_mut(key) {
+            *id = None;
+        }
+        self.turns.remove(key);
+    }
+
+    fn readable(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.activate(key);
+    }
+
+    fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn send(&mut self, mut message: Message, peers: &mut Peers) -> Result<(), SendError> {
+        let mandatory = peers.options.router_mandatory;
+        let Some(id) = message.pop_front() else {
+            return refuse(Error::InvalidMessage("a message has at least one frame"), message);
+        };
+        if message.is_empty() {
+            message.push_front(id);
+            return refuse(
+                Error::InvalidMessage("a ROUTER's message is a routing id and at least one frame"),
+                message,
+            );
+        }
+        let Some(&key) = self.by_id.get(&id) else {
+            if !mandatory {
+                return Ok(());
+            }
+            let routing_id = id.escape_ascii().to_string();
+            message.push_front(id);
+            return refuse(Error::HostUnreachable { routing_id }, message);
+        };
+        match peers.write(key, message) {
+            Err(Refused::Full(mut message) | Refused::Gone(mut message)) if mandatory => {
+                message.push_front(id);
+                refuse(Error::WouldBlock, message)
+            }
+            // Otherwise what cannot be sent is dropped: ROUTER never blocks.
+            _ => Ok(()),
+        }
+    }
+
+    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+        while let Some((key, mut message)) = self.turns.receive(peers) {
+            if let Some(id) = &self.ids[key] {
+                message.push_front(id.clone());
+                return Ok(message);
+            }
+        }
+        Err(Error::WouldBlock)
+    }
+}

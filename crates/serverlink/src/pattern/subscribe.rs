@@ -1,0 +1,112 @@
+//! SUB and XSUB (RFC 29): messages of the topics subscribed to, from all peers in turn.
+
+use super::{Pattern, prefix_map::PrefixMap, refuse, rotation::Rotation};
+use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+
+#[derive(Debug)]
+pub(crate) struct Subscribe {
+    /// XSUB: the user sends subscriptions, and gets what comes unfiltered.
+    extended: bool,
+    turns: Rotation,
+    /// How often each topic is subscribed to; peers are told of the first and of the last.
+    subscriptions: PrefixMap<usize>,
+}
+
+impl Subscribe {
+    pub(crate) fn new(extended: bool) -> Self {
+        Self { extended, turns: Rotation::default(), subscriptions: PrefixMap::default() }
+    }
+
+    /// Counts, and says whether peers must be told.
+    fn count(&mut self, topic: &[u8], subscribe: bool) -> bool {
+        match (self.subscriptions.get_mut(topic), subscribe) {
+            (None, true) => {
+                self.subscriptions.insert(topic, 1);
+                true
+            }
+            (Some(count), true) => {
+                *count += 1;
+                false
+            }
+            (Some(count), false) if *count > 1 => {
+                *count -= 1;
+                false
+            }
+            (Some(_), false) => {
+                self.subscriptions.remove(topic);
+                true
+            }
+            (None, false) => false,
+        }
+    }
+}
+
+impl Pattern for Subscribe {
+    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+        self.turns.insert(key);
+        true
+    }
+
+    fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+        for topic in self.subscriptions.topics() {
+            peers.write_subscription(key, topic, true);
+        }
+        true
+    }
+
+    fn closed(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn detach(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.remove(key);
+    }
+
+    fn readable(&mut self, key: usize, _peers: &mut Peers) {
+        self.turns.activate(key);
+    }
+
+    fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
+
+    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
+        if !self.extended {
+            return refuse(
+                Error::NotSupported { socket_type: SocketType::Sub, operation: "send" },
+                message,
+            );
+        }
+        match message.frame(0).filter(|_| message.len() == 1).map(|frame| &frame[..]) {
+            Some([flag @ (0 | 1), topic @ ..]) => {
+                // Cannot fail for this pattern.
+                let _ = self.subscribe(topic, *flag == 1, peers);
+            }
+            _ => {
+                // To every publisher that takes it; what one does not take is dropped.
+                let keys: Vec<_> = peers.keys().collect();
+                for key in keys {
+                    let _ = peers.write(key, message.clone());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+        while let Some((_, message)) = self.turns.receive(peers) {
+            let topic = message.frame(0).map_or(&[][..], |frame| frame);
+            // A publisher may send more than was asked for.
+            if self.extended || self.subscriptions.prefixes_of(topic).next().is_some() {
+                return Ok(message);
+            }
+        }
+        Err(Error::WouldBlock)
+    }
+
+    fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        if self.count(topic, subscribe) {
+            let keys: Vec<_> = peers.keys().collect();
+            for key in keys {
+                peers.write_subscription(key, topic, subscribe);
+            }
+        }
+        Ok(())
+    }
+}

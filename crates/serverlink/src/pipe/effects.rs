@@ -1,0 +1,83 @@
+//! What must be done once a socket's lock is released.
+
+use std::sync::Arc;
+
+use super::{Flush, Pipe};
+
+/// Something to tell another object, which may have locks of its own: never done while the lock
+/// of a socket is held.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Bytes wait to be written.
+    Flush(Flush),
+    /// The pipe's owner has something to read, or the end of it.
+    Readable(Arc<Pipe>),
+    /// The pipe's owner may write again.
+    Writable(Arc<Pipe>),
+    /// The other end of the pipe, within the process, has gone.
+    Closed(Arc<Pipe>),
+    /// The pipe's connection may read on.
+    Resume(Arc<Pipe>),
+}
+
+/// A list of effects. One is kept without an allocation: most calls have no more.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    first: Option<Effect>,
+    rest: Vec<Effect>,
+}
+
+impl Effects {
+    pub(crate) fn push(&mut self, effect: Effect) {
+        if self.first.is_none() {
+            self.first = Some(effect);
+        } else {
+            self.rest.push(effect);
+        }
+    }
+
+    pub(crate) fn flush(&mut self, flush: Flush) {
+        if !matches!(flush, Flush::No) {
+            self.push(Effect::Flush(flush));
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Does it all, in order.
+    pub(crate) fn run(self) {
+        self.first.into_iter().chain(self.rest).for_each(Effect::run);
+    }
+}
+
+impl Effect {
+    fn run(self) {
+        match self {
+            Self::Flush(Flush::No) => {}
+            Self::Flush(Flush::Direct(connection)) => connection.flush(),
+            Self::Flush(Flush::Schedule(connection)) => connection.schedule_flush(),
+            Self::Readable(pipe) => {
+                if let Some(owner) = pipe.owner() {
+                    owner.pipe_readable(&pipe);
+                }
+            }
+            Self::Writable(pipe) => {
+                if let Some(owner) = pipe.owner() {
+                    owner.pipe_writable(&pipe);
+                }
+            }
+            Self::Closed(pipe) => {
+                if let Some(owner) = pipe.owner() {
+                    owner.pipe_closed(&pipe);
+                }
+            }
+            Self::Resume(pipe) => {
+                if let Some(connection) = pipe.outbox().and_then(|outbox| outbox.connection()) {
+                    connection.schedule_resume();
+                }
+            }
+        }
+    }
+}

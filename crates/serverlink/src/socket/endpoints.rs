@@ -1,0 +1,184 @@
+//! Binding and connecting.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Socket, SocketInner};
+use crate::{
+    Error, Result,
+    context::Runtime,
+    endpoint::{Endpoint, TcpEndpoint, invalid},
+    pipe::{Effect, Effects, Pipe},
+    transport::{Connecter, Listener},
+};
+
+/// Something a socket is bound or connected to.
+#[derive(Debug, Clone)]
+pub(super) enum Attachment {
+    Listener(Arc<Listener>),
+    Connecter(Arc<Connecter>),
+    /// The name a socket has within its context.
+    Name(String),
+    /// A link to a name.
+    Link(Arc<Pipe>),
+}
+
+impl Attachment {
+    fn is_bound(&self) -> bool {
+        matches!(self, Self::Listener(_) | Self::Name(_))
+    }
+
+    pub(super) fn close(&self, socket: &SocketInner, runtime: &Runtime, linger: Option<Duration>) {
+        match self {
+            Self::Listener(listener) => listener.close(linger),
+            Self::Connecter(connecter) => {
+                socket.pipe_closed(connecter.pipe());
+                connecter.close(linger);
+            }
+            Self::Name(name) => runtime.inproc.unbind(name, socket),
+            Self::Link(pipe) => {
+                runtime.inproc.forget_pipe(pipe);
+                socket.pipe_closed(pipe);
+                let mut effects = Effects::default();
+                if let Some(peer) = pipe.inproc_peer() {
+                    effects.push(Effect::Closed(peer));
+                }
+                effects.run();
+            }
+        }
+    }
+}
+
+impl Socket {
+    /// Makes the socket reachable at an endpoint, and returns the endpoint with everything filled
+    /// in.
+    ///
+    /// * `tcp://HOST:PORT`: an address or name of this machine, or `*` for all of its addresses; a
+    ///   port, or `*` (or 0) for any free one. `tcp://*` takes IPv4 only, unless the
+    ///   [IPv6 option](Self::set_ipv6) is on.
+    /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
+    ///
+    /// A socket may be bound to several endpoints. Options set later do not change those bound
+    /// already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidEndpoint`], [`Error::UnsupportedTransport`], [`Error::AddressInUse`],
+    /// [`Error::AddressNotAvailable`], [`Error::Terminated`], [`Error::Io`].
+    pub fn bind(&self, endpoint: &str) -> Result<String> {
+        let parsed: Endpoint = endpoint.parse()?;
+        let options = {
+            let core = self.inner.core();
+            core.check()?;
+            core.peers.options.clone()
+        };
+        let (bound, attachment) = match &parsed {
+            Endpoint::Tcp(tcp) => {
+                let (listener, bound) = Listener::bind(self.runtime(), &self.inner, tcp, &options)?;
+                (bound.to_string(), Attachment::Listener(listener))
+            }
+            Endpoint::Inproc(name) => {
+                self.runtime().inproc.bind(name, &self.inner, &options)?;
+                (parsed.to_string(), Attachment::Name(name.clone()))
+            }
+        };
+        self.remember(bound.clone(), attachment);
+        Ok(bound)
+    }
+
+    /// Connects the socket to an endpoint, now and again whenever the connection is lost. The peer
+    /// need not be there yet.
+    ///
+    /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt.
+    /// * `inproc://NAME`: of a socket of the same context.
+    ///
+    /// Messages may be sent at once: they wait for the connection, up to the
+    /// [high-water mark](Self::set_send_high_water_mark) (unless it is
+    /// [immediate](Self::set_immediate)).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidEndpoint`] (of an inproc endpoint also if the socket bound there is of a type
+    /// that this one cannot talk to), [`Error::UnsupportedTransport`], [`Error::InvalidState`] for
+    /// the second peer of a PAIR, [`Error::Terminated`].
+    pub fn connect(&self, endpoint: &str) -> Result<()> {
+        let parsed: Endpoint = endpoint.parse()?;
+        let options = {
+            let core = self.inner.core();
+            core.check()?;
+            core.peers.options.clone()
+        };
+        let attachment = match &parsed {
+            Endpoint::Tcp(TcpEndpoint { port: 0, .. }) => {
+                return Err(invalid(endpoint, "connecting needs a port from 1 to 65535"));
+            }
+            Endpoint::Tcp(tcp) => {
+                let connecter = Connecter::new(self.runtime(), &self.inner, tcp, &options);
+                if !self.inner.attach(connecter.pipe(), None) {
+                    connecter.close(Some(Duration::ZERO));
+                    return Err(one_peer());
+                }
+                connecter.start();
+                Attachment::Connecter(connecter)
+            }
+            Endpoint::Inproc(name) => {
+                Attachment::Link(self.runtime().inproc.connect(name, &self.inner, &options)?)
+            }
+        };
+        self.remember(parsed.to_string(), attachment);
+        Ok(())
+    }
+
+    fn remember(&self, endpoint: String, attachment: Attachment) {
+        let mut core = self.inner.core();
+        core.last_endpoint = Some(endpoint.clone());
+        core.attachments.push((endpoint, attachment));
+    }
+
+    /// Ends what [`bind`](Self::bind) began: no new connections, and those accepted there end once
+    /// their messages are sent, within the linger time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`] if the socket is not bound there, [`Error::InvalidEndpoint`].
+    pub fn unbind(&self, endpoint: &str) -> Result<()> {
+        self.detach(endpoint, true)
+    }
+
+    /// Ends what [`connect`](Self::connect) began, once the messages for that peer are sent, within
+    /// the linger time.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoSuchEndpoint`] if the socket is not connected there, [`Error::InvalidEndpoint`].
+    pub fn disconnect(&self, endpoint: &str) -> Result<()> {
+        self.detach(endpoint, false)
+    }
+
+    fn detach(&self, endpoint: &str, bound: bool) -> Result<()> {
+        let name = endpoint.parse::<Endpoint>()?.to_string();
+        let (attachment, linger) = {
+            let mut core = self.inner.core();
+            core.check()?;
+            let found = core
+                .attachments
+                .iter()
+                .position(|(other, attachment)| *other == name && attachment.is_bound() == bound);
+            let Some(at) = found else {
+                return Err(Error::NoSuchEndpoint { endpoint: endpoint.to_owned() });
+            };
+            (core.attachments.remove(at).1, core.peers.options.linger)
+        };
+        attachment.close(&self.inner, self.runtime(), linger);
+        Ok(())
+    }
+
+    /// The endpoint bound or connected last, with everything filled in; none if there was none.
+    #[must_use]
+    pub fn last_endpoint(&self) -> Option<String> {
+        self.inner.core().last_endpoint.clone()
+    }
+}
+
+pub(crate) fn one_peer() -> Error {
+    Error::InvalidState("a PAIR socket has one peer; disconnect it first")
+}

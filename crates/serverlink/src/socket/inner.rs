@@ -1,0 +1,365 @@
+//! What a socket is: its pattern and its peers behind one lock, and who waits for them.
+
+use std::{
+    fmt,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use serverlink_zmtp::Version;
+
+use super::{PeerInfo, Peers, endpoints::Attachment};
+use crate::{
+    Error, Message, Result, SendError, SocketType,
+    context::Runtime,
+    options::Options,
+    pattern::{self, Pattern},
+    pipe::{Effect, Effects, Pipe},
+};
+
+/// The socket as the engine sees it. It outlives the user's handle as long as events refer to it.
+pub(crate) struct SocketInner {
+    socket_type: SocketType,
+    core: Mutex<Core>,
+    readable: Condvar,
+    writable: Condvar,
+}
+
+pub(super) struct Core {
+    pub(super) pattern: Box<dyn Pattern>,
+    pub(super) peers: Peers,
+    /// What was bound and connected, by name.
+    pub(super) attachments: Vec<(String, Attachment)>,
+    pub(super) last_endpoint: Option<String>,
+    life: Life,
+    receivers: usize,
+    senders: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Open,
+    Terminated,
+    Closed,
+}
+
+impl Core {
+    pub(super) fn check(&self) -> Result<()> {
+        match self.life {
+            Life::Open => Ok(()),
+            Life::Terminated => Err(Error::Terminated),
+            Life::Closed => Err(Error::Closed),
+        }
+    }
+
+    /// Takes the peers out that have ended.
+    fn settle(&mut self) {
+        while let Some(key) = self.peers.next_ended() {
+            if self.peers.pipe(key).is_some() {
+                self.pattern.detach(key, &mut self.peers);
+                if let Some(pipe) = self.peers.remove(key) {
+                    dispose(&pipe, &mut self.peers.effects);
+                }
+            }
+        }
+    }
+
+    fn take_effects(&mut self) -> Effects {
+        self.settle();
+        std::mem::take(&mut self.peers.effects)
+    }
+}
+
+/// Lets go of a pipe that the socket no longer has.
+fn dispose(pipe: &Arc<Pipe>, effects: &mut Effects) {
+    pipe.incoming.abandon();
+    match pipe.outbox() {
+        Some(outbox) => {
+            if let Some(connection) = outbox.connection() {
+                connection.abort();
+            }
+        }
+        None => {
+            if let Some(peer) = pipe.inproc_peer() {
+                effects.push(Effect::Closed(peer));
+            }
+        }
+    }
+}
+
+impl SocketInner {
+    pub(super) fn new(socket_type: SocketType) -> Arc<Self> {
+        Arc::new(Self {
+            socket_type,
+            core: Mutex::new(Core {
+                pattern: pattern::new(socket_type),
+                peers: Peers::new(Options::default()),
+                attachments: Vec::new(),
+                last_endpoint: None,
+                life: Life::Open,
+                receivers: 0,
+                senders: 0,
+            }),
+            readable: Condvar::new(),
+            writable: Condvar::new(),
+        })
+    }
+
+    pub(crate) fn socket_type(&self) -> SocketType {
+        self.socket_type
+    }
+
+    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn peer_count(&self) -> usize {
+        self.core().peers.ready_count()
+    }
+
+    /// Ends a change of the core: wakes whoever may go on now, and does what had to wait for the
+    /// lock to be released.
+    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>) {
+        let effects = core.take_effects();
+        let (receivers, senders) = (core.receivers > 0, core.senders > 0);
+        drop(core);
+        if receivers {
+            self.readable.notify_all();
+        }
+        if senders {
+            self.writable.notify_all();
+        }
+        effects.run();
+    }
+
+    pub(super) fn send(
+        &self,
+        mut message: Message,
+        deadline: impl FnOnce(&Options) -> Option<Instant>,
+    ) -> Result<(), SendError> {
+        let mut core = self.core();
+        let mut deadline = Err(deadline);
+        loop {
+            if let Err(error) = core.check() {
+                return Err(SendError { error, message });
+            }
+            let Core { pattern, peers, .. } = &mut *core;
+            match pattern.send(message, peers) {
+                Ok(()) => {
+                    let effects = core.take_effects();
+                    drop(core);
+                    effects.run();
+                    return Ok(());
+                }
+                Err(refused) if !matches!(refused.error, Error::WouldBlock) => {
+                    self.release(core);
+                    return Err(refused);
+                }
+                Err(refused) => message = refused.message,
+            }
+            let effects = core.take_effects();
+            if !effects.is_empty() {
+                drop(core);
+                effects.run();
+                core = self.core();
+                continue;
+            }
+            let until = match deadline {
+                Ok(until) => until,
+                Err(compute) => compute(&core.peers.options),
+            };
+            deadline = Ok(until);
+            core.senders += 1;
+            let (waited, timely) = wait(&self.writable, core, until);
+            core = waited;
+            core.senders -= 1;
+            if !timely {
+                return Err(SendError { error: Error::WouldBlock, message });
+            }
+        }
+    }
+
+    pub(super) fn receive(
+        &self,
+        deadline: impl FnOnce(&Options) -> Option<Instant>,
+    ) -> Result<Message> {
+        let mut core = self.core();
+        let mut deadline = Err(deadline);
+        loop {
+            core.check()?;
+            let Core { pattern, peers, .. } = &mut *core;
+            let received = pattern.receive(peers);
+            let effects = core.take_effects();
+            match received {
+                Err(Error::WouldBlock) if effects.is_empty() => {}
+                Err(Error::WouldBlock) => {
+                    drop(core);
+                    effects.run();
+                    core = self.core();
+                    continue;
+                }
+                result => {
+                    drop(core);
+                    effects.run();
+                    return result;
+                }
+            }
+            let until = match deadline {
+                Ok(until) => until,
+                Err(compute) => compute(&core.peers.options),
+            };
+            deadline = Ok(until);
+            core.receivers += 1;
+            let (waited, timely) = wait(&self.readable, core, until);
+            core = waited;
+            core.receivers -= 1;
+            if !timely {
+                return Err(Error::WouldBlock);
+            }
+        }
+    }
+
+    /// A peer is there; its handshake done already if there is `info`. False refuses it.
+    pub(crate) fn attach(&self, pipe: &Arc<Pipe>, info: Option<PeerInfo>) -> bool {
+        let mut guard = self.core();
+        let core = &mut *guard;
+        if core.life == Life::Closed {
+            return false;
+        }
+        let key = core.peers.insert(pipe.clone());
+        let is_ready = info.is_some();
+        core.peers.set_info(key, info);
+        let mut accepted = core.pattern.attach(key, &mut core.peers);
+        if accepted && is_ready && !core.pattern.ready(key, &mut core.peers) {
+            core.pattern.detach(key, &mut core.peers);
+            accepted = false;
+        }
+        if !accepted {
+            core.peers.remove(key);
+            pipe.incoming.abandon();
+        }
+        self.release(guard);
+        accepted
+    }
+
+    /// Does something to the pattern on account of one of its peers.
+    fn with_peer(&self, pipe: &Arc<Pipe>, change: impl FnOnce(&mut Core, usize)) {
+        let mut core = self.core();
+        if let Some(key) = core.peers.key_of(pipe) {
+            change(&mut core, key);
+            self.release(core);
+        }
+    }
+
+    /// A peer's handshake is done, for the first time or anew. False refuses it.
+    pub(crate) fn pipe_ready(&self, pipe: &Arc<Pipe>, info: PeerInfo) -> bool {
+        let mut accepted = false;
+        self.with_peer(pipe, |core, key| {
+            core.peers.set_info(key, Some(info));
+            accepted = core.pattern.ready(key, &mut core.peers);
+            if !accepted {
+                core.peers.set_info(key, None);
+            }
+        });
+        accepted
+    }
+
+    /// A peer's connection broke; another will follow.
+    pub(crate) fn pipe_lost(&self, pipe: &Arc<Pipe>) {
+        self.with_peer(pipe, |core, key| {
+            core.peers.set_info(key, None);
+            core.pattern.lost(key, &mut core.peers);
+        });
+    }
+
+    /// A peer takes no more messages, and sends none but those on their way.
+    pub(crate) fn pipe_closed(&self, pipe: &Arc<Pipe>) {
+        pipe.incoming.finish();
+        self.with_peer(pipe, |core, key| {
+            core.peers.set_closed(key);
+            core.pattern.closed(key, &mut core.peers);
+            if core.peers.fill(key) {
+                core.pattern.readable(key, &mut core.peers);
+            }
+        });
+    }
+
+    /// A peer that had nothing to read has something, or the end of it.
+    pub(crate) fn pipe_readable(&self, pipe: &Arc<Pipe>) {
+        self.with_peer(pipe, |core, key| {
+            if core.peers.fill(key) {
+                core.pattern.readable(key, &mut core.peers);
+            }
+        });
+    }
+
+    /// A peer that took no more messages takes some.
+    pub(crate) fn pipe_writable(&self, pipe: &Arc<Pipe>) {
+        self.with_peer(pipe, |core, key| core.pattern.writable(key, &mut core.peers));
+    }
+
+    /// Lets every call fail from now on.
+    pub(crate) fn terminate(&self) {
+        let mut core = self.core();
+        if core.life == Life::Open {
+            core.life = Life::Terminated;
+        }
+        self.release(core);
+    }
+
+    /// Ends everything; what is to be sent still is, within the linger time.
+    pub(super) fn close(&self, runtime: &Runtime) {
+        let mut core = self.core();
+        core.life = Life::Closed;
+        let linger = core.peers.options.linger;
+        let attachments = std::mem::take(&mut core.attachments);
+        let keys: Vec<_> = core.peers.keys().collect();
+        let pipes: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
+        self.release(core);
+        for (_, attachment) in &attachments {
+            attachment.close(self, runtime, linger);
+        }
+        runtime.inproc.forget(self);
+        let mut effects = Effects::default();
+        for pipe in pipes {
+            pipe.incoming.abandon();
+            if let Some(peer) = pipe.inproc_peer() {
+                effects.push(Effect::Closed(peer));
+            }
+        }
+        effects.run();
+    }
+}
+
+/// Waits for a change; false if the deadline came first.
+fn wait<'a>(
+    change: &Condvar,
+    core: MutexGuard<'a, Core>,
+    deadline: Option<Instant>,
+) -> (MutexGuard<'a, Core>, bool) {
+    let Some(deadline) = deadline else {
+        return (change.wait(core).unwrap_or_else(PoisonError::into_inner), true);
+    };
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return (core, false);
+    }
+    let waited = change.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner);
+    // When time has run out, the caller looks once more before it gives up.
+    (waited.0, true)
+}
+
+impl PeerInfo {
+    /// What a socket of the same context would tell in a handshake.
+    pub(crate) fn inproc(options: &Options) -> Self {
+        Self { routing_id: options.routing_id.clone(), version: Version::V3_1 }
+    }
+}
+
+impl fmt::Debug for SocketInner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketInner")
+            .field("socket_type", &self.socket_type)
+            .finish_non_exhaustive()
+    }
+}

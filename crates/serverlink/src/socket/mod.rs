@@ -1,0 +1,202 @@
+//! Sockets: the public type, and the calls that wait.
+
+mod endpoints;
+mod inner;
+mod peers;
+mod setters;
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub(crate) use endpoints::one_peer;
+pub(crate) use inner::SocketInner;
+pub(crate) use peers::{PeerInfo, Peers};
+
+use crate::{
+    Context, Error, Message, Result, SendError, SocketType,
+    context::{Runtime, Shared},
+};
+
+/// A ZeroMQ socket.
+///
+/// All methods take `&self`, from any thread: share a socket by reference or
+/// in an `Arc`. Messages are sent and received as a whole, however many frames
+/// they have, so that threads never see parts of each other's messages.
+///
+/// Dropping a socket closes it. Messages it still has to send are sent in the
+/// background, within the [linger](Self::set_linger) time.
+///
+/// ```
+/// use serverlink::{Context, SocketType};
+///
+/// let context = Context::new()?;
+/// let server = context.socket(SocketType::Rep)?;
+/// let endpoint = server.bind("tcp://127.0.0.1:*")?;
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| {
+///         let request = server.recv()?;
+///         server.send(format!("{} yourself", request[0].as_str().unwrap()))?;
+///         Ok::<_, serverlink::Error>(())
+///     });
+///     let client = context.socket(SocketType::Req)?;
+///     client.connect(&endpoint)?;
+///     client.send("hello")?;
+///     assert_eq!(client.recv()?[0], "hello yourself");
+///     Ok::<_, serverlink::Error>(())
+/// })?;
+/// # Ok::<(), serverlink::Error>(())
+/// ```
+pub struct Socket {
+    pub(super) inner: Arc<SocketInner>,
+    /// Keeps the context alive.
+    pub(super) context: Arc<Shared>,
+}
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy)]
+enum Patience {
+    /// As the socket's time-out option says.
+    AsSet,
+    None,
+    For(Duration),
+}
+
+impl Patience {
+    /// The moment when it ends; `None`: never.
+    fn deadline(self, set: Option<Duration>) -> Option<Instant> {
+        let wait = match self {
+            Self::AsSet => set?,
+            Self::None => Duration::ZERO,
+            Self::For(wait) => wait,
+        };
+        Instant::now().checked_add(wait)
+    }
+}
+
+impl Socket {
+    pub(crate) fn open(context: &Context, socket_type: SocketType) -> Result<Self> {
+        let runtime = context.shared.runtime.clone();
+        let inner = SocketInner::new(socket_type);
+        runtime.opened(&inner)?;
+        Ok(Self { inner, context: context.shared.clone() })
+    }
+
+    /// The socket's type.
+    #[must_use]
+    pub fn socket_type(&self) -> SocketType {
+        self.inner.socket_type()
+    }
+
+    /// Sends a message, waiting as long as the
+    /// [send time-out](Self::set_send_timeout) allows for a peer that takes it.
+    ///
+    /// Who gets it, and whether the call waits or drops it when nobody can take it, is up to the
+    /// socket's type: PUB, XPUB, ROUTER (unless mandatory), REP and XSUB never wait.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the time is up, [`Error::InvalidState`] if it is not the socket's
+    /// turn to send (REQ, REP), [`Error::NotSupported`] if its type never sends,
+    /// [`Error::HostUnreachable`] (mandatory ROUTER), [`Error::InvalidMessage`],
+    /// [`Error::Terminated`]. The error holds the message, whole.
+    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_within(message.into(), Patience::AsSet)
+    }
+
+    /// Sends a message if that is possible without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.send_within(message.into(), Patience::None)
+    }
+
+    /// Sends a message, waiting at most so long.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`send`](Self::send).
+    pub fn send_timeout(
+        &self,
+        message: impl Into<Message>,
+        timeout: Duration,
+    ) -> Result<(), SendError> {
+        self.send_within(message.into(), Patience::For(timeout))
+    }
+
+    fn send_within(&self, message: Message, patience: Patience) -> Result<(), SendError> {
+        if message.is_empty() {
+            let error = Error::InvalidMessage("a message has at least one frame");
+            return Err(SendError { error, message });
+        }
+        self.inner.send(message, |options| patience.deadline(options.send_timeout))
+    }
+
+    /// Receives a message, waiting as long as the
+    /// [receive time-out](Self::set_receive_timeout) allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WouldBlock`] when the time is up, [`Error::InvalidState`] if it is not the socket's
+    /// turn to receive (REQ, REP), [`Error::NotSupported`] if its type never receives,
+    /// [`Error::Terminated`].
+    pub fn recv(&self) -> Result<Message> {
+        self.receive_within(Patience::AsSet)
+    }
+
+    /// Receives a message if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Message> {
+        self.receive_within(Patience::None)
+    }
+
+    /// Receives a message, waiting at most so long.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv).
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Message> {
+        self.receive_within(Patience::For(timeout))
+    }
+
+    fn receive_within(&self, patience: Patience) -> Result<Message> {
+        self.inner.receive(|options| patience.deadline(options.receive_timeout))
+    }
+
+    /// How many peers there are whose handshake is complete.
+    #[must_use]
+    pub fn peer_count(&self) -> usize {
+        self.inner.peer_count()
+    }
+
+    /// Closes the socket, as dropping it does.
+    pub fn close(self) {}
+
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.context.runtime
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        self.inner.close(&self.context.runtime);
+        self.context.runtime.closed();
+    }
+}
+
+impl fmt::Debug for Socket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Socket")
+            .field("socket_type", &self.socket_type())
+            .field("last_endpoint", &self.last_endpoint())
+            .field("peers", &self.peer_count())
+            .finish()
+    }
+}

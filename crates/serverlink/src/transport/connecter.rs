@@ -1,0 +1,301 @@
+//! A connected endpoint: makes a connection, and another one whenever it is lost.
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serverlink_io::{Event, Handler, Port, TimerId};
+use serverlink_zmtp::SocketType;
+use socket2::SockAddr;
+
+use super::{Closing, Connection, End, Origin, tcp};
+use crate::{
+    context::Runtime,
+    endpoint::{Host, TcpEndpoint},
+    options::Options,
+    pipe::{Outbox, Pipe},
+    socket::{PeerInfo, SocketInner},
+};
+
+/// What a packet posted to a connecter asks for.
+const START: u64 = 0;
+const RESOLVED: u64 = 1;
+const CLOSE: u64 = 2;
+
+/// The way to one TCP endpoint, over as many connections as it takes, one at a time.
+#[derive(Debug)]
+pub(crate) struct Connecter {
+    me: Weak<Connecter>,
+    runtime: Arc<Runtime>,
+    port: Port,
+    socket: Weak<SocketInner>,
+    socket_type: SocketType,
+    endpoint: TcpEndpoint,
+    options: Options,
+    pipe: Arc<Pipe>,
+    outbox: Arc<Outbox>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    phase: Phase,
+    /// Where else to try before waiting.
+    addresses: VecDeque<SocketAddr>,
+    /// The back-off after the last failure.
+    interval: Option<Duration>,
+    closing: Option<Closing>,
+    linger_timer: Option<TimerId>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Resolving(Option<io::Result<Vec<SocketAddr>>>),
+    Connecting(Arc<Connection>),
+    Connected(Arc<Connection>),
+    Waiting(TimerId),
+    Stopped,
+}
+
+impl Connecter {
+    /// Prepares to connect; the pipe is there at once.
+    pub(crate) fn new(
+        runtime: &Arc<Runtime>,
+        socket: &Arc<SocketInner>,
+        endpoint: &TcpEndpoint,
+        options: &Options,
+    ) -> Arc<Self> {
+        let outbox = Arc::new(Outbox::new(options.send_limit()));
+        let owner = Arc::downgrade(socket);
+        Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            runtime: runtime.clone(),
+            port: runtime.port().clone(),
+            socket: owner.clone(),
+            socket_type: socket.socket_type(),
+            endpoint: endpoint.clone(),
+            options: options.clone(),
+            pipe: Pipe::remote(owner, options.receive_limit(), outbox.clone()),
+            outbox,
+            state: Mutex::new(State {
+                phase: Phase::Resolving(None),
+                addresses: VecDeque::new(),
+                interval: None,
+                closing: None,
+                linger_timer: None,
+            }),
+        })
+    }
+
+    /// Begins to connect.
+    pub(crate) fn start(&self) {
+        if let Some(me) = self.me.upgrade() {
+            self.port.post(me, START);
+        }
+    }
+
+    pub(crate) fn pipe(&self) -> &Arc<Pipe> {
+        &self.pipe
+    }
+
+    /// Ends the way once everything is sent, or time is up.
+    pub(crate) fn close(&self, linger: Option<Duration>) {
+        let Some(me) = self.me.upgrade() else { return };
+        self.state().closing = Some(Closing::new(linger, self.runtime.linger()));
+        self.port.post(me, CLOSE);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds the addresses out, without blocking this thread.
+    fn resolve(&self, state: &mut State) {
+        if let Some(address) = tcp::literal(&self.endpoint) {
+            state.addresses = VecDeque::from([address]);
+            self.connect(state);
+            return;
+        }
+        state.phase = Phase::Resolving(None);
+        let (Some(me), Host::Name(host)) = (self.me.upgrade(), self.endpoint.host.clone()) else {
+            return;
+        };
+        let (port, ipv6) = (self.endpoint.port, self.options.ipv6);
+        let asking =
+            thread::Builder::new().name("serverlink-resolve".to_owned()).spawn(move || {
+                let answer = tcp::resolve(&host, port, ipv6);
+                if let Phase::Resolving(slot) = &mut me.state().phase {
+                    *slot = Some(answer);
+                }
+                me.port.post(me.clone(), RESOLVED);
+            });
+        if asking.is_err() {
+            self.wait(state);
+        }
+    }
+
+    fn resolved(&self, state: &mut State) {
+        let Phase::Resolving(answer) = &mut state.phase else { return };
+        match answer.take() {
+            Some(Ok(addresses)) => {
+                state.addresses = addresses.into();
+                self.connect(state);
+            }
+            Some(Err(_)) => self.wait(state),
+            None => {}
+        }
+    }
+
+    /// Tries the next address; when there is none left, waits before it tries all again.
+    fn connect(&self, state: &mut State) {
+        while let Some(address) = state.addresses.pop_front() {
+            if let Ok(connection) = self.connect_to(address) {
+                state.phase = Phase::Connecting(connection);
+                return;
+            }
+        }
+        self.wait(state);
+    }
+
+    fn connect_to(&self, address: SocketAddr) -> io::Result<Arc<Connection>> {
+        let gone = || io::Error::from(io::ErrorKind::NotConnected);
+        let me = self.me.upgrade().ok_or_else(gone)?;
+        let config = self.options.protocol(self.socket_type, false);
+        let socket = tcp::unconnected(address, &self.options)?;
+        Connection::start(
+            &self.runtime,
+            socket,
+            Some((&SockAddr::from(address), self.options.connect_timeout)),
+            config,
+            self.outbox.clone(),
+            me,
+        )
+    }
+
+    fn wait(&self, state: &mut State) {
+        let closing = state.closing.is_some() && self.outbox.is_drained();
+        let (Some(base), Some(me), false) =
+            (self.options.reconnect_interval, self.me.upgrade(), closing)
+        else {
+            self.stop(state);
+            return;
+        };
+        let max = self.options.reconnect_interval_max;
+        let interval = match state.interval {
+            Some(last) if max > base => (last * 2).min(max),
+            _ => base,
+        };
+        state.interval = Some(interval);
+        // Peers that lost the same server must not all come back at the same moment.
+        let wait = interval + base.mul_f64(fastrand::f64());
+        state.phase = Phase::Waiting(self.port.set_timer(Instant::now() + wait, me, 0));
+    }
+
+    fn stop(&self, state: &mut State) {
+        match mem::replace(&mut state.phase, Phase::Stopped) {
+            Phase::Connecting(connection) | Phase::Connected(connection) => connection.abort(),
+            Phase::Waiting(timer) => _ = self.port.cancel_timer(timer),
+            Phase::Resolving(_) | Phase::Stopped => {}
+        }
+        if let Some(timer) = state.linger_timer.take() {
+            self.port.cancel_timer(timer);
+        }
+        self.outbox.kill();
+        state.closing = None;
+    }
+
+    fn begin_closing(&self, state: &mut State) {
+        let Some(closing) = &state.closing else { return };
+        let deadline = closing.deadline;
+        let drained = self.outbox.close();
+        let over = closing.is_over(Instant::now());
+        match &state.phase {
+            Phase::Stopped => state.closing = None,
+            _ if over => self.stop(state),
+            Phase::Connected(connection) => {
+                connection.close(Closing::until(deadline, self.runtime.linger()));
+            }
+            _ if drained => self.stop(state),
+            _ => {}
+        }
+        if let (Some(deadline), Some(me)) = (deadline, self.me.upgrade())
+            && state.closing.is_some()
+        {
+            state.linger_timer = Some(self.port.set_timer(deadline, me, 0));
+        }
+    }
+}
+
+impl Handler for Connecter {
+    fn complete(&self, event: Event) {
+        let mut state = self.state();
+        match event {
+            Event::Posted { tag: START } => self.resolve(&mut state),
+            Event::Posted { tag: RESOLVED } => self.resolved(&mut state),
+            Event::Posted { tag: CLOSE } => self.begin_closing(&mut state),
+            Event::Timer { id, .. } if state.linger_timer == Some(id) => self.stop(&mut state),
+            Event::Timer { id, .. } => {
+                if matches!(state.phase, Phase::Waiting(timer) if timer == id) {
+                    self.resolve(&mut state);
+                }
+            }
+            _ => {}
+        }
+        let stopped = matches!(state.phase, Phase::Stopped);
+        drop(state);
+        if stopped && let Some(owner) = self.socket.upgrade() {
+            owner.pipe_closed(&self.pipe);
+        }
+    }
+}
+
+impl Origin for Connecter {
+    fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool {
+        connection.set_pipe(self.pipe.clone());
+        let mut state = self.state();
+        if !matches!(&state.phase, Phase::Connecting(current) if Arc::ptr_eq(current, connection)) {
+            return false;
+        }
+        state.phase = Phase::Connected(connection.clone());
+        state.interval = None;
+        if let Some(closing) = &state.closing {
+            // The socket has gone; what it owes is still sent.
+            connection.close(Closing::until(closing.deadline, self.runtime.linger()));
+            return true;
+        }
+        drop(state);
+        self.socket.upgrade().is_some_and(|owner| owner.pipe_ready(&self.pipe, info))
+    }
+
+    fn ended(&self, connection: &Arc<Connection>, end: End) {
+        let mut state = self.state();
+        match &state.phase {
+            Phase::Connecting(current) if Arc::ptr_eq(current, connection) => match end {
+                End::NotConnected => self.connect(&mut state),
+                End::Lost | End::Closed => self.wait(&mut state),
+            },
+            Phase::Connected(current) if Arc::ptr_eq(current, connection) => {
+                if end == End::Closed {
+                    self.stop(&mut state);
+                } else {
+                    self.wait(&mut state);
+                }
+            }
+            _ => return,
+        }
+        let stopped = matches!(state.phase, Phase::Stopped);
+        drop(state);
+        if let Some(owner) = self.socket.upgrade() {
+            if stopped {
+                owner.pipe_closed(&self.pipe);
+            } else {
+                owner.pipe_lost(&self.pipe);
+            }
+        }
+    }
+}

@@ -1,0 +1,577 @@
+//! One connection to a remote peer: the protocol between a stream and a pipe.
+
+use std::{
+    collections::VecDeque,
+    io, mem,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::BytesMut;
+use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
+use serverlink_zmtp::{self as zmtp, Config, FrameBody};
+use socket2::{SockAddr, Socket};
+
+use super::{Closing, End, Origin};
+use crate::{
+    Frame, Message,
+    context::Runtime,
+    message::INLINE,
+    pipe::{Finished, Outbox, Pipe},
+    socket::PeerInfo,
+};
+
+/// How long a peer that has got everything may take to close its side.
+const PARTING: Duration = Duration::from_secs(1);
+/// How many batches the I/O thread writes for one connection before it turns to others.
+const WRITES_PER_TURN: usize = 8;
+
+/// What a packet posted to a connection asks for.
+const START: u64 = 0;
+const FLUSH: u64 = 1;
+const RESUME: u64 = 2;
+const CLOSE: u64 = 3;
+const ABORT: u64 = 4;
+const CONCLUDE: u64 = 5;
+
+/// A stream that speaks ZMTP.
+///
+/// Everything but the writing of messages happens on the thread that drives
+/// the port, one event at a time.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    me: Weak<Connection>,
+    port: Port,
+    handle: OnceLock<Handle>,
+    origin: Arc<dyn Origin>,
+    outbox: Arc<Outbox>,
+    pipe: OnceLock<Arc<Pipe>>,
+    input: Mutex<Input>,
+    closing: Mutex<Option<Closing>>,
+    /// How far a write got that failed.
+    sent: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct Input {
+    phase: Phase,
+    protocol: zmtp::Connection,
+    /// The frames of a message whose last has not come yet.
+    message: Message,
+    batch: VecDeque<Message>,
+    receiving: Receiving,
+    timer: Option<(Instant, TimerId)>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Waiting for the stream, until then if ever.
+    Connecting(Option<Instant>),
+    Open,
+    /// Everything is sent; waiting until then for the peer to close its side.
+    Parting(Instant),
+    /// Over, but for a write that the engine has not given back.
+    Ending(End),
+    Ended,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Receiving {
+    No,
+    /// Into a buffer of the engine's.
+    Chunk,
+    /// Straight into a long frame, of which so many bytes are there.
+    Frame(usize),
+    /// Not now: the pipe is full.
+    Paused,
+}
+
+/// Why decoding stopped.
+enum Decoded {
+    /// All input is used up.
+    Starved,
+    /// There is no room for more messages.
+    Full,
+    /// The socket does not want this peer.
+    Refused,
+}
+
+impl Connection {
+    /// Serves a stream that is there, or will be once it is connected to `address`.
+    pub(crate) fn start(
+        runtime: &Runtime,
+        socket: Socket,
+        address: Option<(&SockAddr, Option<Duration>)>,
+        config: Config,
+        outbox: Arc<Outbox>,
+        origin: Arc<dyn Origin>,
+    ) -> io::Result<Arc<Self>> {
+        let now = Instant::now();
+        let port = runtime.port().clone();
+        let phase = match address {
+            Some((_, timeout)) => {
+                Phase::Connecting(timeout.and_then(|timeout| now.checked_add(timeout)))
+            }
+            None => Phase::Open,
+        };
+        let connection = Arc::new_cyclic(|me| Self {
+            me: me.clone(),
+            port,
+            handle: OnceLock::new(),
+            origin,
+            outbox,
+            pipe: OnceLock::new(),
+            input: Mutex::new(Input {
+                phase,
+                protocol: zmtp::Connection::new(config, now),
+                message: Message::new(),
+                batch: VecDeque::new(),
+                receiving: Receiving::No,
+                timer: None,
+            }),
+            closing: Mutex::new(None),
+            sent: AtomicUsize::new(0),
+        });
+        let handle = connection.port.register(socket, connection.clone())?;
+        let handle = connection.handle.get_or_init(|| handle);
+        connection.outbox.attach(connection.clone());
+        if let Some((address, _)) = address
+            && let Err(error) = handle.connect(address)
+        {
+            handle.retire();
+            connection.outbox.detach(0);
+            connection.input().phase = Phase::Ended;
+            return Err(error);
+        }
+        connection.post(START);
+        Ok(connection)
+    }
+
+    /// Says which pipe to serve, before its socket knows of it.
+    pub(crate) fn set_pipe(&self, pipe: Arc<Pipe>) {
+        let _ = self.pipe.set(pipe);
+    }
+
+    /// The pipe, once the handshake is done.
+    pub(crate) fn pipe(&self) -> Option<&Arc<Pipe>> {
+        self.pipe.get()
+    }
+
+    pub(crate) fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
+    }
+
+    /// Has the I/O thread write what waits.
+    pub(crate) fn schedule_flush(&self) {
+        self.post(FLUSH);
+    }
+
+    /// Has the I/O thread read on.
+    pub(crate) fn schedule_resume(&self) {
+        self.post(RESUME);
+    }
+
+    /// Ends the connection once everything is sent, or time is up.
+    pub(crate) fn close(&self, closing: Closing) {
+        *self.closing() = Some(closing);
+        self.post(CLOSE);
+    }
+
+    /// Ends the connection now.
+    pub(crate) fn abort(&self) {
+        self.post(ABORT);
+    }
+
+    /// Writes what waits, in the calling thread, unless somebody does already.
+    pub(crate) fn flush(&self) {
+        let finished = self.write();
+        if finished.is_some_and(|finished| finished.more) {
+            self.schedule_flush();
+        }
+    }
+
+    /// Writes one batch; nothing if there was none, or it is not done yet.
+    fn write(&self) -> Option<Finished> {
+        let handle = self.handle.get()?;
+        let buffers = self.outbox.begin()?;
+        match handle.send(buffers) {
+            Sending::Pending => {
+                if self.outbox.is_broken() {
+                    // It broke while the write began: nobody else saw it pending.
+                    handle.cancel(Direction::Outward);
+                }
+                None
+            }
+            Sending::Done { result: Ok(()), .. } => Some(self.wrote()),
+            Sending::Done { sent, .. } => {
+                self.sent.store(sent, Ordering::Release);
+                self.post(CONCLUDE);
+                None
+            }
+        }
+    }
+
+    /// A batch is written.
+    fn wrote(&self) -> Finished {
+        let finished = self.outbox.finish();
+        if finished.broken {
+            self.post(CONCLUDE);
+        }
+        if finished.drained {
+            self.post(CLOSE);
+        }
+        if finished.resume
+            && let Some(pipe) = self.pipe.get()
+            && let Some(owner) = pipe.owner()
+        {
+            owner.pipe_writable(pipe);
+        }
+        finished
+    }
+
+    fn write_all(&self) {
+        for _ in 0..WRITES_PER_TURN {
+            if !self.write().is_some_and(|finished| finished.more) {
+                return;
+            }
+        }
+        self.schedule_flush();
+    }
+
+    fn post(&self, tag: u64) {
+        if let Some(me) = self.me.upgrade() {
+            self.port.post(me, tag);
+        }
+    }
+
+    fn input(&self) -> MutexGuard<'_, Input> {
+        self.input.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn closing(&self) -> MutexGuard<'_, Option<Closing>> {
+        self.closing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The stream is there.
+    fn opened(&self, input: &mut Input) {
+        input.phase = Phase::Open;
+        self.pump(input);
+    }
+
+    fn received(&self, input: &mut Input, result: io::Result<BytesMut>) {
+        let receiving = mem::replace(&mut input.receiving, Receiving::No);
+        let (into_frame, before) = match receiving {
+            Receiving::Frame(before) => (true, before),
+            Receiving::No | Receiving::Chunk | Receiving::Paused => (false, 0),
+        };
+        match (result, input.phase) {
+            (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
+            (Ok(buffer), Phase::Parting(_)) if buffer.len() > before => self.receive(input),
+            (Ok(buffer), Phase::Open) if buffer.len() > before => {
+                let now = Instant::now();
+                if into_frame {
+                    input.protocol.return_frame(buffer, now);
+                } else {
+                    input.protocol.feed(buffer.freeze(), now);
+                }
+                self.pump(input);
+            }
+            (_, Phase::Parting(_)) => self.end(input, End::Closed),
+            // The end of the stream, or an error.
+            (_, Phase::Open) => self.end(input, End::Lost),
+        }
+    }
+
+    /// Decodes what is there, hands it over, and sees to it that more comes.
+    fn pump(&self, input: &mut Input) {
+        while input.phase == Phase::Open {
+            let room = self.pipe.get().map_or(usize::MAX, |pipe| pipe.incoming.room());
+            if room == 0 {
+                input.receiving = Receiving::Paused;
+                input.protocol.pause_input(true);
+                break;
+            }
+            let decoded = self.decode(input, room);
+            self.deliver(input);
+            match decoded {
+                Ok(Decoded::Full) => {}
+                Ok(Decoded::Starved) => {
+                    self.receive(input);
+                    break;
+                }
+                Ok(Decoded::Refused) => {
+                    self.end(input, End::Lost);
+                    return;
+                }
+                Err(_) => {
+                    // It may have something to say to the peer about it.
+                    self.write_control(input);
+                    self.end(input, End::Lost);
+                    return;
+                }
+            }
+        }
+        self.write_control(input);
+        self.set_timer(input);
+    }
+
+    fn decode(&self, input: &mut Input, room: usize) -> Result<Decoded, zmtp::Error> {
+        let now = Instant::now();
+        let Input { protocol, message, batch, .. } = input;
+        while batch.len() < room {
+            match protocol.next_event(now)? {
+                None => return Ok(Decoded::Starved),
+                Some(zmtp::Event::Frame { body, more }) => {
+                    message.push_back(frame(body));
+                    if !more {
+                        batch.push_back(mem::take(message));
+                    }
+                }
+                Some(zmtp::Event::Subscribe(topic)) => batch.push_back(subscription(1, topic)),
+                Some(zmtp::Event::Cancel(topic)) => batch.push_back(subscription(0, topic)),
+                Some(zmtp::Event::Ready(peer)) => {
+                    let info =
+                        PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
+                    // Our own READY goes before any message.
+                    if let Some(bytes) = protocol.take_output() {
+                        self.outbox.push_control(bytes);
+                    }
+                    self.outbox.set_ready();
+                    let me = self.me.upgrade();
+                    if !me.is_some_and(|me| self.origin.ready(&me, info)) {
+                        return Ok(Decoded::Refused);
+                    }
+                    self.write_all();
+                    // There is a pipe now, with a limit of its own.
+                    return Ok(Decoded::Full);
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(Decoded::Full)
+    }
+
+    fn deliver(&self, input: &mut Input) {
+        if input.batch.is_empty() {
+            return;
+        }
+        match self.pipe.get() {
+            Some(pipe) => {
+                if pipe.incoming.push_batch(&mut input.batch)
+                    && let Some(owner) = pipe.owner()
+                {
+                    owner.pipe_readable(pipe);
+                }
+            }
+            None => input.batch.clear(),
+        }
+    }
+
+    /// Asks the engine for more bytes.
+    fn receive(&self, input: &mut Input) {
+        if matches!(input.receiving, Receiving::Chunk | Receiving::Frame(_)) {
+            return;
+        }
+        let Some(handle) = self.handle.get() else { return };
+        let frame = match input.phase {
+            Phase::Open => input.protocol.awaited_frame(),
+            _ => None,
+        };
+        input.receiving =
+            frame.as_ref().map_or(Receiving::Chunk, |frame| Receiving::Frame(frame.len()));
+        if handle.receive(frame).is_err() {
+            self.end(input, End::Lost);
+        }
+    }
+
+    fn write_control(&self, input: &mut Input) {
+        while let Some(bytes) = input.protocol.take_output() {
+            self.outbox.push_control(bytes);
+        }
+        self.write_all();
+    }
+
+    /// Keeps one timer at the nearest of all deadlines.
+    fn set_timer(&self, input: &mut Input) {
+        let nearest = match input.phase {
+            Phase::Connecting(deadline) => deadline,
+            Phase::Open => input.protocol.next_timeout(),
+            Phase::Parting(deadline) => Some(deadline),
+            Phase::Ending(_) | Phase::Ended => None,
+        };
+        let linger = self.closing().as_ref().and_then(|closing| closing.deadline);
+        let nearest = match input.phase {
+            Phase::Ended => None,
+            _ => nearest.into_iter().chain(linger).min(),
+        };
+        match (input.timer, nearest) {
+            // One that is too early costs a look at the clock, not a change of timers at each
+            // event.
+            (Some((set, _)), Some(wanted)) if set <= wanted => {}
+            (old, new) => {
+                if let Some((_, id)) = old {
+                    self.port.cancel_timer(id);
+                }
+                input.timer = new.and_then(|deadline| {
+                    let me = self.me.upgrade()?;
+                    Some((deadline, self.port.set_timer(deadline, me, 0)))
+                });
+            }
+        }
+    }
+
+    fn timer_expired(&self, input: &mut Input) {
+        input.timer = None;
+        let now = Instant::now();
+        let over = self.closing().as_ref().is_some_and(|closing| closing.is_over(now));
+        match input.phase {
+            Phase::Ended => return,
+            _ if over => self.end(input, End::Closed),
+            Phase::Connecting(deadline) => {
+                if deadline.is_some_and(|deadline| deadline <= now) {
+                    self.end(input, End::NotConnected);
+                }
+            }
+            Phase::Parting(deadline) => {
+                if deadline <= now {
+                    self.end(input, End::Closed);
+                }
+            }
+            Phase::Open => {
+                if input.protocol.handle_timeout(now).is_err() {
+                    self.end(input, End::Lost);
+                } else {
+                    self.write_control(input);
+                }
+            }
+            Phase::Ending(_) => {}
+        }
+        self.set_timer(input);
+    }
+
+    /// The socket wants no more of this connection than that its messages arrive.
+    fn close_when_drained(&self, input: &mut Input) {
+        let Some(over) = self.closing().as_ref().map(|closing| closing.is_over(Instant::now()))
+        else {
+            return;
+        };
+        let drained = self.outbox.close();
+        match input.phase {
+            Phase::Ended => {
+                self.closing().take();
+            }
+            Phase::Connecting(_) if over || drained => self.end(input, End::Closed),
+            Phase::Open if over || (drained && !input.protocol.is_ready()) => {
+                self.end(input, End::Closed);
+            }
+            Phase::Open if drained => {
+                // Closing with bytes unread would reset the stream, and the peer might lose what
+                // we sent: say that no more comes and wait for it to close.
+                let done = self.handle.get().is_none_or(|handle| handle.shutdown_send().is_err());
+                if done {
+                    self.end(input, End::Closed);
+                } else {
+                    input.phase = Phase::Parting(Instant::now() + PARTING);
+                    self.receive(input);
+                }
+            }
+            _ => {}
+        }
+        self.set_timer(input);
+    }
+
+    fn end(&self, input: &mut Input, end: End) {
+        if matches!(input.phase, Phase::Ending(_) | Phase::Ended) {
+            return;
+        }
+        input.phase = Phase::Ending(end);
+        if self.outbox.break_off() {
+            // How much of it the kernel took decides where the next connection begins.
+            if let Some(handle) = self.handle.get() {
+                handle.cancel(Direction::Outward);
+            }
+        } else {
+            self.conclude(input, 0);
+        }
+    }
+
+    /// Nothing is pending any more; of the last batch, if it is not written, `sent` bytes are.
+    fn conclude(&self, input: &mut Input, sent: usize) {
+        let end = match input.phase {
+            Phase::Ended => return,
+            Phase::Ending(end) => end,
+            Phase::Connecting(_) => End::NotConnected,
+            Phase::Open | Phase::Parting(_) => End::Lost,
+        };
+        input.phase = Phase::Ended;
+        self.set_timer(input);
+        if let Some(handle) = self.handle.get() {
+            handle.retire();
+        }
+        self.outbox.detach(sent);
+        if let Some(me) = self.me.upgrade() {
+            self.origin.ended(&me, end);
+        }
+        self.closing().take();
+    }
+}
+
+impl Handler for Connection {
+    fn complete(&self, event: Event) {
+        match event {
+            Event::Received(result) => self.received(&mut self.input(), result),
+            Event::Sent { result: Ok(()), .. } => {
+                self.wrote();
+                self.write_all();
+            }
+            Event::Sent { sent, .. } => self.conclude(&mut self.input(), sent),
+            Event::Connected(Ok(())) => {
+                let mut input = self.input();
+                if matches!(input.phase, Phase::Connecting(_)) {
+                    self.opened(&mut input);
+                }
+            }
+            Event::Connected(Err(_)) => self.end(&mut self.input(), End::NotConnected),
+            Event::Timer { .. } => self.timer_expired(&mut self.input()),
+            Event::Posted { tag: FLUSH } => self.write_all(),
+            Event::Posted { tag } => {
+                let mut input = self.input();
+                match tag {
+                    START if input.phase == Phase::Open => self.opened(&mut input),
+                    START => self.set_timer(&mut input),
+                    RESUME if input.receiving == Receiving::Paused => {
+                        input.receiving = Receiving::No;
+                        input.protocol.pause_input(false);
+                        self.pump(&mut input);
+                    }
+                    CLOSE => self.close_when_drained(&mut input),
+                    ABORT => self.end(&mut input, End::Closed),
+                    CONCLUDE => {
+                        let sent = self.sent.load(Ordering::Acquire);
+                        self.conclude(&mut input, sent);
+                    }
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn frame(body: FrameBody<'_>) -> Frame {
+    if body.len() <= INLINE {
+        Frame::copy_from_slice(body.as_slice())
+    } else {
+        Frame::from(body.to_bytes())
+    }
+}
+
+fn subscription(flag: u8, topic: FrameBody<'_>) -> Message {
+    let mut body = Vec::with_capacity(topic.len() + 1);
+    body.push(flag);
+    body.extend_from_slice(topic.as_slice());
+    Message::from(body)
+}

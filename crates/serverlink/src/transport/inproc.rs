@@ -1,0 +1,169 @@
+//! Links within a context: names, and who is bound to them.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+use crate::{
+    Error, Result,
+    endpoint::invalid,
+    options::Options,
+    pipe::Pipe,
+    socket::{PeerInfo, SocketInner, one_peer},
+};
+
+/// The names of a context.
+#[derive(Debug, Default)]
+pub(crate) struct Registry(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    bound: HashMap<String, Bound>,
+    /// Connected before anyone bound the name.
+    waiting: HashMap<String, Vec<Waiting>>,
+}
+
+#[derive(Debug)]
+struct Bound {
+    socket: Weak<SocketInner>,
+    options: Options,
+}
+
+/// A connection to a name that nobody has bound yet.
+#[derive(Debug)]
+struct Waiting {
+    socket: Weak<SocketInner>,
+    options: Options,
+    /// The connecting socket's end, and the one kept for whoever binds.
+    near: Arc<Pipe>,
+    far: Arc<Pipe>,
+}
+
+impl Registry {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives `socket` the name, and the connections that wait for it.
+    pub(crate) fn bind(
+        &self,
+        name: &str,
+        socket: &Arc<SocketInner>,
+        options: &Options,
+    ) -> Result<()> {
+        let mut state = self.state();
+        if state.bound.get(name).is_some_and(|bound| bound.socket.strong_count() > 0) {
+            return Err(Error::AddressInUse { endpoint: format!("inproc://{name}") });
+        }
+        let bound = Bound { socket: Arc::downgrade(socket), options: options.clone() };
+        state.bound.insert(name.to_owned(), bound);
+        let waiting = state.waiting.remove(name).unwrap_or_default();
+        drop(state);
+        for Waiting { socket: connecting, options: theirs, near, far } in waiting {
+            let Some(connecting) = connecting.upgrade() else { continue };
+            if !connecting.socket_type().is_compatible_with(socket.socket_type()) {
+                connecting.pipe_closed(&near);
+                continue;
+            }
+            join(socket, options, &far, &connecting, &theirs, &near);
+        }
+        Ok(())
+    }
+
+    /// Frees the name, if it is the socket's.
+    pub(crate) fn unbind(&self, name: &str, socket: &SocketInner) {
+        let mut state = self.state();
+        if state.bound.get(name).is_some_and(|bound| std::ptr::eq(bound.socket.as_ptr(), socket)) {
+            state.bound.remove(name);
+        }
+    }
+
+    /// Connects `socket` to whoever has the name or will have it; returns its end.
+    pub(crate) fn connect(
+        &self,
+        name: &str,
+        socket: &Arc<SocketInner>,
+        options: &Options,
+    ) -> Result<Arc<Pipe>> {
+        let mut state = self.state();
+        let bound = state
+            .bound
+            .get(name)
+            .and_then(|bound| Some((bound.socket.upgrade()?, bound.options.clone())));
+        let (near, far) = Pipe::inproc_pair(options.send_limit());
+        near.set_owner(Arc::downgrade(socket));
+        match bound {
+            Some((binder, theirs)) => {
+                drop(state);
+                if !socket.socket_type().is_compatible_with(binder.socket_type()) {
+                    return Err(invalid(
+                        &format!("inproc://{name}"),
+                        &format!(
+                            "a {} socket cannot talk to the {} socket that is bound there",
+                            socket.socket_type(),
+                            binder.socket_type()
+                        ),
+                    ));
+                }
+                if !socket.attach(&near, None) {
+                    return Err(one_peer());
+                }
+                join(&binder, &theirs, &far, socket, options, &near);
+            }
+            None => {
+                state.waiting.entry(name.to_owned()).or_default().push(Waiting {
+                    socket: Arc::downgrade(socket),
+                    options: options.clone(),
+                    near: near.clone(),
+                    far,
+                });
+                drop(state);
+                if !socket.attach(&near, None) {
+                    self.forget_pipe(&near);
+                    return Err(one_peer());
+                }
+            }
+        }
+        Ok(near)
+    }
+
+    /// Forgets the connections of a socket that still wait.
+    pub(crate) fn forget(&self, socket: &SocketInner) {
+        self.state().waiting.retain(|_, waiting| {
+            waiting.retain(|one| !std::ptr::eq(one.socket.as_ptr(), socket));
+            !waiting.is_empty()
+        });
+    }
+
+    /// Forgets one connection that still waits.
+    pub(crate) fn forget_pipe(&self, pipe: &Arc<Pipe>) {
+        self.state().waiting.retain(|_, waiting| {
+            waiting.retain(|one| !Arc::ptr_eq(&one.near, pipe));
+            !waiting.is_empty()
+        });
+    }
+}
+
+/// Joins the two ends, of which the connecting one is attached already.
+fn join(
+    binder: &Arc<SocketInner>,
+    binder_options: &Options,
+    far: &Arc<Pipe>,
+    connecting: &Arc<SocketInner>,
+    connecting_options: &Options,
+    near: &Arc<Pipe>,
+) {
+    far.incoming.set_limit(Options::inproc_limit(connecting_options, binder_options));
+    near.incoming.set_limit(Options::inproc_limit(binder_options, connecting_options));
+    far.set_owner(Arc::downgrade(binder));
+    let accepted = binder.attach(far, Some(PeerInfo::inproc(connecting_options)))
+        && connecting.pipe_ready(near, PeerInfo::inproc(binder_options));
+    if accepted {
+        // What was sent before there was anyone to tell.
+        binder.pipe_readable(far);
+    } else {
+        connecting.pipe_closed(near);
+        binder.pipe_closed(far);
+    }
+}

@@ -1,0 +1,62 @@
+//! Transports: how pipes reach their peers.
+
+mod connecter;
+mod connection;
+pub(crate) mod inproc;
+mod listener;
+mod tcp;
+
+use std::{
+    fmt::Debug,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+pub(crate) use connecter::Connecter;
+pub(crate) use connection::Connection;
+pub(crate) use listener::Listener;
+
+use crate::{context::LingerGuard, socket::PeerInfo};
+
+/// Who made a connection, and hears of its fate.
+pub(crate) trait Origin: Debug + Send + Sync {
+    /// The handshake is done: gives the connection its pipe, and tells the socket. False if the
+    /// socket refuses the peer.
+    fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool;
+
+    /// The connection is over. Its outbox is detached.
+    fn ended(&self, connection: &Arc<Connection>, end: End);
+}
+
+/// Why a connection is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It never came about.
+    NotConnected,
+    /// It broke, or the peer left or misbehaved.
+    Lost,
+    /// We wanted it.
+    Closed,
+}
+
+/// The orderly end of something that may still have messages to send.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    /// When to give up; `None`: never.
+    pub(crate) deadline: Option<Instant>,
+    _guard: LingerGuard,
+}
+
+impl Closing {
+    pub(crate) fn new(linger: Option<Duration>, guard: LingerGuard) -> Self {
+        Self::until(linger.and_then(|linger| Instant::now().checked_add(linger)), guard)
+    }
+
+    pub(crate) fn until(deadline: Option<Instant>, guard: LingerGuard) -> Self {
+        Self { deadline, _guard: guard }
+    }
+
+    pub(crate) fn is_over(&self, now: Instant) -> bool {
+        self.deadline.is_some_and(|deadline| deadline <= now)
+    }
+}

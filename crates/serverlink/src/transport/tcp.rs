@@ -1,0 +1,116 @@
+//! TCP sockets, as every connection of ours wants them.
+
+use std::{
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use crate::{
+    Error, Result,
+    endpoint::{Endpoint, Host, TcpEndpoint},
+    options::Options,
+};
+
+/// A listening socket for `endpoint`.
+pub(crate) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Socket> {
+    let name = endpoint.to_string();
+    let address = match &endpoint.host {
+        Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
+        Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
+        Host::Name(host) => resolve(host, endpoint.port, options.ipv6)
+            .map_err(|error| Error::InvalidEndpoint {
+                endpoint: name.clone(),
+                reason: format!("{host:?} does not name an address: {error}"),
+            })?
+            .remove(0),
+    };
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
+        .map_err(Error::io("making a TCP socket"))?;
+    prepare_listener(&socket, address, options).map_err(Error::io("preparing a TCP socket"))?;
+    socket.bind(&SockAddr::from(address)).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.clone() },
+        io::ErrorKind::AddrNotAvailable => Error::AddressNotAvailable { endpoint: name.clone() },
+        _ => Error::Io { action: format!("binding {name}"), source },
+    })?;
+    socket.listen(options.backlog).map_err(|source| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.clone() },
+        _ => Error::Io { action: format!("listening on {name}"), source },
+    })?;
+    Ok(socket)
+}
+
+fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
+    // On Unix this allows to bind again while old connections linger in the kernel; on Windows it
+    // would allow to steal the port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(false)?;
+    }
+    set_buffers(socket, options)
+}
+
+/// An unconnected socket for `address`.
+pub(crate) fn unconnected(address: SocketAddr, options: &Options) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    set_buffers(&socket, options)?;
+    socket.set_tcp_nodelay(true)?;
+    Ok(socket)
+}
+
+/// Sets a socket just accepted up.
+pub(crate) fn accepted(socket: &Socket) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)
+}
+
+fn set_buffers(socket: &Socket, options: &Options) -> io::Result<()> {
+    if let Some(size) = options.send_buffer {
+        socket.set_send_buffer_size(size)?;
+    }
+    if let Some(size) = options.receive_buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    Ok(())
+}
+
+/// The endpoint a listening socket is bound to.
+pub(crate) fn bound_endpoint(address: &SockAddr) -> Option<Endpoint> {
+    let address = address.as_socket()?;
+    let host = match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
+        _ => address.ip().to_string(),
+    };
+    Some(Endpoint::Tcp(TcpEndpoint { host: Host::Name(host), port: address.port() }))
+}
+
+/// Where a connection to `endpoint` can go without asking a name server.
+pub(crate) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
+    match &endpoint.host {
+        // As libzmq has it: what is bound to any address is reached at the loopback one.
+        Host::Any => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, endpoint.port))),
+        Host::Name(host) if host.contains('%') => None,
+        Host::Name(host) => {
+            let address = host.parse::<IpAddr>().ok()?;
+            Some(SocketAddr::from((address, endpoint.port)))
+        }
+    }
+}
+
+/// All addresses of a host, at least one. Names give IPv4 addresses, unless IPv6 is wanted too.
+/// This may block.
+pub(crate) fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+    let literal = host.parse::<IpAddr>().is_ok() || host.contains('%');
+    let mut addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
+    if !literal && !ipv6 {
+        addresses.retain(SocketAddr::is_ipv4);
+    }
+    if addresses.is_empty() {
+        return Err(io::Error::new(
+            io::ErrorKind::AddrNotAvailable,
+            "it has IPv6 addresses only; turn the IPv6 option on",
+        ));
+    }
+    Ok(addresses)
+}
