@@ -88,13 +88,13 @@ impl Resources {
 /// Each operation in the kernel keeps a reference to it (its memory stays) and
 /// a claim on its resources (its socket stays open).
 pub(super) struct Inner {
-    inward: Operation,
-    outward: Operation,
+    pub(super) inward: Operation,
+    pub(super) outward: Operation,
     /// A probe of both directions runs in `inward` and occupies `outward`.
     linked: AtomicBool,
     /// Whether success at once brings no packet.
     skips: bool,
-    resources: Retirable<Resources>,
+    pub(super) resources: Retirable<Resources>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -385,10 +385,11 @@ impl Inner {
 
     pub(super) fn retire(&self) {
         let Some(claim) = self.resources.retire() else { return };
-        let mut pending = [&self.inward, &self.outward];
-        let pending = pending.iter_mut().filter(|operation| operation.slot.retire());
         let mut all = false;
-        for operation in pending {
+        for operation in [&self.inward, &self.outward] {
+            if !operation.slot.retire() {
+                continue;
+            }
             if operation.is_issued_on(claim.raw() as HANDLE) {
                 all = true;
             } else {

@@ -84,6 +84,16 @@ impl Iocp {
             && unsafe { SetFileCompletionNotificationModes(handle, modes) } != 0
     }
 
+    /// Puts a socket on the port.
+    fn adopt(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Entry> {
+        // Overlapped calls do not care; the read after a zero-byte receive must not wait.
+        socket.set_nonblocking(true)?;
+        // SAFETY: the socket is open and becomes ours; only `Inner::submit` issues operations.
+        unsafe { self.shared.port.associate(socket.as_raw_socket() as HANDLE)? };
+        let skips = self.skip_on_success(&socket);
+        Ok(Entry(Inner::new(&self.shared, Descriptor::Owned(socket), skips, handler)))
+    }
+
     /// Waits for packets and turns them, and what was ready without, into `batch.completions`.
     /// Tells whether somebody asked for the wait to end.
     fn collect(&self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<Collected> {
@@ -157,13 +167,7 @@ impl Backend for Iocp {
         socket: Socket,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Arc<dyn sys::Entry>> {
-        // Overlapped calls do not care; the read after a zero-byte receive must not wait.
-        socket.set_nonblocking(true)?;
-        // SAFETY: the socket is open and becomes ours; only `Inner::submit` issues operations.
-        unsafe { self.shared.port.associate(socket.as_raw_socket() as HANDLE)? };
-        let skips = self.skip_on_success(&socket);
-        let entry = Inner::new(&self.shared, Descriptor::Owned(socket), skips, handler);
-        Ok(Arc::new(Entry(entry)))
+        Ok(Arc::new(self.adopt(socket, handler)?))
     }
 
     fn watch(
