@@ -11,9 +11,12 @@ use std::{
 
 use super::{
     poll,
-    readiness::{BATCH, Poller, Ready, Token, WAKE},
+    readiness::{BATCH, Poller, Ready, Token},
 };
 use crate::Interest;
+
+/// The token of the wake-up descriptor; registrations' have their highest bit clear.
+const WAKE: Token = Token::MAX;
 
 #[derive(Debug)]
 pub(super) struct Epoll {
@@ -76,7 +79,7 @@ impl Poller for Epoll {
                 self.epoll.as_raw_fd(),
                 events.as_mut_ptr(),
                 BATCH as i32,
-                poll::milliseconds(timeout),
+                milliseconds(timeout),
             )
         };
         let Ok(count) = usize::try_from(count) else {
@@ -115,4 +118,11 @@ fn owned(descriptor: i32) -> io::Result<OwnedFd> {
         // SAFETY: the call before has just made it; nobody else owns it.
         descriptor => Ok(unsafe { OwnedFd::from_raw_fd(descriptor) }),
     }
+}
+
+/// A timeout as epoll_wait(2) takes it, rounded up: a timer must not be early.
+fn milliseconds(timeout: Option<Duration>) -> i32 {
+    timeout.map_or(-1, |timeout| {
+        i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
+    })
 }

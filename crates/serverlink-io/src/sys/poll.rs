@@ -1,6 +1,6 @@
 //! poll(2), to look at one descriptor.
 
-use std::{io, os::fd::RawFd, time::Duration};
+use std::{io, os::fd::RawFd};
 
 use crate::Interest;
 
@@ -32,13 +32,5 @@ pub(super) fn check(descriptor: RawFd, interest: Interest) -> io::Result<Interes
     Ok(Interest {
         readable: interest.readable && (has(libc::POLLIN) || failed),
         writable: interest.writable && (has(libc::POLLOUT) || failed),
-    })
-}
-
-/// A timeout as poll(2) and epoll_wait(2) take it, rounded up: a timer must not be early.
-#[cfg(target_os = "linux")]
-pub(super) fn milliseconds(timeout: Option<Duration>) -> i32 {
-    timeout.map_or(-1, |timeout| {
-        i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
     })
 }

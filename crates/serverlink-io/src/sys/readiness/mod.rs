@@ -37,11 +37,8 @@ use self::{entry::Registration, source::Source, table::Table};
 use super::{Backend, Entry, Outcome, RawDescriptor};
 use crate::{Direction, Handler, Interest, PortOptions, lock::lock};
 
-/// Names a registration to the poller; never the same for two of them.
+/// Names a registration to the poller; never the same for two of them, with the highest bit clear.
 pub(super) type Token = u64;
-
-/// The token that no registration has, for the poller's own descriptor.
-pub(super) const WAKE: Token = Token::MAX;
 
 /// How many descriptors one turn usually hears of at most.
 pub(super) const BATCH: usize = 256;

@@ -46,7 +46,7 @@ impl Table {
             return None;
         }
         let removed = place.registration.take()?;
-        // Half of the numbers: the poller's own token stays apart for ever.
+        // The highest bit stays clear.
         place.uses = (place.uses + 1) & (u32::MAX >> 1);
         self.free.push(place_of(token) as u32);
         Some(removed)
