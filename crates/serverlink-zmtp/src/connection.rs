@@ -7,9 +7,9 @@ use bytes::{Bytes, BytesMut};
 use crate::decoder::{Decoder, MAX_BODY, Span};
 use crate::error::printable;
 use crate::greeting::{self, GREETING_LEN, Greeting};
-use crate::heartbeat::Pulse;
 use crate::metadata::{self, MAX_HANDSHAKE_COMMAND};
 use crate::output::Output;
+use crate::traffic::{Step, Traffic, refused};
 use crate::{
     Config, Error, Event, Mechanism, Peer, PeerIncompatible, PeerMisbehaved, TimedOut, Version,
     command,
@@ -25,7 +25,8 @@ use crate::{
 /// * call [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) comes.
 ///
 /// Messages do not pass through it on their way out: once [`is_ready`](Self::is_ready), write them
-/// with [`encode_frame`](crate::encode_frame) and send them on the same stream.
+/// with [`encode_frame`](crate::encode_frame) and send them on the same stream. Not earlier: libzmq
+/// drops a connection on which a message arrives before it has sent its own READY.
 ///
 /// ```
 /// use std::time::Instant;
@@ -70,28 +71,6 @@ enum Phase {
 
 /// When the handshake must be complete, and how long it was given.
 type Deadline = Option<(Instant, Duration)>;
-
-#[derive(Debug)]
-struct Traffic {
-    peer: Peer,
-    pulse: Pulse,
-    /// Whether messages may be subscriptions in the form of ZMTP 3.0.
-    reads_subscriptions: bool,
-    /// Whether the last message frame had MORE. Kept only where it matters: with
-    /// `reads_subscriptions`.
-    in_message: bool,
-    input_paused: bool,
-}
-
-/// An event in terms of the decoder, before it borrows.
-enum Step {
-    Ready,
-    Frame(Span),
-    Subscribe(Span),
-    Cancel(Span),
-    Ping,
-    Pong,
-}
 
 impl Connection {
     /// A connection just made or accepted. Our greeting and READY are at once ready to be sent:
@@ -195,11 +174,7 @@ impl Connection {
                 }
                 Phase::Traffic(traffic) => {
                     let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                    let step = if span.is_command() {
-                        command_step(&self.decoder, span, traffic, &mut self.output, now)?
-                    } else {
-                        Some(message_step(&self.decoder, span, traffic))
-                    };
+                    let step = traffic.step(&self.decoder, span, &mut self.output, now)?;
                     if step.is_some() {
                         return Ok(step);
                     }
@@ -234,13 +209,7 @@ impl Connection {
         let messages = self.config.max_message_size.unwrap_or(MAX_BODY);
         // A limit on messages must not forbid PINGs.
         self.decoder.limit(messages, messages.max(MAX_HANDSHAKE_COMMAND as u64));
-        self.phase = Phase::Traffic(Traffic {
-            peer,
-            pulse: Pulse::start(self.config.heartbeat, now),
-            reads_subscriptions: self.config.socket_type.receives_subscriptions(),
-            in_message: false,
-            input_paused: false,
-        });
+        self.phase = Phase::Traffic(Traffic::new(peer, &self.config, now));
     }
 
     /// Whether input is waiting that [`next_event`](Self::next_event) has not looked at.
@@ -398,57 +367,5 @@ impl Connection {
         if let Phase::Traffic(traffic) = &mut self.phase {
             traffic.pulse.traffic();
         }
-    }
-}
-
-/// What a message frame means.
-fn message_step(decoder: &Decoder, span: Span, traffic: &mut Traffic) -> Step {
-    if !traffic.reads_subscriptions {
-        return Step::Frame(span);
-    }
-    let alone = !span.more() && !traffic.in_message;
-    traffic.in_message = span.more();
-    match decoder.body(span).first() {
-        Some(1) if alone => Step::Subscribe(span.skip(1)),
-        Some(0) if alone => Step::Cancel(span.skip(1)),
-        _ => Step::Frame(span),
-    }
-}
-
-/// What a command means after the handshake; `None` if nothing.
-fn command_step(
-    decoder: &Decoder,
-    span: Span,
-    traffic: &mut Traffic,
-    output: &mut Output,
-    now: Instant,
-) -> Result<Option<Step>, Error> {
-    let body = decoder.body(span);
-    let (name, data) = command::split(&body)?;
-    let data_span = span.skip(1 + name.len());
-    Ok(match name {
-        command::PING => {
-            let (ttl, context) = command::parse_ping(data)?;
-            // Input behind the PING is already the traffic that it promises.
-            if !decoder.has_input() {
-                traffic.pulse.promised(ttl, now);
-            }
-            output.heartbeat(command::PONG, context);
-            Some(Step::Ping)
-        }
-        command::PONG => Some(Step::Pong),
-        command::SUBSCRIBE => Some(Step::Subscribe(data_span)),
-        command::CANCEL => Some(Step::Cancel(data_span)),
-        // Both sides send READY at once, so the peer's refusal of ours can follow its own READY.
-        command::ERROR => return Err(refused(data)),
-        // As libzmq does: later versions may define more.
-        _ => None,
-    })
-}
-
-fn refused(data: &[u8]) -> Error {
-    match command::parse_error(data) {
-        Ok(reason) => Error::Refused { reason: printable(reason, 255) },
-        Err(misbehaved) => misbehaved.into(),
     }
 }

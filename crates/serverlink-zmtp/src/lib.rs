@@ -29,6 +29,7 @@ mod metadata;
 mod output;
 mod peer;
 mod socket_type;
+mod traffic;
 
 pub use command::encode_subscription;
 pub use config::{Config, Heartbeat, Mechanism};

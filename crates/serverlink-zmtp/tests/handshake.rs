@@ -328,6 +328,12 @@ fn an_impossible_configuration_is_an_error_and_sends_nothing() {
 fn the_largest_metadata_we_may_send_is_accepted_by_ourselves() {
     let mut config = Config::new(SocketType::Push);
     let others = 6 + raw_property("Socket-Type", b"PUSH").len() + raw_property("X-L", b"").len();
+    config.metadata = vec![("X-L".into(), vec![7; 65_536 - others + 1].into())];
+    let mut connection = Connection::new(config.clone(), Instant::now());
+    assert_eq!(
+        connection.next_event(Instant::now()).err(),
+        Some(ApiMisuse::MetadataTooLarge(65_537).into())
+    );
     config.metadata = vec![("X-L".into(), vec![7; 65_536 - others].into())];
     let mut pair = Pair::new([config, Config::new(SocketType::Pull)]);
     pair.settle();

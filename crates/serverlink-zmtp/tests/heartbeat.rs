@@ -73,6 +73,21 @@ fn any_byte_is_a_sign_of_life() {
 }
 
 #[test]
+fn bytes_read_straight_into_a_frame_are_a_sign_of_life() {
+    let (mut connection, now) = established_pull(pull(2, 3, 0));
+    hear(&mut connection, raw_frame(2, &[0; 100_000])[..20].to_vec(), now);
+    connection.handle_timeout(now + 2 * SECOND).expect("a PING");
+    let buffer = connection.awaited_frame().expect("a long frame");
+    connection.return_frame(buffer, now + 3 * SECOND);
+    assert_eq!(connection.last_arrival(), now, "nothing came");
+    let mut buffer = connection.awaited_frame().expect("a long frame");
+    buffer.extend_from_slice(b"x");
+    connection.return_frame(buffer, now + 4 * SECOND);
+    assert_eq!(connection.last_arrival(), now + 4 * SECOND);
+    assert_eq!(connection.handle_timeout(now + 5 * SECOND), Ok(()));
+}
+
+#[test]
 fn a_timeout_of_zero_never_gives_up() {
     let mut pair = Pair::new([pull(1, 0, 0), Config::new(SocketType::Push)]);
     pair.settle();

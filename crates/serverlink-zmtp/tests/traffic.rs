@@ -262,13 +262,15 @@ fn a_long_frame_is_read_straight_into_its_buffer() {
 fn bytes_beyond_an_awaited_frame_are_the_input_that_follows() {
     let now = Instant::now();
     let mut connection = pull();
-    let stream = [raw_frame(2, &[9; 100_000]), raw_frame(0, b"b"), raw_frame(0, b"c")].concat();
+    let stream = [raw_frame(2, &[9; 100_000]), raw_frame(0, b"b"), raw_frame(0, b"cd")].concat();
     assert_eq!(hear(&mut connection, &stream[..10]), Ok(vec![]));
     let mut buffer = connection.awaited_frame().expect("a long frame");
-    let (direct, fed) = stream[10..].split_at(stream.len() - 10 - 2);
+    let (direct, fed) = stream[10..].split_at(stream.len() - 10 - 3);
     buffer.put_slice(direct);
     // What is fed meanwhile comes after what the buffer brings.
-    connection.feed(Bytes::copy_from_slice(fed), now);
+    for piece in fed.chunks(1) {
+        connection.feed(Bytes::copy_from_slice(piece), now);
+    }
     assert!(matches!(connection.next_event(now), Ok(None)));
     connection.return_frame(buffer, now);
     assert_eq!(
@@ -276,7 +278,7 @@ fn bytes_beyond_an_awaited_frame_are_the_input_that_follows() {
         Ok(vec![
             Seen::frame(vec![9; 100_000], false),
             Seen::frame("b", false),
-            Seen::frame("c", false)
+            Seen::frame("cd", false)
         ])
     );
 }

@@ -1,0 +1,111 @@
+//! What frames mean once the handshake is complete.
+
+use std::time::Instant;
+
+use crate::decoder::{Decoder, Span};
+use crate::error::printable;
+use crate::heartbeat::Pulse;
+use crate::output::Output;
+use crate::{Config, Error, Peer, command};
+
+/// An established connection.
+#[derive(Debug)]
+pub(crate) struct Traffic {
+    pub(crate) peer: Peer,
+    pub(crate) pulse: Pulse,
+    /// Whether messages may be subscriptions in the form of ZMTP 3.0.
+    pub(crate) reads_subscriptions: bool,
+    /// Whether the last message frame had MORE. Kept only where it matters: with
+    /// `reads_subscriptions`.
+    in_message: bool,
+    /// Whether the caller does not read for now.
+    pub(crate) input_paused: bool,
+}
+
+/// An event in terms of the decoder, before it borrows.
+pub(crate) enum Step {
+    Ready,
+    Frame(Span),
+    Subscribe(Span),
+    Cancel(Span),
+    Ping,
+    Pong,
+}
+
+impl Traffic {
+    pub(crate) fn new(peer: Peer, config: &Config, now: Instant) -> Self {
+        Self {
+            peer,
+            pulse: Pulse::start(config.heartbeat, now),
+            reads_subscriptions: config.socket_type.receives_subscriptions(),
+            in_message: false,
+            input_paused: false,
+        }
+    }
+
+    /// What a frame means; `None` if nothing.
+    pub(crate) fn step(
+        &mut self,
+        decoder: &Decoder,
+        span: Span,
+        output: &mut Output,
+        now: Instant,
+    ) -> Result<Option<Step>, Error> {
+        if span.is_command() {
+            self.command(decoder, span, output, now)
+        } else {
+            Ok(Some(self.message(decoder, span)))
+        }
+    }
+
+    fn message(&mut self, decoder: &Decoder, span: Span) -> Step {
+        if !self.reads_subscriptions {
+            return Step::Frame(span);
+        }
+        let alone = !span.more() && !self.in_message;
+        self.in_message = span.more();
+        match decoder.body(span).first() {
+            Some(1) if alone => Step::Subscribe(span.skip(1)),
+            Some(0) if alone => Step::Cancel(span.skip(1)),
+            _ => Step::Frame(span),
+        }
+    }
+
+    fn command(
+        &mut self,
+        decoder: &Decoder,
+        span: Span,
+        output: &mut Output,
+        now: Instant,
+    ) -> Result<Option<Step>, Error> {
+        let body = decoder.body(span);
+        let (name, data) = command::split(&body)?;
+        let data_span = span.skip(1 + name.len());
+        Ok(match name {
+            command::PING => {
+                let (ttl, context) = command::parse_ping(data)?;
+                // Input behind the PING is already the traffic that it promises.
+                if !decoder.has_input() {
+                    self.pulse.promised(ttl, now);
+                }
+                output.heartbeat(command::PONG, context);
+                Some(Step::Ping)
+            }
+            command::PONG => Some(Step::Pong),
+            command::SUBSCRIBE => Some(Step::Subscribe(data_span)),
+            command::CANCEL => Some(Step::Cancel(data_span)),
+            // Both sides send READY at once, so the peer's refusal of ours can follow its own READY.
+            command::ERROR => return Err(refused(data)),
+            // As libzmq does: later versions may define more.
+            _ => None,
+        })
+    }
+}
+
+/// The error that an ERROR command is.
+pub(crate) fn refused(data: &[u8]) -> Error {
+    match command::parse_error(data) {
+        Ok(reason) => Error::Refused { reason: printable(reason, 255) },
+        Err(misbehaved) => misbehaved.into(),
+    }
+}
