@@ -369,7 +369,7 @@ impl<'a> Driving<'a> {
             .driver
             .compare_exchange(NOBODY, thread_mark(), Ordering::SeqCst, Ordering::Relaxed)
             .is_ok()
-            .then_some(Self { shared })
+            .then(|| Self { shared })
     }
 }
 
