@@ -1,7 +1,7 @@
 //! DEALER (RFC 28): messages are dealt out in turn, and taken from all peers in turn.
 
-use super::{Pattern, refuse, rotation::Rotation, writable_at_attach};
-use crate::{Error, Frame, Message, Result, SendError, socket::Peers};
+use super::{Pattern, rotation::Rotation, writable_at_attach};
+use crate::{Frame, Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Dealer {
@@ -23,7 +23,7 @@ impl Pattern for Dealer {
         self.outward.activate(key);
         if peers.options.probe_router {
             // A full pipe has something better to announce us with.
-            let _ = peers.write(key, Message::from(Frame::new()));
+            let _ = peers.write(key, &mut Message::from(Frame::new()));
         }
         true
     }
@@ -51,14 +51,11 @@ impl Pattern for Dealer {
         self.outward.activate(key);
     }
 
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
-        match self.outward.send(message, peers) {
-            Ok(_) => Ok(()),
-            Err(message) => refuse(Error::WouldBlock, message),
-        }
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        self.outward.send(message, peers).map(|_| ())
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
-        self.inward.receive(peers).map(|(_, message)| message).ok_or(Error::WouldBlock)
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        self.inward.receive(message, peers).map(|_| ())
     }
 }

@@ -20,7 +20,7 @@ use std::fmt::Debug;
 
 use serverlink_zmtp::SocketType;
 
-use crate::{Error, Message, Result, SendError, socket::Peers};
+use crate::{Error, Message, Result, socket::Peers};
 
 /// What makes a socket of one type.
 pub(crate) trait Pattern: Debug + Send {
@@ -52,11 +52,11 @@ pub(crate) trait Pattern: Debug + Send {
     fn writable(&mut self, key: usize, peers: &mut Peers);
 
     /// Sends a message of at least one frame, or says why not now ([`Error::WouldBlock`]) or not
-    /// at all.
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError>;
+    /// at all; then the message is left whole.
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()>;
 
     /// Receives a message, or says why not now ([`Error::WouldBlock`]) or not at all.
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message>;
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()>;
 
     /// Subscribes to a prefix, or ends one subscription to it.
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
@@ -82,10 +82,6 @@ pub(crate) fn new(socket_type: SocketType) -> Box<dyn Pattern> {
         SocketType::Sub => Box::new(subscribe::Subscribe::new(false)),
         SocketType::XSub => Box::new(subscribe::Subscribe::new(true)),
     }
-}
-
-fn refuse<T>(error: Error, message: Message) -> Result<T, SendError> {
-    Err(SendError { error, message })
 }
 
 /// The peer may be written to, unless messages may only go to connections that are there.

@@ -1,7 +1,7 @@
 //! PAIR (RFC 31): one peer, both ways; every further one is refused.
 
-use super::{Pattern, refuse, writable_at_attach};
-use crate::{Error, Message, Result, SendError, pipe::Refused, socket::Peers};
+use super::{Pattern, writable_at_attach};
+use crate::{Error, Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Pair {
@@ -58,36 +58,26 @@ impl Pattern for Pair {
         self.writable |= self.peer == Some(key);
     }
 
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         let Some(key) = self.peer.filter(|_| self.writable) else {
-            return refuse(Error::WouldBlock, message);
+            return Err(Error::WouldBlock);
         };
-        match peers.write(key, message) {
-            Ok(()) => Ok(()),
-            Err(Refused::Full(message) | Refused::Gone(message)) => {
-                self.writable = false;
-                refuse(Error::WouldBlock, message)
-            }
-        }
+        peers.write(key, message).map_err(|_| {
+            self.writable = false;
+            Error::WouldBlock
+        })
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         if let Some(key) = self.leaving {
-            match peers.read(key) {
-                Some((message, _)) => return Ok(message),
+            match peers.read(key, message) {
+                Some(_) => return Ok(()),
                 None => self.leaving = None,
             }
         }
         let key = self.peer.filter(|_| self.readable).ok_or(Error::WouldBlock)?;
-        match peers.read(key) {
-            Some((message, more)) => {
-                self.readable = more;
-                Ok(message)
-            }
-            None => {
-                self.readable = false;
-                Err(Error::WouldBlock)
-            }
-        }
+        let more = peers.read(key, message);
+        self.readable = more == Some(true);
+        more.map(|_| ()).ok_or(Error::WouldBlock)
     }
 }

@@ -2,8 +2,8 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{Pattern, prefix_map::PrefixMap, refuse};
-use crate::{Error, Message, Result, SendError, SocketType, pipe::Refused, socket::Peers};
+use super::{Pattern, prefix_map::PrefixMap};
+use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Publish {
@@ -152,8 +152,9 @@ impl Pattern for Publish {
 
     fn readable(&mut self, key: usize, peers: &mut Peers) {
         // At once, and not only when the user receives: subscriptions take effect on arrival.
-        while let Some((message, _)) = peers.read(key) {
-            self.take_upstream(key, message, peers);
+        let mut message = Message::new();
+        while peers.read(key, &mut message).is_some() {
+            self.take_upstream(key, mem::take(&mut message), peers);
         }
     }
 
@@ -161,32 +162,24 @@ impl Pattern for Publish {
         self.peers[key].writable = true;
     }
 
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
-        self.find_matches(&message);
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        self.find_matches(message);
         if peers.options.xpub_nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
-            return refuse(Error::WouldBlock, message);
+            return Err(Error::WouldBlock);
         }
-        let mut message = Some(message);
-        for (i, &key) in self.matched.iter().enumerate() {
-            let last = i + 1 == self.matched.len();
-            if !self.peers[key].writable {
-                // Its high-water mark is reached: dropped, for this peer.
-                continue;
-            }
-            let copy = if last { message.take() } else { message.clone() };
-            if let Some(copy) = copy
-                && let Err(Refused::Full(_) | Refused::Gone(_)) = peers.write(key, copy)
-            {
-                self.peers[key].writable = false;
-            }
+        for &key in &self.matched {
+            // One whose high-water mark is reached does not get it.
+            let peer = &mut self.peers[key];
+            peer.writable = peer.writable && peers.write_copy(key, message).is_ok();
         }
         Ok(())
     }
 
-    fn receive(&mut self, _peers: &mut Peers) -> Result<Message> {
+    fn receive(&mut self, message: &mut Message, _peers: &mut Peers) -> Result<()> {
         if !self.extended {
             return Err(Error::NotSupported { socket_type: SocketType::Pub, operation: "receive" });
         }
-        self.upstream.pop_front().ok_or(Error::WouldBlock)
+        *message = self.upstream.pop_front().ok_or(Error::WouldBlock)?;
+        Ok(())
     }
 }

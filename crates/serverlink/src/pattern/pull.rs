@@ -1,7 +1,7 @@
 //! PULL (RFC 30): messages are taken from all peers in turn.
 
-use super::{Pattern, refuse, rotation::Rotation};
-use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+use super::{Pattern, rotation::Rotation};
+use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Pull {
@@ -26,11 +26,11 @@ impl Pattern for Pull {
 
     fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
 
-    fn send(&mut self, message: Message, _peers: &mut Peers) -> Result<(), SendError> {
-        refuse(Error::NotSupported { socket_type: SocketType::Pull, operation: "send" }, message)
+    fn send(&mut self, _message: &mut Message, _peers: &mut Peers) -> Result<()> {
+        Err(Error::NotSupported { socket_type: SocketType::Pull, operation: "send" })
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
-        self.turns.receive(peers).map(|(_, message)| message).ok_or(Error::WouldBlock)
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        self.turns.receive(message, peers).map(|_| ())
     }
 }

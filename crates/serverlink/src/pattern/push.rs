@@ -1,7 +1,7 @@
 //! PUSH (RFC 30): messages are dealt out in turn; with nobody to take one, it waits.
 
-use super::{Pattern, refuse, rotation::Rotation, writable_at_attach};
-use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+use super::{Pattern, rotation::Rotation, writable_at_attach};
+use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Push {
@@ -38,21 +38,18 @@ impl Pattern for Push {
 
     fn readable(&mut self, key: usize, peers: &mut Peers) {
         // Whatever a PULL says is not for us.
-        while peers.read(key).is_some() {}
+        while peers.read(key, &mut Message::new()).is_some() {}
     }
 
     fn writable(&mut self, key: usize, _peers: &mut Peers) {
         self.turns.activate(key);
     }
 
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
-        match self.turns.send(message, peers) {
-            Ok(_) => Ok(()),
-            Err(message) => refuse(Error::WouldBlock, message),
-        }
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        self.turns.send(message, peers).map(|_| ())
     }
 
-    fn receive(&mut self, _peers: &mut Peers) -> Result<Message> {
+    fn receive(&mut self, _message: &mut Message, _peers: &mut Peers) -> Result<()> {
         Err(Error::NotSupported { socket_type: SocketType::Push, operation: "receive" })
     }
 }

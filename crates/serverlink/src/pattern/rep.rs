@@ -1,7 +1,7 @@
 //! REP (RFC 28): one request in, its reply out, in lockstep.
 
-use super::{Pattern, refuse, rotation::Rotation};
-use crate::{Error, Frame, Message, Result, SendError, socket::Peers};
+use super::{Pattern, rotation::Rotation};
+use crate::{Error, Frame, Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Rep {
@@ -43,12 +43,11 @@ impl Pattern for Rep {
 
     fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
 
-    fn send(&mut self, mut message: Message, peers: &mut Peers) -> Result<(), SendError> {
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         let State::Serving { peer, envelope } = std::mem::take(&mut self.state) else {
-            return refuse(
-                Error::InvalidState("a REP socket must receive a request before it replies"),
-                message,
-            );
+            return Err(Error::InvalidState(
+                "a REP socket must receive a request before it replies",
+            ));
         };
         if let Some(key) = peer {
             message.prepend(envelope);
@@ -58,23 +57,23 @@ impl Pattern for Rep {
         Ok(())
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         if let State::Serving { .. } = self.state {
             return Err(Error::InvalidState(
                 "a REP socket must reply to the last request before it receives the next",
             ));
         }
-        while let Some((key, mut message)) = self.turns.receive(peers) {
+        loop {
+            let key = self.turns.receive(message, peers)?;
             let delimiter = message.iter().position(|frame| frame.is_empty());
             if let Some(at) = delimiter
                 && at + 1 < message.len()
             {
                 let envelope = message.split_front(at + 1);
                 self.state = State::Serving { peer: Some(key), envelope };
-                return Ok(message);
+                return Ok(());
             }
             // No envelope, or nothing in it: not a request.
         }
-        Err(Error::WouldBlock)
     }
 }

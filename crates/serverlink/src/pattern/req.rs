@@ -1,7 +1,7 @@
 //! REQ (RFC 28): one request out, its reply back, in lockstep.
 
-use super::{Pattern, dealer::Dealer, refuse};
-use crate::{Error, Frame, Message, Result, SendError, socket::Peers};
+use super::{Pattern, dealer::Dealer};
+use crate::{Error, Frame, Message, Result, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Req {
@@ -23,13 +23,12 @@ impl Req {
         Self { peers: Dealer::default(), state: State::Idle, request: fastrand::u32(..) }
     }
 
-    /// The reply's body, if the message is one to our request.
-    fn open(&self, mut message: Message, correlate: bool) -> Option<Message> {
-        if correlate && message.pop_front()? != self.request.to_be_bytes()[..] {
-            return None;
+    /// Takes the envelope off; true if the message is a reply to our request.
+    fn open(&self, message: &mut Message, correlate: bool) -> bool {
+        if correlate && message.pop_front().is_none_or(|id| *id != self.request.to_be_bytes()) {
+            return false;
         }
-        let delimiter = message.pop_front()?;
-        (delimiter.is_empty() && !message.is_empty()).then_some(message)
+        message.pop_front().is_some_and(|delimiter| delimiter.is_empty()) && !message.is_empty()
     }
 }
 
@@ -66,14 +65,11 @@ impl Pattern for Req {
         self.peers.writable(key, peers);
     }
 
-    fn send(&mut self, mut message: Message, peers: &mut Peers) -> Result<(), SendError> {
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         if self.state != State::Idle && !peers.options.req_relaxed {
-            return refuse(
-                Error::InvalidState(
-                    "a REQ socket that awaits a reply must receive it first, or be relaxed",
-                ),
-                message,
-            );
+            return Err(Error::InvalidState(
+                "a REQ socket that awaits a reply must receive it first, or be relaxed",
+            ));
         }
         let request = self.request.wrapping_add(1);
         message.push_front(Frame::new());
@@ -86,26 +82,24 @@ impl Pattern for Req {
                 self.state = State::Awaiting(Some(key));
                 Ok(())
             }
-            Err(mut message) => {
+            Err(error) => {
                 message.split_front(1 + usize::from(peers.options.req_correlate));
-                refuse(Error::WouldBlock, message)
+                Err(error)
             }
         }
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         let State::Awaiting(awaited) = self.state else {
             return Err(Error::InvalidState("a REQ socket must send a request before it receives"));
         };
-        while let Some((key, message)) = self.peers.inward.receive(peers) {
-            if awaited == Some(key)
-                && let Some(reply) = self.open(message, peers.options.req_correlate)
-            {
+        loop {
+            let key = self.peers.inward.receive(message, peers)?;
+            if awaited == Some(key) && self.open(message, peers.options.req_correlate) {
                 self.state = State::Idle;
-                return Ok(reply);
+                return Ok(());
             }
             // Strays are dropped, as RFC 28 wants.
         }
-        Err(Error::WouldBlock)
     }
 }

@@ -1,6 +1,6 @@
 //! Taking turns among peers.
 
-use crate::{Message, pipe::Refused, socket::Peers};
+use crate::{Error, Message, Result, pipe::Refused, socket::Peers};
 
 /// Peers in a ring, of which some are *active*: may be written to (load balancing), or have
 /// something to read (fair queueing). Every active peer has its turn, one message at a time.
@@ -70,43 +70,34 @@ impl Rotation {
     }
 
     /// Sends to the peer whose turn it is; a peer that takes no more loses its turns. Returns who
-    /// took the message, or the message if nobody did.
-    pub(crate) fn send(
-        &mut self,
-        mut message: Message,
-        peers: &mut Peers,
-    ) -> Result<usize, Message> {
+    /// took the message.
+    pub(crate) fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<usize> {
         while let Some(key) = self.current() {
             match peers.write(key, message) {
                 Ok(()) => {
                     self.advance();
                     return Ok(key);
                 }
-                Err(Refused::Full(refused) | Refused::Gone(refused)) => {
-                    self.deactivate(key);
-                    message = refused;
-                }
+                Err(Refused::Full | Refused::Gone) => self.deactivate(key),
             }
         }
-        Err(message)
+        Err(Error::WouldBlock)
     }
 
-    /// Receives from the peer whose turn it is.
-    pub(crate) fn receive(&mut self, peers: &mut Peers) -> Option<(usize, Message)> {
+    /// Receives from the peer whose turn it is. Returns which it is.
+    pub(crate) fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<usize> {
         while let Some(key) = self.current() {
-            match peers.read(key) {
-                Some((message, more)) => {
-                    if more {
-                        self.advance();
-                    } else {
-                        self.deactivate(key);
-                    }
-                    return Some((key, message));
-                }
-                None => self.deactivate(key),
+            let more = peers.read(key, message);
+            if more == Some(true) {
+                self.advance();
+            } else {
+                self.deactivate(key);
+            }
+            if more.is_some() {
+                return Ok(key);
             }
         }
-        None
+        Err(Error::WouldBlock)
     }
 
     fn place(&self, key: usize) -> Option<usize> {

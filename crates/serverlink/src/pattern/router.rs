@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Pattern, refuse, rotation::Rotation};
-use crate::{Error, Frame, Message, Result, SendError, pipe::Refused, socket::Peers};
+use super::{Pattern, rotation::Rotation};
+use crate::{Error, Frame, Message, Result, pipe::Refused, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Router {
@@ -86,7 +86,7 @@ impl Pattern for Router {
             self.ids[key] = Some(id);
         }
         if peers.options.probe_router {
-            let _ = peers.write(key, Message::from(Frame::new()));
+            let _ = peers.write(key, &mut Message::from(Frame::new()));
         }
         true
     }
@@ -110,17 +110,16 @@ impl Pattern for Router {
 
     fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
 
-    fn send(&mut self, mut message: Message, peers: &mut Peers) -> Result<(), SendError> {
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         let mandatory = peers.options.router_mandatory;
         let Some(id) = message.pop_front() else {
-            return refuse(Error::InvalidMessage("a message has at least one frame"), message);
+            return Err(Error::InvalidMessage("a message has at least one frame"));
         };
         if message.is_empty() {
             message.push_front(id);
-            return refuse(
-                Error::InvalidMessage("a ROUTER's message is a routing id and at least one frame"),
-                message,
-            );
+            return Err(Error::InvalidMessage(
+                "a ROUTER's message is a routing id and at least one frame",
+            ));
         }
         let Some(&key) = self.by_id.get(&id) else {
             if !mandatory {
@@ -128,25 +127,25 @@ impl Pattern for Router {
             }
             let routing_id = id.escape_ascii().to_string();
             message.push_front(id);
-            return refuse(Error::HostUnreachable { routing_id }, message);
+            return Err(Error::HostUnreachable { routing_id });
         };
         match peers.write(key, message) {
-            Err(Refused::Full(mut message) | Refused::Gone(mut message)) if mandatory => {
+            Err(Refused::Full | Refused::Gone) if mandatory => {
                 message.push_front(id);
-                refuse(Error::WouldBlock, message)
+                Err(Error::WouldBlock)
             }
             // Otherwise what cannot be sent is dropped: ROUTER never blocks.
             _ => Ok(()),
         }
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
-        while let Some((key, mut message)) = self.turns.receive(peers) {
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        loop {
+            let key = self.turns.receive(message, peers)?;
             if let Some(id) = &self.ids[key] {
                 message.push_front(id.clone());
-                return Ok(message);
+                return Ok(());
             }
         }
-        Err(Error::WouldBlock)
     }
 }

@@ -1,7 +1,7 @@
 //! SUB and XSUB (RFC 29): messages of the topics subscribed to, from all peers in turn.
 
-use super::{Pattern, prefix_map::PrefixMap, refuse, rotation::Rotation};
-use crate::{Error, Message, Result, SendError, SocketType, socket::Peers};
+use super::{Pattern, prefix_map::PrefixMap, rotation::Rotation};
+use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Subscribe {
@@ -66,38 +66,34 @@ impl Pattern for Subscribe {
 
     fn writable(&mut self, _key: usize, _peers: &mut Peers) {}
 
-    fn send(&mut self, message: Message, peers: &mut Peers) -> Result<(), SendError> {
+    fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         if !self.extended {
-            return refuse(
-                Error::NotSupported { socket_type: SocketType::Sub, operation: "send" },
-                message,
-            );
+            return Err(Error::NotSupported { socket_type: SocketType::Sub, operation: "send" });
         }
         match message.frame(0).filter(|_| message.len() == 1).map(|frame| &frame[..]) {
             Some([flag @ (0 | 1), topic @ ..]) => {
-                // Cannot fail for this pattern.
-                let _ = self.subscribe(topic, *flag == 1, peers);
+                return self.subscribe(topic, *flag == 1, peers);
             }
             _ => {
                 // To every publisher that takes it; what one does not take is dropped.
                 let keys: Vec<_> = peers.keys().collect();
                 for key in keys {
-                    let _ = peers.write(key, message.clone());
+                    let _ = peers.write_copy(key, message);
                 }
             }
         }
         Ok(())
     }
 
-    fn receive(&mut self, peers: &mut Peers) -> Result<Message> {
-        while let Some((_, message)) = self.turns.receive(peers) {
+    fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
+        loop {
+            self.turns.receive(message, peers)?;
             let topic = message.frame(0).map_or(&[][..], |frame| frame);
             // A publisher may send more than was asked for.
             if self.extended || self.subscriptions.prefixes_of(topic).next().is_some() {
-                return Ok(message);
+                return Ok(());
             }
         }
-        Err(Error::WouldBlock)
     }
 
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {

@@ -48,7 +48,10 @@ impl Effects {
 
     /// Does it all, in order.
     pub(crate) fn run(self) {
-        self.first.into_iter().chain(self.rest).for_each(Effect::run);
+        if let Some(first) = self.first {
+            first.run();
+            self.rest.into_iter().for_each(Effect::run);
+        }
     }
 }
 

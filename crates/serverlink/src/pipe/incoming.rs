@@ -38,13 +38,13 @@ enum End {
     Dead,
 }
 
-/// A message that was not taken.
-#[derive(Debug)]
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Refused {
     /// The high-water mark is reached; the writer will be told when it may go on.
-    Full(Message),
-    /// Nobody will ever read it.
-    Gone(Message),
+    Full,
+    /// Nobody will ever take it.
+    Gone,
 }
 
 /// What a reader found.
@@ -78,17 +78,17 @@ impl Incoming {
         self.state().limit = limit;
     }
 
-    /// Adds one message; true if the reader sleeps and must be told.
-    pub(crate) fn push(&self, message: Message) -> Result<bool, Refused> {
+    /// Takes one message; true if the reader sleeps and must be told.
+    pub(crate) fn push(&self, message: &mut Message) -> Result<bool, Refused> {
         let mut state = self.state();
         if state.end == End::Dead {
-            return Err(Refused::Gone(message));
+            return Err(Refused::Gone);
         }
         if state.room() == 0 {
             state.writer_blocked = true;
-            return Err(Refused::Full(message));
+            return Err(Refused::Full);
         }
-        state.queue.push_back(message);
+        state.queue.push_back(mem::take(message));
         Ok(mem::take(&mut state.reader_asleep))
     }
 
@@ -192,9 +192,13 @@ mod tests {
         for limit in 1..6 {
             let incoming = Incoming::new(limit);
             for i in 0..limit {
-                assert_eq!(incoming.push(message()).unwrap(), i == 0, "only a sleeper is told");
+                assert_eq!(
+                    incoming.push(&mut message()).unwrap(),
+                    i == 0,
+                    "only a sleeper is told"
+                );
             }
-            assert!(matches!(incoming.push(message()), Err(Refused::Full(_))));
+            assert_eq!(incoming.push(&mut message()), Err(Refused::Full));
         }
     }
 
@@ -202,7 +206,7 @@ mod tests {
     fn a_blocked_writer_is_told_once_when_half_is_used_up() {
         for limit in 1..9 {
             let incoming = Incoming::new(limit);
-            while incoming.push(message()).is_ok() {}
+            while incoming.push(&mut message()).is_ok() {}
             let (mut batch, mut read, mut told) = (VecDeque::new(), 0, 0);
             loop {
                 let (taken, resume) = incoming.take(&mut batch);
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn what_was_queued_is_read_after_the_writer_left() {
         let incoming = Incoming::new(usize::MAX);
-        assert!(incoming.push(message()).unwrap());
+        assert!(incoming.push(&mut message()).unwrap());
         assert!(!incoming.finish());
         let mut batch = VecDeque::new();
         assert_eq!(incoming.take(&mut batch).0, Taken::Some);
@@ -234,8 +238,10 @@ mod tests {
     #[test]
     fn an_abandoned_queue_refuses_and_gives_the_message_back() {
         let incoming = Incoming::new(2);
-        incoming.push(message()).unwrap();
+        incoming.push(&mut message()).unwrap();
         incoming.abandon();
-        assert!(matches!(incoming.push(message()), Err(Refused::Gone(m)) if m == message()));
+        let mut refused = message();
+        assert_eq!(incoming.push(&mut refused), Err(Refused::Gone));
+        assert_eq!(refused, message());
     }
 }

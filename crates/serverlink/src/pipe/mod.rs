@@ -13,7 +13,7 @@ use std::sync::{
 use bytes::BytesMut;
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use incoming::{Incoming, Refused, Taken};
-pub(crate) use outbox::{Finished, Flush, Outbox, Unsent};
+pub(crate) use outbox::{Finished, Flush, Outbox};
 
 use serverlink_zmtp::{Version, encode_subscription};
 
@@ -100,26 +100,37 @@ impl Pipe {
         }
     }
 
-    /// Sends a message down the pipe.
-    pub(crate) fn write(&self, message: Message, effects: &mut Effects) -> Result<(), Refused> {
+    /// Sends a message down the pipe. It is left whole if it is refused, and as it happens to be
+    /// if not.
+    pub(crate) fn write(
+        &self,
+        message: &mut Message,
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
         match &self.link {
-            Link::Remote(outbox) => match outbox.push(&message) {
-                Ok(flush) => {
-                    effects.flush(flush);
-                    Ok(())
+            Link::Remote(_) => self.write_copy(message, effects)?,
+            Link::Inproc(_) => {
+                let peer = self.inproc_peer().ok_or(Refused::Gone)?;
+                if peer.incoming.push(message)? {
+                    effects.push(Effect::Readable(peer));
                 }
-                Err(Unsent::Full) => Err(Refused::Full(message)),
-                Err(Unsent::Gone) => Err(Refused::Gone(message)),
-            },
-            Link::Inproc(_) => match self.inproc_peer() {
-                Some(peer) => {
-                    if peer.incoming.push(message)? {
-                        effects.push(Effect::Readable(peer));
-                    }
-                    Ok(())
-                }
-                None => Err(Refused::Gone(message)),
-            },
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a message down the pipe, and leaves it whole in any case.
+    pub(crate) fn write_copy(
+        &self,
+        message: &Message,
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
+        match &self.link {
+            Link::Remote(outbox) => {
+                effects.flush(outbox.push(message)?);
+                Ok(())
+            }
+            Link::Inproc(_) => self.write(&mut message.clone(), effects),
         }
     }
 

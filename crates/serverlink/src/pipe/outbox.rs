@@ -9,7 +9,10 @@ use std::{
 
 use bytes::Bytes;
 
-use super::staging::{Segment, Staging};
+use super::{
+    Refused,
+    staging::{Segment, Staging},
+};
 use crate::{Message, transport::Connection};
 
 /// A message that follows the last write sooner than this belongs to a stream: it is left for the
@@ -63,15 +66,6 @@ pub(crate) enum Flush {
     Direct(Arc<Connection>),
     /// Tell the I/O thread.
     Schedule(Arc<Connection>),
-}
-
-/// A message was not taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unsent {
-    /// The high-water mark is reached; the socket will be told when it may go on.
-    Full,
-    /// The peer has gone for good.
-    Gone,
 }
 
 /// What is left after a write.
@@ -129,14 +123,14 @@ impl Outbox {
     }
 
     /// Takes a message, unless the high-water mark is reached.
-    pub(crate) fn push(&self, message: &Message) -> Result<Flush, Unsent> {
+    pub(crate) fn push(&self, message: &Message) -> Result<Flush, Refused> {
         let mut state = self.state();
         if state.dead {
-            return Err(Unsent::Gone);
+            return Err(Refused::Gone);
         }
         if state.queued() >= state.limit {
             state.writer_blocked = true;
-            return Err(Unsent::Full);
+            return Err(Refused::Full);
         }
         state.staging.push(message);
         Ok(state.flush_needed())

@@ -10,7 +10,7 @@ use serverlink_zmtp::Version;
 
 use super::{PeerInfo, Peers, endpoints::Attachment};
 use crate::{
-    Error, Message, Result, SendError, SocketType,
+    Error, Message, Result, SocketType,
     context::Runtime,
     options::Options,
     pattern::{self, Pattern},
@@ -134,35 +134,29 @@ impl SocketInner {
 
     pub(super) fn send(
         &self,
-        mut message: Message,
+        message: &mut Message,
         deadline: impl FnOnce(&Options) -> Option<Instant>,
-    ) -> Result<(), SendError> {
+    ) -> Result<()> {
         let mut core = self.core();
         let mut deadline = Err(deadline);
         loop {
-            if let Err(error) = core.check() {
-                return Err(SendError { error, message });
-            }
+            core.check()?;
             let Core { pattern, peers, .. } = &mut *core;
-            match pattern.send(message, peers) {
-                Ok(()) => {
-                    let effects = core.take_effects();
+            let sent = pattern.send(message, peers);
+            let effects = core.take_effects();
+            match sent {
+                Err(Error::WouldBlock) if effects.is_empty() => {}
+                Err(Error::WouldBlock) => {
                     drop(core);
                     effects.run();
-                    return Ok(());
+                    core = self.core();
+                    continue;
                 }
-                Err(refused) if !matches!(refused.error, Error::WouldBlock) => {
-                    self.release(core);
-                    return Err(refused);
+                result => {
+                    drop(core);
+                    effects.run();
+                    return result;
                 }
-                Err(refused) => message = refused.message,
-            }
-            let effects = core.take_effects();
-            if !effects.is_empty() {
-                drop(core);
-                effects.run();
-                core = self.core();
-                continue;
             }
             let until = match deadline {
                 Ok(until) => until,
@@ -174,7 +168,7 @@ impl SocketInner {
             core = waited;
             core.senders -= 1;
             if !timely {
-                return Err(SendError { error: Error::WouldBlock, message });
+                return Err(Error::WouldBlock);
             }
         }
     }
@@ -185,10 +179,11 @@ impl SocketInner {
     ) -> Result<Message> {
         let mut core = self.core();
         let mut deadline = Err(deadline);
+        let mut message = Message::new();
         loop {
             core.check()?;
             let Core { pattern, peers, .. } = &mut *core;
-            let received = pattern.receive(peers);
+            let received = pattern.receive(&mut message, peers);
             let effects = core.take_effects();
             match received {
                 Err(Error::WouldBlock) if effects.is_empty() => {}
@@ -201,7 +196,7 @@ impl SocketInner {
                 result => {
                     drop(core);
                     effects.run();
-                    return result;
+                    return result.map(|()| message);
                 }
             }
             let until = match deadline {

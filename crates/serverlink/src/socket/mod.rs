@@ -128,12 +128,13 @@ impl Socket {
         self.send_within(message.into(), Patience::For(timeout))
     }
 
-    fn send_within(&self, message: Message, patience: Patience) -> Result<(), SendError> {
-        if message.is_empty() {
-            let error = Error::InvalidMessage("a message has at least one frame");
-            return Err(SendError { error, message });
-        }
-        self.inner.send(message, |options| patience.deadline(options.send_timeout))
+    fn send_within(&self, mut message: Message, patience: Patience) -> Result<(), SendError> {
+        let sent = if message.is_empty() {
+            Err(Error::InvalidMessage("a message has at least one frame"))
+        } else {
+            self.inner.send(&mut message, |options| patience.deadline(options.send_timeout))
+        };
+        sent.map_err(|error| SendError { error, message })
     }
 
     /// Receives a message, waiting as long as the

@@ -141,17 +141,26 @@ impl Peers {
         }
     }
 
-    /// Reads one message from a peer that has some; with it, whether there are more.
-    pub(crate) fn read(&mut self, key: usize) -> Option<(Message, bool)> {
-        let message = self.slot(key)?.batch.pop_front()?;
-        let more = self.fill(key);
-        Some((message, more))
+    /// Reads one message from a peer; tells whether there are more. Nothing, if it has none.
+    pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> Option<bool> {
+        *message = self.slot(key)?.batch.pop_front()?;
+        Some(self.fill(key))
     }
 
-    pub(crate) fn write(&mut self, key: usize, message: Message) -> Result<(), Refused> {
+    /// Sends a message to a peer. It is left whole if it is refused, and as it happens to be if
+    /// not.
+    pub(crate) fn write(&mut self, key: usize, message: &mut Message) -> Result<(), Refused> {
         match self.slots.get(key).and_then(Option::as_ref) {
             Some(slot) => slot.pipe.write(message, &mut self.effects),
-            None => Err(Refused::Gone(message)),
+            None => Err(Refused::Gone),
+        }
+    }
+
+    /// Sends a message to a peer, for others to get it too.
+    pub(crate) fn write_copy(&mut self, key: usize, message: &Message) -> Result<(), Refused> {
+        match self.slots.get(key).and_then(Option::as_ref) {
+            Some(slot) => slot.pipe.write_copy(message, &mut self.effects),
+            None => Err(Refused::Gone),
         }
     }
 

@@ -325,6 +325,10 @@ impl Connection {
             match protocol.next_event(now)? {
                 None => return Ok(Decoded::Starved),
                 Some(zmtp::Event::Frame { body, more }) => {
+                    if !more && message.is_empty() {
+                        batch.push_back(Message::from(frame(body)));
+                        continue;
+                    }
                     message.push_back(frame(body));
                     if !more {
                         batch.push_back(mem::take(message));
