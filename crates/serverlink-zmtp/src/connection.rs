@@ -124,7 +124,7 @@ impl Connection {
     #[inline]
     pub fn next_event(&mut self, now: Instant) -> Result<Option<Event<'_>>, Error> {
         if let Phase::Traffic(Traffic { reads_subscriptions: false, .. }) = self.phase
-            && let Some(span) = self.decoder.short_message_frame()
+            && let Some(span) = self.decoder.whole_message_frame()
         {
             return Ok(Some(Event::Frame { body: self.decoder.body(span), more: span.more() }));
         }
@@ -174,7 +174,10 @@ impl Connection {
                 }
                 Phase::Traffic(traffic) => {
                     let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                    let step = traffic.step(&self.decoder, span, &mut self.output, now)?;
+                    if !span.is_command() {
+                        return Ok(Some(traffic.message(&self.decoder, span)));
+                    }
+                    let step = traffic.command(&self.decoder, span, &mut self.output, now)?;
                     if step.is_some() {
                         return Ok(step);
                     }

@@ -136,7 +136,13 @@ impl Decoder {
     }
 
     /// Makes sure that the current chunk has unread bytes; false if there is no input left.
+    #[inline]
     fn next_chunk(&mut self) -> bool {
+        self.position < self.chunk.len() || self.load_chunk()
+    }
+
+    #[inline(never)]
+    fn load_chunk(&mut self) -> bool {
         while self.position == self.chunk.len() {
             self.position = 0;
             match self.queue.pop_front() {
@@ -150,21 +156,27 @@ impl Decoder {
         true
     }
 
-    /// The next frame, if it is a short one of a message and lies in the current chunk. Everything
+    /// The next frame, if it belongs to a message and lies whole in the current chunk. Everything
     /// else is left to [`next_frame`](Self::next_frame).
     #[inline]
-    pub(crate) fn short_message_frame(&mut self) -> Option<Span> {
+    pub(crate) fn whole_message_frame(&mut self) -> Option<Span> {
         if !matches!(self.partial, Partial::Nothing) {
             return None;
         }
-        let [flags @ 0..=MORE, len, body @ ..] = &self.chunk[self.position..] else { return None };
-        let (flags, len) = (*flags, usize::from(*len));
-        if len > body.len() || len as u64 > self.message_limit {
+        let (flags, len, body) = match &self.chunk[self.position..] {
+            [flags @ 0..=MORE, len, body @ ..] => (*flags, u64::from(*len), body),
+            [flags @ LONG..=3, size @ ..] => {
+                let (len, body) = size.split_first_chunk()?;
+                (*flags, u64::from_be_bytes(*len), body)
+            }
+            _ => return None,
+        };
+        if len > body.len() as u64 || len > self.message_limit {
             return None;
         }
-        let start = self.position + 2;
-        self.position = start + len;
-        Some(Span { flags, assembled: false, start, end: start + len })
+        let start = self.chunk.len() - body.len();
+        self.position = start + len as usize;
+        Some(Span { flags, assembled: false, start, end: self.position })
     }
 
     /// The next frame; `None` if more input is needed.
@@ -220,6 +232,7 @@ impl Decoder {
     }
 
     /// Judges a header and begins its body: a span if all of it lies in the current chunk.
+    #[inline]
     fn begin_body(&mut self, header: Header) -> Result<Option<Span>, PeerMisbehaved> {
         let Header { flags, body_len, .. } = header;
         if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {

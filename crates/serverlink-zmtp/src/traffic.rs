@@ -43,22 +43,9 @@ impl Traffic {
         }
     }
 
-    /// What a frame means; `None` if nothing.
-    pub(crate) fn step(
-        &mut self,
-        decoder: &Decoder,
-        span: Span,
-        output: &mut Output,
-        now: Instant,
-    ) -> Result<Option<Step>, Error> {
-        if span.is_command() {
-            self.command(decoder, span, output, now)
-        } else {
-            Ok(Some(self.message(decoder, span)))
-        }
-    }
-
-    fn message(&mut self, decoder: &Decoder, span: Span) -> Step {
+    /// What a message frame means.
+    #[inline]
+    pub(crate) fn message(&mut self, decoder: &Decoder, span: Span) -> Step {
         if !self.reads_subscriptions {
             return Step::Frame(span);
         }
@@ -71,7 +58,9 @@ impl Traffic {
         }
     }
 
-    fn command(
+    /// What a command means; `None` if nothing. Kept out of the way of messages.
+    #[inline(never)]
+    pub(crate) fn command(
         &mut self,
         decoder: &Decoder,
         span: Span,
