@@ -17,7 +17,9 @@ use crate::{Interest, sys::Entry};
 /// retired handle's are answered by none. One operation may be pending in each
 /// [`Direction`]; a second one is refused with
 /// [`ResourceBusy`](io::ErrorKind::ResourceBusy), and everything on a retired
-/// handle with [`NotConnected`](io::ErrorKind::NotConnected). All methods may
+/// handle with [`NotConnected`](io::ErrorKind::NotConnected). On a descriptor
+/// that is only [watched](crate::Port::watch) everything but probes is refused
+/// with [`InvalidInput`](io::ErrorKind::InvalidInput). All methods may
 /// be called from any thread, and from within handlers.
 #[derive(Clone, Debug)]
 pub struct Handle {
@@ -167,7 +169,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// Those of getsockname(2), or that the handle is retired.
+    /// Those of getsockname(2), and refusals (see [`Handle`]).
     pub fn local_address(&self) -> io::Result<SockAddr> {
         self.registration.entry.local_address()
     }
@@ -176,7 +178,7 @@ impl Handle {
     ///
     /// # Errors
     ///
-    /// Those of getpeername(2), or that the handle is retired.
+    /// Those of getpeername(2), and refusals (see [`Handle`]).
     pub fn peer_address(&self) -> io::Result<SockAddr> {
         self.registration.entry.peer_address()
     }

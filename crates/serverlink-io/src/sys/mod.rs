@@ -11,7 +11,8 @@
 //! 2. At most one operation is pending per entry and direction; a second one is refused with
 //!    `errors::busy()` and disturbs nothing, and so is `shutdown_send` while a send is pending. A
 //!    probe of both directions occupies both, and is one operation with one event. After `retire`
-//!    everything is refused with `errors::retired()`.
+//!    everything is refused with `errors::retired()`; on a watched descriptor everything but
+//!    probes with `errors::only_probes()`.
 //! 3. Handlers are called only from `turn`, without any lock held. Only `send` may complete within
 //!    its call (`Sending::Done`).
 //! 4. Buffers belong to the engine from the start of the operation to its completion; memory the

@@ -107,6 +107,10 @@ pub(crate) fn peer_reset_ends_a_pending_receive(backend: &str) {
             Event::Received(Err(error)) => {
                 assert_eq!(error.kind(), ErrorKind::ConnectionReset, "{error}");
             }
+            // Under Wine a reset is told only to a receive that the kernel itself holds.
+            Event::Received(Ok(end)) if cfg!(windows) && backend == "select" => {
+                assert!(end.is_empty());
+            }
             other => panic!("a reset expected, not {other:?}"),
         }
         rig.settle();

@@ -8,13 +8,13 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use bytes::Bytes;
 use serverlink_io::{Direction, Event, Handle, Handler, Interest, Sending};
 
-use crate::rig::{Call, Inbox, LIMIT, Rig, listener, narrow_pair, pair, scaled, stream};
+use crate::rig::{Call, Inbox, LIMIT, Rig, listener, narrow_pair, pair, released, scaled, stream};
 
 /// Reads until the connection has ended, in whichever way.
 fn drain(mut far: TcpStream) {
@@ -32,15 +32,6 @@ fn drain(mut far: TcpStream) {
                 return;
             }
         }
-    }
-}
-
-/// Drives until nobody but the test holds the handler.
-fn released(rig: &Rig, inbox: &Arc<Inbox>) {
-    let start = Instant::now();
-    while Arc::strong_count(inbox) > 1 {
-        assert!(start.elapsed() < LIMIT, "the handler is not released");
-        rig.settle();
     }
 }
 
@@ -211,11 +202,7 @@ pub(crate) fn retire_within_its_own_handler(backend: &str) {
         let _ = far.write_all(b"and again");
         rig.settle();
         assert_eq!(reader.events.load(Ordering::Relaxed), 1);
-        let start = Instant::now();
-        while Arc::strong_count(&reader) > 1 {
-            assert!(start.elapsed() < LIMIT, "the handler is not released");
-            rig.port.turn(Some(Duration::from_millis(1))).expect("the port turns");
-        }
+        released(&rig, &reader);
         drain(far);
     }
 }

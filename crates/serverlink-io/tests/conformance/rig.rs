@@ -80,6 +80,15 @@ impl Rig {
     }
 }
 
+/// Drives until nobody but the test holds the handler.
+pub(crate) fn released<T>(rig: &Rig, handler: &Arc<T>) {
+    let start = Instant::now();
+    while Arc::strong_count(handler) > 1 {
+        assert!(start.elapsed() < LIMIT, "the handler is not released");
+        rig.settle();
+    }
+}
+
 /// A thread that runs a port until this is dropped.
 pub(crate) struct Driver {
     port: Port,

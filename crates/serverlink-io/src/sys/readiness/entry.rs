@@ -183,11 +183,11 @@ impl Entry for Registration {
     }
 
     fn local_address(&self) -> io::Result<SockAddr> {
-        lock(&self.inward).live()?.source.local_address()
+        lock(&self.inward).live()?.source.socket()?.local_addr()
     }
 
     fn peer_address(&self) -> io::Result<SockAddr> {
-        lock(&self.inward).live()?.source.peer_address()
+        lock(&self.inward).live()?.source.socket()?.peer_addr()
     }
 }
 

@@ -1,16 +1,13 @@
 //! The descriptor of a registration and the calls made on it.
 
 #[cfg(windows)]
-use std::os::windows::io::{AsRawSocket, BorrowedSocket};
+use std::os::windows::io::AsRawSocket;
 use std::{io, io::IoSlice};
 #[cfg(unix)]
-use std::{
-    io::ErrorKind,
-    os::fd::{AsRawFd, BorrowedFd},
-};
+use std::{io::ErrorKind, os::fd::AsRawFd};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use socket2::{SockAddr, SockRef, Socket};
+use socket2::{SockAddr, Socket};
 
 use crate::{
     errors::{self, Action},
@@ -59,35 +56,11 @@ impl Source {
         }
     }
 
-    /// The socket, for input and output.
+    /// The socket, for everything but probes.
     pub(super) fn socket(&self) -> io::Result<&Socket> {
         match self {
             Self::Owned(socket) => Ok(socket),
             Self::Watched(_) => Err(errors::only_probes()),
-        }
-    }
-
-    pub(super) fn local_address(&self) -> io::Result<SockAddr> {
-        self.inspect(|socket| socket.local_addr())
-    }
-
-    pub(super) fn peer_address(&self) -> io::Result<SockAddr> {
-        self.inspect(|socket| socket.peer_addr())
-    }
-
-    fn inspect<T>(&self, ask: impl Fn(&Socket) -> io::Result<T>) -> io::Result<T> {
-        match self {
-            Self::Owned(socket) => ask(socket),
-            Self::Watched(descriptor) => {
-                // SAFETY: `Port::watch` has its caller keep the descriptor open until the handle
-                // is retired, and a retired entry has no `Source`.
-                #[cfg(unix)]
-                let borrowed = unsafe { BorrowedFd::borrow_raw(*descriptor) };
-                // SAFETY: as above.
-                #[cfg(windows)]
-                let borrowed = unsafe { BorrowedSocket::borrow_raw(*descriptor) };
-                ask(&SockRef::from(&borrowed))
-            }
         }
     }
 }
