@@ -1,4 +1,66 @@
 //! The completion-port backend: Windows.
+//!
+//! The kernel carries operations out in our buffers and queues a packet for
+//! each that ends; [`Iocp::turn`](Backend::turn) dequeues packets, up to 256
+//! a call, and tells handlers. An entry's own state is in `state`, free of
+//! system calls; `entry` is where the two meet.
+//!
+//! # The original event loop, and where it is now
+//!
+//! | original | here | stronger, in that |
+//! |---|---|---|
+//! | `loop()` | [`Iocp::turn`](Backend::turn), `Iocp::collect`, `Iocp::deliver` | any thread may drive it, one at a time; packets that concern no handler do not end a turn; a handler's panic loses no other's completion |
+//! | `GetQueuedCompletionStatusEx`, 256 entries | `port::CompletionPort::dequeue`, `port::BATCH` | the array is kept between turns; the wait is not alertable |
+//! | `execute_timers()` sets the timeout | `Port` passes the time to its next timer; `milliseconds` rounds it up | a wait that returns early waits on; nothing spins |
+//! | `start_async_recv()` | `entry::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
+//! | `start_async_send()` with a dummy buffer | `entry::Inner::send` and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
+//! | `handle_read_completion()`, `handle_write_completion()` | `entry::Completion::deliver`, `entry::Inner::advance` | one path for all operations; the rest of a partial send, and repetition, happen here and not in the handler |
+//! | restart while `want_pollin` / `want_pollout` | the slot is free before the handler is called: one that wants more calls `receive` or `send` again from within its completion | interest cannot outlive its owner, and applies back-pressure when it is not renewed |
+//! | `cleanup_retired()` | the drop of the last [`state::Claim`] | no list to walk: the thread that ends the last use frees the entry at that moment, once |
+//! | `rm_fd()` with `CancelIoEx(fd, NULL)` | `entry::Inner::retire` | safe from any thread, also while another is issuing an operation: `state::Slot::retire` tells which of the two passes the cancellation on |
+//! | duplicate registration | `Iocp::register` takes the socket over | one port for a socket's life, by ownership |
+//!
+//! | core pattern | here | stronger, in that |
+//! |---|---|---|
+//! | shutdown by `SHUTDOWN_KEY` | `shared::Shared::stop`, `Iocp::collect` | the batch that has the key among its packets is delivered to its end; a flag covers a packet that could not be queued |
+//! | wake-ups | `shared::Shared::wake`, [`state::Wakeup`] | none is posted unless a thread waits, and one at most per wait; its documentation has the ordering argument |
+//! | error classification | `errors::classify`, one table | it names every code and says why, knows the call the code came from, and is tested row by row; `Retry` is carried out here, a bounded number of times in a row, with less memory to lock if that was the trouble |
+//! | safe entry deletion | [`state::Retirable`] | flag and count are one word, so "retired and unused" is seen by exactly one thread |
+//! | pending I/O tracking | [`state::Slot`] (a flag per direction), [`state::Retirable`] (the count) | the flag also says who owns the operation's memory; calls in progress are counted, too, so no socket is closed while another thread is about to name it |
+//! | memory orderings | each operation of `state` says its own and why | every hand-over is on one word: no sequential consistency is needed |
+//! | error from the `OVERLAPPED` | `operation::Operation::status`, `WSAGetOverlappedResult` | asked under the same condition (no bytes, or a status); a failed operation's bytes count |
+//! | batch processing | `Iocp::collect` | all of a batch becomes [`entry::Completion`]s before the first handler runs |
+//! | zero copy | `receive`, `send` | as promised: the kernel reads and writes the buffers the caller gave, or gets |
+//! | accept and connect (left to blocking calls) | `accept`, `connect` | `AcceptEx` and `ConnectEx` of the socket's own provider, with their update-context options in the one path |
+//! | testing recommendations | `tests`, and the conformance suite of the crate | basic I/O, shutdown, removal during I/O, errors, load: each under its name |
+//!
+//! # Memory and closing
+//!
+//! An operation in the kernel holds a reference to its entry, so that the
+//! `OVERLAPPED` and the buffers stay, and a claim on its resources, so that
+//! the socket stays open. Both are given back when its packet is dequeued or
+//! the call that issued it fails: never earlier. A retired entry's operations
+//! are cancelled at once and its socket is closed when the last has ended, so
+//! a socket is never closed with a send pending. `CancelIoEx` is a hint: "not
+//! found" may mean that the packet is queued already, and nothing here reads
+//! its result.
+//!
+//! Dropping the port retires all entries and dequeues until they are gone, or
+//! for [`DRAIN`]; what is left then is leaked, with the port's handle.
+//!
+//! # Success without a packet
+//!
+//! Sockets of providers with file-system handles skip the packet of an
+//! operation that succeeds within its call. A send then ends in the calling
+//! thread; other operations are put on a list that the next turn delivers, so
+//! that only `turn` calls handlers. Where packets cannot be skipped everything
+//! goes through the port.
+//!
+//! # Fairness
+//!
+//! A direction has one operation at most, and a batch is collected before it
+//! is delivered; so one turn tells an entry at most one receive or accept and
+//! one send, and what they restart waits for the next turn.
 
 mod accept;
 mod buffers;

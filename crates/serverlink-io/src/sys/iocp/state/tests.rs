@@ -59,7 +59,7 @@ fn value_that_is_never_retired_goes_with_its_holder() {
 
 #[test]
 fn claims_race_retirement() {
-    for _ in 0..if cfg!(miri) { 5 } else { 300 } {
+    for _ in 0..if cfg!(miri) { 5 } else { 100 } {
         let (value, drops) = counted();
         let start = Barrier::new(3);
         thread::scope(|scope| {
@@ -166,7 +166,7 @@ fn retirement_refuses_what_comes_and_cancels_what_is() {
 /// and never before the kernel has the operation.
 #[test]
 fn exactly_one_passes_a_cancellation_on() {
-    for _ in 0..if cfg!(miri) { 20 } else { 1_000 } {
+    for _ in 0..if cfg!(miri) { 20 } else { 200 } {
         let slot = Slot::new();
         slot.begin().unwrap();
         let (issuer, canceller) = thread::scope(|scope| {
