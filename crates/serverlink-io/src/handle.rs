@@ -40,9 +40,9 @@ impl Drop for Registration {
 /// Which pending operation to cancel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Direction {
-    /// Accept, receive, or the readable half of a probe.
+    /// Accept, receive, or a probe for readability.
     Inward,
-    /// Connect, send, or the writable half of a probe.
+    /// Connect, send, or a probe for writability.
     Outward,
 }
 
@@ -139,8 +139,8 @@ impl Handle {
     ///
     /// The operation is still answered by its one event, which either carries
     /// an error that [`is_cancelled`](crate::is_cancelled) or tells that it had
-    /// been completed before. Of a probe of both directions the other half
-    /// remains, and remains to be answered.
+    /// been completed before. A probe of both directions ends as a whole, by
+    /// either.
     pub fn cancel(&self, direction: Direction) {
         self.registration.entry.cancel(direction);
     }

@@ -6,13 +6,14 @@
 //! rule that one thread drives at a time, and probing at start.
 //!
 //! 1. An operation that started (`Ok` / `Pending`) completes exactly once: with success, an error,
-//!    or `ECANCELED`-like cancellation (`io::ErrorKind::Interrupted` is never passed on), unless
-//!    its entry is retired first: then it completes silently, reaching no handler.
+//!    or `errors::cancelled()` (`io::ErrorKind::Interrupted` is never passed on), unless its entry
+//!    is retired first: then it completes silently, reaching no handler. One that was refused
+//!    (`Err`) has no event.
 //! 2. At most one operation is pending per entry and direction; a second one is refused with
 //!    `errors::busy()` and disturbs nothing, and so is `shutdown_send` while a send is pending. A
-//!    probe of both directions occupies both, and is one operation with one event. After `retire`
-//!    everything is refused with `errors::retired()`; on a watched descriptor everything but
-//!    probes with `errors::only_probes()`.
+//!    probe of both directions occupies both, and is one operation with one event: cancelled in
+//!    either, it ends as a whole. After `retire` everything is refused with `errors::retired()`; on
+//!    a watched descriptor everything but probes with `errors::only_probes()`.
 //! 3. Handlers are called only from `turn`, without any lock held. Only `send` may complete within
 //!    its call (`Sending::Done`).
 //! 4. Buffers belong to the engine from the start of the operation to its completion; memory the

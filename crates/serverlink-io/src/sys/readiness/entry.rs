@@ -139,12 +139,15 @@ impl Entry for Registration {
         if inward.live.is_none() {
             return;
         }
-        let probes_both =
-            matches!((&inward.operation, &outward.operation), (Reading::Probe, Writing::Probe));
+        if let (Reading::Probe, Writing::Probe) = (&inward.operation, &outward.operation) {
+            // One operation: it ends as a whole, with one event.
+            match direction {
+                Direction::Inward => outward.operation = Writing::Idle,
+                Direction::Outward => inward.operation = Reading::Idle,
+            }
+        }
         self.unwanted(direction);
         match direction {
-            Direction::Inward if probes_both => inward.operation = Reading::Idle,
-            Direction::Outward if probes_both => outward.operation = Writing::Idle,
             Direction::Inward => {
                 if inward.operation.cancel() {
                     self.stand(&mut inward.queued, direction);
