@@ -235,19 +235,21 @@ impl Inner {
 
     /// Takes the operation on from the end of a call. `None` if the kernel has it again, or if the
     /// entry is retired; else the event it ends with, and the slot is free for the next.
-    fn advance(
-        self: &Arc<Self>,
+    fn advance<'a>(
+        self: &'a Arc<Self>,
         claim: &Claim<'_, Resources>,
-        operation: &Operation,
+        mut operation: &'a Operation,
         mut status: Status,
     ) -> Option<Event> {
         loop {
             // SAFETY: the slot is this thread's; the reference ends within the statement.
-            let body = unsafe { operation.work() }.body.take()?;
-            let probes = matches!(body, Body::Probe(_));
+            let mut body = unsafe { operation.work() }.body.take()?;
             if operation.slot.flags().retired {
-                self.finish(operation, probes);
+                self.finish(operation);
                 return None;
+            }
+            if let Body::Probe(probe) = &mut body {
+                operation = self.halve(operation, probe);
             }
             let event = match self.next(claim, operation, body, status) {
                 Next::Over(event) => event,
@@ -259,15 +261,15 @@ impl Inner {
                 }
                 Next::Failed(body, code) => body.failed(&self.shared, errors::to_io(code)),
             };
-            let event = match event {
+            let flags = self.finish(operation);
+            if flags.retired {
+                return None;
+            }
+            return Some(match event {
                 // The connection closes unseen.
-                Event::Accepted(Ok(_)) if self.flags(operation, probes).cancelled => {
-                    Event::Accepted(Err(cancelled()))
-                }
+                Event::Accepted(Ok(_)) if flags.cancelled => Event::Accepted(Err(cancelled())),
                 event => event,
-            };
-            let flags = self.finish(operation, probes);
-            return (!flags.retired).then_some(event);
+            });
         }
     }
 
@@ -279,12 +281,11 @@ impl Inner {
         body: Body,
         status: Status,
     ) -> Next {
-        let probes = matches!(body, Body::Probe(_));
         let next = match body.completed(claim, &self.shared, status) {
             Next::Failed(body, code) => {
                 let action = classify(body.kind(), code);
-                let flags = self.flags(operation, probes);
-                if flags.cancelled && (action == Action::Retry || errors::is_abort(code)) {
+                let asked = operation.slot.flags().cancelled;
+                if asked && (action == Action::Retry || errors::is_abort(code)) {
                     return Next::Over(body.failed(&self.shared, cancelled()));
                 }
                 // SAFETY: the slot is this thread's; the reference ends within the block.
@@ -303,26 +304,45 @@ impl Inner {
             over => over,
         };
         match next {
-            Next::Further(body) if self.flags(operation, probes).cancelled => {
+            Next::Further(body) if operation.slot.flags().cancelled => {
                 Next::Over(body.failed(&self.shared, cancelled()))
             }
             next => next,
         }
     }
 
-    /// What was asked of the operation meanwhile.
-    fn flags(&self, operation: &Operation, probes: bool) -> Flags {
-        let mut flags = operation.slot.flags();
-        if probes && self.linked.load(Ordering::Acquire) {
-            flags.cancelled |= self.outward.slot.flags().cancelled;
+    /// Takes from a probe of both directions the half that was cancelled, and lets it go on in the
+    /// direction that is left.
+    fn halve<'a>(&'a self, operation: &'a Operation, probe: &mut Probe) -> &'a Operation {
+        if !self.linked.load(Ordering::Acquire) {
+            return operation;
         }
-        flags
+        match (self.inward.slot.flags().cancelled, self.outward.slot.flags().cancelled) {
+            (false, false) => operation,
+            (inward_too, true) => {
+                if !inward_too {
+                    probe.narrow(Direction::Inward);
+                }
+                self.linked.store(false, Ordering::Release);
+                self.outward.slot.finish();
+                operation
+            }
+            (true, false) => {
+                probe.narrow(Direction::Outward);
+                self.linked.store(false, Ordering::Release);
+                self.inward.slot.finish();
+                // SAFETY: the probe held that slot, too; the reference ends within the statement.
+                unsafe { self.outward.work() }.attempts = 0;
+                &self.outward
+            }
+        }
     }
 
     /// Frees the slot, or both that a probe occupies.
-    fn finish(&self, operation: &Operation, probes: bool) -> Flags {
+    fn finish(&self, operation: &Operation) -> Flags {
+        let inward = operation.direction == Direction::Inward;
         // Release: pairs with `cancel`'s acquire.
-        if probes && self.linked.swap(false, Ordering::AcqRel) {
+        if inward && self.linked.swap(false, Ordering::AcqRel) {
             self.outward.slot.finish();
         }
         operation.slot.finish()
@@ -376,8 +396,9 @@ impl Inner {
         if operation.slot.cancel() {
             operation.cancel_in_kernel();
         }
-        // The probe that occupies this direction runs in the other. Should it be over and another
-        // operation be hit, that one was not asked to end: it is issued again.
+        // The probe that occupies this direction runs in the other, and has to be narrowed. Should
+        // it be over and another operation be hit, that one was not asked to end: it is issued
+        // again.
         if direction == Direction::Outward && self.linked.load(Ordering::Acquire) {
             self.inward.cancel_in_kernel();
         }

@@ -98,17 +98,33 @@ fn a_probe_of_both_directions_occupies_both_and_is_one() {
     foreign.set_nonblocking(true).unwrap();
     while foreign.write(&[0; 65_536]).is_ok() {}
     let watched = watch(&bench, &foreign);
-    for direction in [Direction::Inward, Direction::Outward] {
-        watched.entry.probe(BOTH).unwrap();
-        for interest in [READABLE, WRITABLE, BOTH] {
-            let error = watched.entry.probe(interest).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::ResourceBusy);
-        }
-        watched.entry.cancel(direction);
+    watched.entry.probe(BOTH).unwrap();
+    for interest in [READABLE, WRITABLE, BOTH] {
+        let error = watched.entry.probe(interest).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+    }
+    for (first, left) in [
+        (Direction::Inward, WRITABLE),
+        (Direction::Outward, READABLE),
+        (Direction::Inward, WRITABLE),
+    ] {
+        let last = if first == Direction::Inward { Direction::Outward } else { Direction::Inward };
+        watched.entry.cancel(first);
+        bench.silence(&watched);
+        // The half that was cancelled is free, the other is not.
+        let error = watched.entry.probe(left).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+        watched.entry.cancel(last);
         let Event::Ready(Err(error)) = bench.next(&watched) else { panic!("not cancelled") };
         assert!(is_cancelled(&error), "{error}");
         bench.silence(&watched);
+        watched.entry.probe(BOTH).unwrap();
     }
+    // Both halves before the port looks.
+    watched.entry.cancel(Direction::Outward);
+    watched.entry.cancel(Direction::Inward);
+    assert!(matches!(bench.next(&watched), Event::Ready(Err(error)) if is_cancelled(&error)));
+    bench.silence(&watched);
     watched.entry.probe(WRITABLE).unwrap();
     let error = watched.entry.probe(BOTH).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResourceBusy);
