@@ -1,3 +1,75 @@
-//! The `serverlink` command.
+//! The `serverlink` command: talk to any ZeroMQ peer from the shell.
+//!
+//! Top-down: [`args`] is the command line, [`roles`] has one room for each family of sockets and
+//! [`demo`] for the demonstration; [`session`] opens a socket, supervises its role and ends the
+//! process, with a code of [`exit`].
+#![forbid(unsafe_code)]
 
-fn main() {}
+mod args;
+mod console;
+mod demo;
+mod exit;
+mod failure;
+mod input;
+mod interrupt;
+mod output;
+mod roles;
+mod session;
+mod traffic;
+mod values;
+
+use std::{
+    io::{self, Write as _},
+    process,
+};
+
+use clap::Parser as _;
+
+use args::{Cli, Command};
+
+fn main() {
+    let code = match Cli::try_parse() {
+        Ok(cli) => dispatch(cli.command),
+        Err(answer) => usage(&answer),
+    };
+    // Threads that wait for input are not waited for.
+    process::exit(i32::from(code));
+}
+
+fn dispatch(command: Command) -> u8 {
+    match command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Backends { json } => backends(json),
+        role => roles::run(role),
+    }
+}
+
+/// Help and version, which were asked for, or what is wrong with the command line.
+fn usage(answer: &clap::Error) -> u8 {
+    let text = answer.render().to_string();
+    if answer.use_stderr() {
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        let _ = write!(io::stderr(), "serverlink: {text}");
+        exit::USAGE
+    } else {
+        write_out(&text)
+    }
+}
+
+fn backends(json: bool) -> u8 {
+    let backends = serverlink::backends();
+    write_out(&if json {
+        format!("{}\n", serde_json::json!(backends))
+    } else {
+        backends.iter().map(|name| format!("{name}\n")).collect()
+    })
+}
+
+fn write_out(text: &str) -> u8 {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => exit::OK,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => exit::OUTPUT_CLOSED,
+        Err(_) => exit::FAILED,
+    }
+}

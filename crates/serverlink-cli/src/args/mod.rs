@@ -1,0 +1,97 @@
+//! The command line.
+
+mod demo;
+mod input;
+mod link;
+mod roles;
+mod version;
+
+use clap::{Parser, Subcommand};
+
+pub(crate) use demo::DemoArgs;
+pub(crate) use input::InputArgs;
+pub(crate) use link::{CommonArgs, FramingArgs, RunArgs, SocketArgs};
+pub(crate) use roles::{
+    DuplexArgs, PublishArgs, ReceiveArgs, ReplyArgs, RequestArgs, SendArgs, SubscribeArgs,
+};
+
+use crate::exit;
+
+const EXAMPLES: &str = "\
+Examples:
+  serverlink demo
+  serverlink pull --bind tcp://*:5555
+  seq 1 1000000 | serverlink push --connect tcp://localhost:5555
+  serverlink sub --connect tcp://localhost:5556 --topic weather. --json
+  serverlink rep --bind tcp://*:5557 --echo
+  serverlink req --connect tcp://localhost:5557 --timeout 2s hello
+
+Messages are lines by default: a sender strips the newline, a receiver adds one.
+Bound endpoints are told on standard error as `bound to tcp://...`, so that
+tcp://127.0.0.1:* (a free port) is of use to scripts.
+";
+
+/// Talk to any ZeroMQ peer from the shell.
+#[derive(Debug, Parser)]
+#[command(name = "serverlink", version, long_version = version::long())]
+#[command(after_help = format!("{EXAMPLES}\n{}", exit::help()), max_term_width = 100)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to be.
+#[derive(Debug, Subcommand)]
+#[command(disable_help_subcommand = true)]
+pub(crate) enum Command {
+    /// Send messages, shared out among the pulling peers.
+    Push(SendArgs),
+    /// Print messages from pushing peers.
+    Pull(ReceiveArgs),
+    /// Publish messages to every subscriber.
+    Pub(PublishArgs),
+    /// Print the messages subscribed to.
+    Sub(SubscribeArgs),
+    /// Publish messages, and print who subscribes to what.
+    Xpub(PublishArgs),
+    /// Print the messages subscribed to, with an XSUB socket.
+    Xsub(SubscribeArgs),
+    /// Send requests, and print the reply to each.
+    Req(RequestArgs),
+    /// Print requests, and reply to each.
+    Rep(ReplyArgs),
+    /// Send messages while printing what arrives.
+    Dealer(DuplexArgs),
+    /// Print messages with the routing id of their sender, and perhaps reply.
+    Router(ReplyArgs),
+    /// Send messages to one peer while printing what arrives.
+    Pair(DuplexArgs),
+    /// Run the patterns side by side for some seconds and measure them.
+    Demo(DemoArgs),
+    /// List the I/O backends of this machine, best first.
+    Backends {
+        /// Print a JSON array.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        for (code, meaning) in exit::TABLE {
+            assert!(help.contains(&format!("{code:>3}  {meaning}")), "{code}");
+        }
+    }
+}

@@ -1,0 +1,48 @@
+//! PULL, SUB and XSUB: what arrives is printed.
+
+use serverlink::{Socket, SocketType};
+
+use super::arrivals::Arrivals;
+use crate::{
+    args::{ReceiveArgs, SubscribeArgs},
+    failure::Failure,
+    output::{Kind, Style},
+    session::{self, Session},
+};
+
+pub(super) fn pull(args: ReceiveArgs) -> u8 {
+    let ReceiveArgs { common, output } = args;
+    let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
+    session::run(
+        SocketType::Pull,
+        &common,
+        style,
+        |_| Ok(()),
+        |session, socket| all(session, &socket),
+    )
+}
+
+pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
+    let SubscribeArgs { common, output, mut topic } = args;
+    if topic.is_empty() {
+        topic.push(String::new());
+    }
+    let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
+    let subscribe = |socket: &Socket| {
+        topic.iter().try_for_each(|topic| match socket_type {
+            SocketType::Sub => socket.subscribe(topic),
+            // An XSUB socket subscribes by sending: RFC 29, "The XSUB Socket Type".
+            _ => Ok(socket.send([b"\x01", topic.as_bytes()].concat())?),
+        })
+    };
+    session::run(socket_type, &common, style, subscribe, |session, socket| all(session, &socket))
+}
+
+/// Prints until the end.
+pub(super) fn all(session: &Session, socket: &Socket) -> Result<(), Failure> {
+    let mut arrivals = Arrivals::new(session, socket);
+    while let Some(message) = arrivals.next()? {
+        session.print(&message)?;
+    }
+    Ok(())
+}

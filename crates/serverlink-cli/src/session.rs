@@ -1,0 +1,240 @@
+//! One run of a socket: opened, worked by its role, and closed in order.
+
+use std::{
+    io::{self, Stdout},
+    mem::ManuallyDrop,
+    panic::{self, AssertUnwindSafe},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+        mpsc::{self, Receiver, Sender},
+    },
+    thread,
+    time::Duration,
+};
+
+use serverlink::{Context, Message, Result, Socket, SocketType};
+
+use crate::{
+    args::{CommonArgs, RunArgs, SocketArgs},
+    console::Console,
+    exit,
+    failure::Failure,
+    interrupt,
+    output::{Printer, Style},
+    traffic::Traffic,
+    values::Linger,
+};
+
+/// What a role works with.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) run: RunArgs,
+    pub(crate) sent: Traffic,
+    pub(crate) received: Traffic,
+    printer: Mutex<Printer<Stdout>>,
+    /// The main thread is about to end the process.
+    ending: AtomicBool,
+}
+
+#[derive(Debug)]
+enum Event {
+    Done(Result<(), Failure>),
+    Closed(Result<()>),
+    Interrupted,
+}
+
+/// Opens a socket, lets `role` work it, and returns the exit code.
+///
+/// `prepare` is called before the socket is bound or connected. The role runs in a thread of its
+/// own, so that Ctrl-C ends the command even while it waits for input; the process is to be ended
+/// without waiting for that thread.
+pub(crate) fn run(
+    socket_type: SocketType,
+    common: &CommonArgs,
+    style: Style,
+    prepare: impl FnOnce(&Socket) -> Result<()>,
+    role: impl FnOnce(&Arc<Session>, Socket) -> Result<(), Failure> + Send + 'static,
+) -> u8 {
+    let session = Arc::new(Session {
+        run: common.run.clone(),
+        sent: Traffic::default(),
+        received: Traffic::default(),
+        printer: Mutex::new(Printer::new(io::stdout(), style)),
+        ending: AtomicBool::new(false),
+    });
+    let console = Console::new(&common.run);
+    let (events, inbox) = mpsc::channel();
+    let interrupted = events.clone();
+    interrupt::notify(move || interrupted.send(Event::Interrupted).is_ok());
+
+    let outcome =
+        open(socket_type, &common.socket, console, prepare).and_then(|(context, socket)| {
+            let worker = Arc::clone(&session);
+            let done = events.clone();
+            thread::spawn(move || {
+                let worked = panic::catch_unwind(AssertUnwindSafe(|| role(&worker, socket)));
+                done.send(Event::Done(worked.unwrap_or_else(|_| Err(Failure::panicked()))))
+            });
+            session.supervise(context, linger(common), events, &inbox)
+        });
+    session.end(outcome, console)
+}
+
+impl Session {
+    /// Prints a message that was received.
+    pub(crate) fn print(&self, message: &Message) -> Result<(), Failure> {
+        let mut printer = self.printer();
+        if self.ending.load(Relaxed) {
+            // What is printed now would be cut off anywhere.
+            return Err(Failure::output_closed());
+        }
+        printer.print(message).map_err(|error| Failure::output(&error))
+    }
+
+    /// Writes what was printed: to be called whenever there is a pause.
+    pub(crate) fn flush(&self) -> Result<(), Failure> {
+        self.received.pause();
+        self.printer().flush().map_err(|error| Failure::output(&error))
+    }
+
+    /// Sends a message, and counts it.
+    pub(crate) fn send(&self, socket: &Socket, message: Message) -> Result<(), Failure> {
+        let bytes = message.byte_len();
+        match self.run.timeout {
+            Some(timeout) => socket.send_timeout(message, timeout),
+            None => socket.send(message),
+        }
+        .map_err(Failure::while_doing("no message could be sent"))?;
+        self.sent.count(bytes);
+        Ok(())
+    }
+
+    fn printer(&self) -> MutexGuard<'_, Printer<Stdout>> {
+        self.printer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until the role has ended and its messages have left.
+    fn supervise(
+        &self,
+        context: Context,
+        linger: Linger,
+        events: Sender<Event>,
+        inbox: &Receiver<Event>,
+    ) -> Result<u8, Failure> {
+        // To drop it would be to wait for messages that are to be given up.
+        let context = ManuallyDrop::new(context);
+        match inbox.recv() {
+            Ok(Event::Done(worked)) => worked?,
+            _ => return Ok(exit::INTERRUPTED),
+        }
+        self.sent.pause();
+        if self.sent.messages() == 0 || linger == Linger::For(Duration::ZERO) {
+            return Ok(exit::OK);
+        }
+        let context = Context::clone(&context);
+        thread::spawn(move || {
+            let closed = match linger {
+                Linger::Forever => {
+                    context.terminate();
+                    Ok(())
+                }
+                Linger::For(time) => context.terminate_timeout(time),
+            };
+            events.send(Event::Closed(closed))
+        });
+        match inbox.recv() {
+            Ok(Event::Closed(closed)) => closed.map_err(|_| left_over(linger))?,
+            _ => return Ok(exit::INTERRUPTED),
+        }
+        Ok(exit::OK)
+    }
+
+    /// Writes and tells what there is, and returns the exit code.
+    fn end(&self, outcome: Result<u8, Failure>, console: Console) -> u8 {
+        self.ending.store(true, Relaxed);
+        let outcome = outcome.and_then(|code| self.flush_last().map(|()| code));
+        if self.run.stats {
+            console.statistics(&self.sent.summary(), &self.received.summary());
+        }
+        outcome.unwrap_or_else(|failure| {
+            console.failure(&failure);
+            failure.code
+        })
+    }
+
+    fn flush_last(&self) -> Result<(), Failure> {
+        self.printer().flush().map_err(|error| Failure::output(&error))
+    }
+}
+
+/// A context on the named I/O backend, or on the best there is.
+pub(crate) fn context(backend: Option<&str>) -> Result<Context, Failure> {
+    let builder = Context::builder();
+    let builder = match backend {
+        Some(name) => builder.backend(name),
+        None => builder,
+    };
+    builder.build().map_err(Failure::while_doing("the I/O engine cannot start"))
+}
+
+fn left_over(linger: Linger) -> Failure {
+    let time = match linger {
+        Linger::For(time) => format!(" within {time:?}"),
+        Linger::Forever => String::new(),
+    };
+    Failure::new(
+        exit::TIMED_OUT,
+        format!("no peer has taken all messages{time}, and the rest is dropped"),
+        "see that the peer runs, or allow more --linger",
+    )
+}
+
+fn open(
+    socket_type: SocketType,
+    args: &SocketArgs,
+    console: Console,
+    prepare: impl FnOnce(&Socket) -> Result<()>,
+) -> Result<(Context, Socket), Failure> {
+    let context = context(args.backend.as_deref())?;
+    let socket = context
+        .socket(socket_type)
+        .map_err(Failure::while_doing(&format!("no {socket_type} socket can be opened")))?;
+    configure(&socket, args)
+        .and_then(|()| prepare(&socket))
+        .map_err(Failure::while_doing("the socket cannot be set up"))?;
+    for endpoint in &args.endpoints.bind {
+        let resolved = socket
+            .bind(endpoint)
+            .map_err(Failure::while_doing(&format!("cannot bind to {endpoint}")))?;
+        console.bound(&resolved);
+    }
+    for endpoint in &args.endpoints.connect {
+        socket
+            .connect(endpoint)
+            .map_err(Failure::while_doing(&format!("cannot connect to {endpoint}")))?;
+    }
+    Ok((context, socket))
+}
+
+fn configure(socket: &Socket, args: &SocketArgs) -> Result<()> {
+    // How long to linger is decided by `supervise`, which can tell of messages left over.
+    socket.set_linger(None)?;
+    if let Some(hwm) = args.hwm {
+        socket.set_send_high_water_mark(hwm as usize)?;
+        socket.set_receive_high_water_mark(hwm as usize)?;
+    }
+    if let Some(routing_id) = &args.routing_id {
+        socket.set_routing_id(&routing_id[..])?;
+    }
+    let endpoints = &args.endpoints;
+    if args.ipv6 || endpoints.bind.iter().chain(&endpoints.connect).any(|text| text.contains('[')) {
+        socket.set_ipv6(true)?;
+    }
+    Ok(())
+}
+
+fn linger(common: &CommonArgs) -> Linger {
+    let default = common.run.timeout.map_or(Linger::Forever, Linger::For);
+    common.socket.linger.unwrap_or(default)
+}

@@ -1,0 +1,126 @@
+//! How runs end, and what they tell when they fail.
+
+use std::io::{BufRead as _, Write as _};
+
+use crate::support::{ANY, PATIENCE, Running, push_to_pull, run};
+
+/// A port of this machine where nobody listens: it was free a moment ago.
+fn nobody() -> String {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    format!("--connect=tcp://{}", listener.local_addr().unwrap())
+}
+
+#[test]
+fn an_idle_time_out_is_a_failure_only_if_nothing_came() {
+    let ended = run(&["pull", ANY, "--timeout=50ms"], b"");
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("serverlink: nothing came within 50ms"), "{}", ended.stderr);
+    let ended = push_to_pull(&["x"], b"", &["--timeout=2s"]).well();
+    assert_eq!(ended.text(), "x\n");
+}
+
+#[test]
+fn a_count_that_is_not_reached_is_a_time_out() {
+    let ended = push_to_pull(&["x", "y"], b"", &["-n3", "--timeout=1s"]);
+    assert_eq!((ended.code, ended.text()), (Some(3), "x\ny\n"));
+    assert!(ended.stderr.contains("2 of 3 messages came"), "{}", ended.stderr);
+}
+
+#[test]
+fn unsent_messages_are_told() {
+    let ended = run(&["push", &nobody(), "--timeout=50ms", "x"], b"");
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("within 50ms"), "{}", ended.stderr);
+    run(&["push", &nobody(), "--linger=0", "x"], b"").well();
+}
+
+#[test]
+fn a_missing_reply_is_a_time_out() {
+    let ended = run(&["req", &nobody(), "--timeout=50ms", "x"], b"");
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("no reply came within 50ms"), "{}", ended.stderr);
+}
+
+#[test]
+fn missing_subscribers_are_a_time_out() {
+    let ended = run(&["pub", ANY, "--timeout=50ms", "--wait-subscribers=2", "x"], b"");
+    assert_eq!(ended.code, Some(3));
+    assert!(ended.stderr.contains("0 of 2 subscriptions"), "{}", ended.stderr);
+}
+
+#[test]
+fn an_unreadable_file_is_told_before_anything_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path(), &folder.path().join("missing")] {
+        let path = path.to_str().unwrap();
+        let ended = run(&["push", ANY, "-q", "--file", path], b"");
+        assert_eq!(ended.code, Some(1));
+        assert!(ended.stderr.starts_with("serverlink: cannot read "), "{}", ended.stderr);
+        assert!(ended.stderr.contains(path));
+    }
+}
+
+#[test]
+fn a_port_in_use_is_told_with_a_remedy() {
+    let first = Running::bound(&["pull", ANY]);
+    let ended = run(&["pull", "--bind", &first.endpoint], b"");
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("in use"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("another port"), "{}", ended.stderr);
+}
+
+#[test]
+fn errors_are_json_if_so_asked() {
+    let first = Running::bound(&["pull", ANY]);
+    let ended = run(&["pull", "--bind", &first.endpoint, "--json"], b"");
+    let error = &ended.told("error")[0];
+    assert_eq!((&error["exit_code"], &error["errno"]), (&1.into(), &"EADDRINUSE".into()));
+}
+
+#[test]
+fn a_closed_output_ends_the_command_quietly() {
+    let mut pull = Running::bound(&["pull", ANY, PATIENCE]);
+    drop(pull.stdout());
+    run(&["push", &pull.connect(), PATIENCE, "x"], b"").well();
+    let ended = pull.end();
+    assert_eq!((ended.code, ended.stderr.lines().count()), (Some(141), 1), "{ended:?}");
+}
+
+#[test]
+fn what_came_is_printed_while_waiting_for_more() {
+    let mut pull = Running::bound(&["pull", ANY, PATIENCE]);
+    let mut stdout = pull.stdout();
+    let mut push = Running::start(&["push", &pull.connect(), PATIENCE]);
+    let mut stdin = push.stdin();
+    for text in ["a\n", "b\n"] {
+        stdin.write_all(text.as_bytes()).unwrap();
+        let mut line = String::new();
+        stdout.read_line(&mut line).unwrap();
+        assert_eq!(line, text);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_with_130_and_all_output() {
+    let mut pull = Running::bound(&["pull", ANY, "--stats"]);
+    let mut stdout = pull.stdout();
+    run(&["push", &pull.connect(), PATIENCE, "x"], b"").well();
+    let mut line = String::new();
+    stdout.read_line(&mut line).unwrap();
+    pull.interrupt();
+    let ended = pull.end();
+    assert_eq!((ended.code, line.as_str()), (Some(130), "x\n"));
+    assert!(ended.stderr.contains("received 1 messages, 1 bytes"), "{}", ended.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_ends_a_wait_for_input_or_for_peers() {
+    for args in [&["push", ANY][..], &["push", ANY, "x"], &["pair", ANY], &["req", ANY, "x"]] {
+        let running = Running::bound(args);
+        running.interrupt();
+        let ended = running.end_with_input_open();
+        assert_eq!(ended.code, Some(130), "{args:?}");
+    }
+}

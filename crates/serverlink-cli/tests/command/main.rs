@@ -1,0 +1,9 @@
+//! Tests that run the command as its users do.
+
+mod demo;
+mod endings;
+mod generation;
+mod roles;
+mod round_trip;
+mod support;
+mod usage;

@@ -1,0 +1,124 @@
+//! What each socket type does.
+
+use std::io::{BufRead as _, Write as _};
+
+use crate::support::{ANY, PATIENCE, Running, run};
+use serde_json::json;
+
+#[test]
+fn requests_get_their_replies_in_order() {
+    let rep = Running::bound(&["rep", ANY, PATIENCE, "-n3"]).gather();
+    let replies = run(&["req", &rep.connect(), PATIENCE], b"one\n\nthree").well();
+    assert_eq!(replies.text(), "one\n\nthree\n");
+    assert_eq!(rep.end().well().text(), "one\n\nthree\n");
+}
+
+#[test]
+fn a_reply_may_be_fixed() {
+    let rep = Running::bound(&["rep", ANY, PATIENCE, "-n2", r"yes\x21"]).gather();
+    let replies = run(&["req", &rep.connect(), PATIENCE, "-n2", "?"], b"").well();
+    assert_eq!(replies.text(), "yes!\nyes!\n");
+    rep.end().well();
+}
+
+#[test]
+fn a_reply_is_printed_before_the_next_request_is_read() {
+    let rep = Running::bound(&["rep", ANY, PATIENCE]).gather();
+    let mut req = Running::start(&["req", &rep.connect(), PATIENCE]);
+    let (mut stdin, mut stdout) = (req.stdin(), req.stdout());
+    for request in ["a\n", "b\n"] {
+        stdin.write_all(request.as_bytes()).unwrap();
+        let mut reply = String::new();
+        stdout.read_line(&mut reply).unwrap();
+        assert_eq!(reply, request);
+    }
+    drop(stdin);
+    req.end().well();
+}
+
+#[test]
+fn a_router_shows_who_asks_and_echoes() {
+    let router = Running::bound(&["router", ANY, PATIENCE, "-n4", "--echo", "--json"]).gather();
+    let dealer = ["dealer", &router.connect(), PATIENCE, "--routing-id=me", "-n3"];
+    let echoed = run(&dealer, b"1\n2\n3\n").well();
+    assert_eq!(echoed.text(), "1\n2\n3\n");
+    let args = ["req", &router.connect(), PATIENCE, "--routing-id=0xff00", "ask"];
+    assert_eq!(run(&args, b"").well().text(), "ask\n");
+    let seen = router.end().well().json();
+    assert_eq!(seen[0], json!({"event": "message", "routing_id": "me", "frames": ["1"]}));
+    assert_eq!(
+        seen[3],
+        json!({"event": "message", "routing_id": {"hex": "ff00"}, "frames": ["", "ask"]})
+    );
+}
+
+#[test]
+fn a_routers_fixed_reply_finds_its_way_to_dealers_and_requesters() {
+    let router = Running::bound(&["router", ANY, PATIENCE, "-n2", "ok"]).gather();
+    let connect = router.connect();
+    let dealer = ["dealer", &connect, PATIENCE, "--routing-id=d", "-n1", "x"];
+    assert_eq!(run(&dealer, b"").well().text(), "ok\n");
+    let req = ["req", &connect, PATIENCE, "--routing-id=r", "x"];
+    assert_eq!(run(&req, b"").well().text(), "ok\n");
+    assert_eq!(router.end().well().text(), "d\tx\nr\t\tx\n");
+}
+
+#[test]
+fn a_pair_talks_both_ways() {
+    let bound = Running::bound(&["pair", ANY, PATIENCE, "-n2", "from the bound one"]).gather();
+    let connected = run(&["pair", &bound.connect(), PATIENCE, "-n2"], b"x\ny\n").well();
+    assert_eq!(connected.text(), "from the bound one\n".repeat(2));
+    assert_eq!(bound.end().well().text(), "x\ny\n");
+}
+
+#[test]
+fn a_dealer_may_only_send_or_only_receive() {
+    let receiving = Running::bound(&["dealer", ANY, PATIENCE, "-n2", "--receive-only"]).gather();
+    let args = ["dealer", &receiving.connect(), PATIENCE, "--send-only"];
+    let sent = run(&args, b"1\n2\n").well();
+    assert_eq!(sent.text(), "");
+    assert_eq!(receiving.end_with_input_open().well().text(), "1\n2\n");
+}
+
+#[test]
+fn subscribers_get_their_topics() {
+    let publisher = ["pub", ANY, PATIENCE, "--wait-subscribers=3", "-m"];
+    let mut publisher = Running::bound(&publisher);
+    let connect = publisher.connect();
+    let sub =
+        |args: &[&str]| Running::start(&[&["sub", &connect, PATIENCE], args].concat()).gather();
+    let some = sub(&["--topic=a", "--topic=c", "-n3"]);
+    let all = sub(&["-n4"]);
+    publisher.stdin().write_all(b"a\t1\nb\t2\nc\t3\naa\t4\n").unwrap();
+    assert_eq!(some.end().well().text(), "a\t1\nc\t3\naa\t4\n");
+    assert_eq!(all.end().well().text(), "a\t1\nb\t2\nc\t3\naa\t4\n");
+    publisher.end().well();
+}
+
+#[test]
+fn a_topic_is_a_frame_of_its_own_and_a_prefix_is_not() {
+    for (option, expected) in [("--topic=t.", json!(["t.", "x"])), ("--prefix=t.", json!(["t.x"]))]
+    {
+        let publisher = ["pub", ANY, PATIENCE, "--wait-subscribers=1", option, "x"];
+        let publisher = Running::bound(&publisher);
+        let args = ["sub", &publisher.connect(), PATIENCE, "--topic=t.", "-n1", "--json"];
+        assert_eq!(run(&args, b"").well().json()[0]["frames"], expected);
+        publisher.end().well();
+    }
+}
+
+#[test]
+fn an_xpub_prints_subscriptions_and_an_xsub_makes_them() {
+    let mut xpub = Running::bound(&["xpub", ANY, PATIENCE, "--wait-subscribers=2"]);
+    let mut stdout = xpub.stdout();
+    let args = ["xsub", &xpub.connect(), PATIENCE, "--topic=x", "--topic=y", "-n1"];
+    let xsub = Running::start(&args).gather();
+    let mut seen = String::new();
+    for _ in 0..2 {
+        stdout.read_line(&mut seen).unwrap();
+    }
+    assert_eq!(seen, "subscribe\tx\nsubscribe\ty\n");
+    xpub.stdin().write_all(b"z\nyes\n").unwrap();
+    assert_eq!(xsub.end().well().text(), "yes\n");
+    xpub.end().well();
+}
