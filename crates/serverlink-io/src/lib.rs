@@ -98,14 +98,17 @@ mod errors;
 mod event;
 mod handle;
 mod lock;
+mod notice;
 mod options;
 mod port;
+mod seat;
 mod sys;
 mod timers;
 
 pub use errors::is_cancelled;
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};
+pub use notice::Notice;
 pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};
 pub use timers::TimerId;

@@ -8,17 +8,20 @@ use std::{
     collections::VecDeque,
     fmt, io,
     sync::{
-        Arc, Condvar, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
     },
+    thread,
     time::{Duration, Instant},
 };
 
 use socket2::Socket;
 
 use crate::{
-    Event, Handle, Handler, PortOptions, TimerId,
+    Event, Handle, Handler, Notice, PortOptions, TimerId,
     lock::lock,
+    notice::park_until,
+    seat::{Driving, Seat},
     sys::{self, Backend, Outcome},
     timers::{Alarm, Timers},
 };
@@ -82,12 +85,7 @@ struct Shared {
     backend: Box<dyn Backend>,
     timers: Timers,
     posted: Mutex<VecDeque<Packet>>,
-    /// The mark of the thread that drives, or [`NOBODY`].
-    driver: AtomicUsize,
-    /// How many threads wait in `run` for the driver to leave.
-    parked: AtomicUsize,
-    parking: Mutex<()>,
-    vacated: Condvar,
+    seat: Seat,
     stopped: AtomicBool,
 }
 
@@ -106,14 +104,6 @@ pub enum Turn {
     Busy,
     /// The port was stopped.
     Stopped,
-}
-
-const NOBODY: usize = 0;
-
-/// A value that differs between the threads of the process and is never [`NOBODY`].
-fn thread_mark() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 impl Port {
@@ -135,10 +125,7 @@ impl Port {
                 backend: sys::open(options)?,
                 timers: Timers::default(),
                 posted: Mutex::default(),
-                driver: AtomicUsize::new(NOBODY),
-                parked: AtomicUsize::new(0),
-                parking: Mutex::default(),
-                vacated: Condvar::new(),
+                seat: Seat::default(),
                 stopped: AtomicBool::new(false),
             }),
         })
@@ -196,7 +183,9 @@ impl Port {
 
     /// Drives the port until it is stopped.
     ///
-    /// While another thread drives, this one waits for it to leave the port.
+    /// While another thread drives, this one waits for it to leave the port; it gives way to
+    /// threads in [`wait`](Self::wait), and takes over within a few milliseconds when they have
+    /// left.
     ///
     /// # Errors
     ///
@@ -204,18 +193,103 @@ impl Port {
     /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
     /// port.
     pub fn run(&self) -> io::Result<()> {
+        let seat = &self.shared.seat;
+        if seat.is_mine() {
+            return Err(io::Error::new(
+                io::ErrorKind::Deadlock,
+                "a handler cannot run the port that called it",
+            ));
+        }
+        let background = seat.background();
         loop {
-            match self.turn(None)? {
-                Turn::Delivered(_) => {}
-                Turn::Stopped => return Ok(()),
-                Turn::Busy if self.shared.on_driving_thread() => {
-                    return Err(io::Error::new(
-                        io::ErrorKind::Deadlock,
-                        "a handler cannot run the port that called it",
-                    ));
+            while !(background.is_some() && seat.is_wanted()) {
+                match self.turn(None)? {
+                    Turn::Delivered(_) => {}
+                    Turn::Stopped => return Ok(()),
+                    Turn::Busy => break,
                 }
-                Turn::Busy => self.shared.park(),
             }
+            match &background {
+                Some(background) => background.watch(),
+                None => {
+                    let queued = seat.queue(false);
+                    if !seat.is_free() && !self.shared.is_stopped() {
+                        thread::park();
+                    }
+                    drop(queued);
+                }
+            }
+            if self.shared.is_stopped() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until the epoch of `notice` is past `seen`, the deadline has come, or the port is
+    /// stopped. May return before.
+    ///
+    /// The thread does not merely sleep: it drives the port, if no other waiter does, and so
+    /// handles by itself the events that it waits for. An `eager` waiter displaces the thread in
+    /// [`run`](Self::run), any other does not. Use [`raise`](Self::raise) to raise the notice.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`turn`](Self::turn), and
+    /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
+    /// port.
+    pub fn wait(
+        &self,
+        notice: &Notice,
+        seen: u64,
+        deadline: Option<Instant>,
+        eager: bool,
+    ) -> io::Result<()> {
+        let shared = &*self.shared;
+        let over = || {
+            notice.epoch() != seen
+                || shared.is_stopped()
+                || deadline.is_some_and(|deadline| deadline <= Instant::now())
+        };
+        if shared.seat.is_mine() {
+            return Err(io::Error::new(
+                io::ErrorKind::Deadlock,
+                "a handler cannot wait for the port that called it",
+            ));
+        }
+        while !over() {
+            if let Some(driving) = shared.seat.take_for_waiter() {
+                // Raised from now on, the notice ends the turn.
+                let _waiting = notice.at_port();
+                while !over() {
+                    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                    shared.turn(&driving, left)?;
+                }
+                drop(driving);
+                shared.check_posted();
+                return Ok(());
+            }
+            let queued = shared.seat.queue(eager);
+            let _sleeper = notice.sleeper();
+            if eager && shared.seat.is_background() {
+                shared.backend.wake();
+            }
+            if !shared.seat.is_free() && !over() {
+                park_until(deadline);
+            }
+            if over() {
+                queued.give_up();
+                shared.check_posted();
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Raises a notice that threads [wait](Self::wait) for at this port.
+    pub fn raise(&self, notice: &Notice) {
+        notice.raise();
+        if notice.is_at_port() {
+            self.shared.wake();
         }
     }
 
@@ -232,18 +306,14 @@ impl Port {
     /// (for instance, the port's own descriptor was closed by others).
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
         let shared = &*self.shared;
-        if shared.stopped.load(Ordering::Acquire) {
+        if shared.is_stopped() {
             return Ok(Turn::Stopped);
         }
-        let Some(_driving) = Driving::begin(shared) else { return Ok(Turn::Busy) };
-        let mut delivered = shared.deliver_due();
-        let wait = if delivered > 0 { Some(Duration::ZERO) } else { shared.wait(timeout) };
-        match shared.backend.turn(wait)? {
-            Outcome::Delivered(count) => delivered += count,
-            Outcome::Stopped => return Ok(Turn::Stopped),
-        }
-        delivered += shared.deliver_due();
-        Ok(Turn::Delivered(delivered))
+        let Some(driving) = shared.seat.take() else { return Ok(Turn::Busy) };
+        let turn = shared.turn(&driving, timeout);
+        drop(driving);
+        shared.check_posted();
+        turn
     }
 
     /// Makes the `turn` that waits now, or else the next one, return without waiting longer.
@@ -279,10 +349,9 @@ impl Port {
     /// Stops the port for good: the turn that goes on returns, and all later ones tell
     /// [`Turn::Stopped`]. Handles can still be used, but nothing completes any more.
     pub fn stop(&self) {
-        self.shared.stopped.store(true, Ordering::Release);
+        self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.backend.stop();
-        drop(lock(&self.shared.parking));
-        self.shared.vacated.notify_all();
+        self.shared.seat.disturb();
     }
 }
 
@@ -297,16 +366,36 @@ impl fmt::Debug for Port {
 }
 
 impl Shared {
-    fn on_driving_thread(&self) -> bool {
-        // Only this thread ever stores its own mark, so the value cannot be stale for it.
-        self.driver.load(Ordering::Relaxed) == thread_mark()
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+
+    /// Waits once for events and delivers them.
+    fn turn(&self, _driving: &Driving<'_>, timeout: Option<Duration>) -> io::Result<Turn> {
+        let mut delivered = self.deliver_due();
+        let wait = if delivered > 0 { Some(Duration::ZERO) } else { self.wait(timeout) };
+        match self.backend.turn(wait)? {
+            Outcome::Delivered(count) => delivered += count,
+            Outcome::Stopped => return Ok(Turn::Stopped),
+        }
+        delivered += self.deliver_due();
+        Ok(Turn::Delivered(delivered))
     }
 
     /// Ends the driver's wait. Within a turn the driver has no need of it: it looks at timers and
     /// packets again before it waits.
     fn wake(&self) {
-        if !self.on_driving_thread() {
+        if !self.seat.is_mine() {
             self.backend.wake();
+            self.seat.settle_now();
+        }
+    }
+
+    /// Sees to packets that were posted while this thread, which drove, was leaving: whoever posted
+    /// one took it for the driver still.
+    fn check_posted(&self) {
+        if self.seat.is_free() && !lock(&self.posted).is_empty() {
+            self.seat.settle_now();
         }
     }
 
@@ -343,42 +432,5 @@ impl Shared {
         let Some(nearest) = self.timers.nearest() else { return timeout };
         let left = nearest.saturating_duration_since(Instant::now());
         Some(timeout.map_or(left, |timeout| timeout.min(left)))
-    }
-
-    /// Waits until the driver leaves the port.
-    fn park(&self) {
-        self.parked.fetch_add(1, Ordering::SeqCst);
-        let mut guard = lock(&self.parking);
-        while self.driver.load(Ordering::SeqCst) != NOBODY && !self.stopped.load(Ordering::Acquire)
-        {
-            guard = self.vacated.wait(guard).unwrap_or_else(PoisonError::into_inner);
-        }
-        drop(guard);
-        self.parked.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// The right to drive the port; one exists at a time.
-struct Driving<'a> {
-    shared: &'a Shared,
-}
-
-impl<'a> Driving<'a> {
-    fn begin(shared: &'a Shared) -> Option<Self> {
-        shared
-            .driver
-            .compare_exchange(NOBODY, thread_mark(), Ordering::SeqCst, Ordering::Relaxed)
-            .is_ok()
-            .then(|| Self { shared })
-    }
-}
-
-impl Drop for Driving<'_> {
-    fn drop(&mut self) {
-        self.shared.driver.store(NOBODY, Ordering::SeqCst);
-        if self.shared.parked.load(Ordering::SeqCst) > 0 {
-            drop(lock(&self.shared.parking));
-            self.shared.vacated.notify_one();
-        }
     }
 }
