@@ -84,6 +84,14 @@ impl Runtime {
         &self.ports
     }
 
+    /// The port of everything, if there is only one.
+    pub(crate) fn only_port(&self) -> Option<&Port> {
+        match &self.ports[..] {
+            [port] => Some(port),
+            _ => None,
+        }
+    }
+
     /// A port for something new: each in turn.
     pub(crate) fn port(&self) -> &Port {
         &self.ports[self.next_port.fetch_add(1, Ordering::Relaxed) % self.ports.len()]

@@ -27,6 +27,11 @@ impl Attachment {
         matches!(self, Self::Listener(_) | Self::Name(_))
     }
 
+    /// Whether the engine serves it.
+    pub(super) fn is_remote(&self) -> bool {
+        matches!(self, Self::Listener(_) | Self::Connecter(_))
+    }
+
     pub(super) fn close(&self, socket: &SocketInner, runtime: &Runtime, linger: Option<Duration>) {
         match self {
             Self::Listener(listener) => listener.close(linger),

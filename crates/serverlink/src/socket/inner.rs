@@ -2,10 +2,11 @@
 
 use std::{
     fmt,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
+use serverlink_io::{Notice, Port};
 use serverlink_zmtp::Version;
 
 use super::{PeerInfo, Peers, endpoints::Attachment};
@@ -21,8 +22,10 @@ use crate::{
 pub(crate) struct SocketInner {
     socket_type: SocketType,
     core: Mutex<Core>,
-    readable: Condvar,
-    writable: Condvar,
+    /// Drives the socket's connections, if all of them are on one port.
+    port: Option<Port>,
+    readable: Notice,
+    writable: Notice,
 }
 
 pub(super) struct Core {
@@ -50,6 +53,11 @@ impl Core {
             Life::Terminated => Err(Error::Terminated),
             Life::Closed => Err(Error::Closed),
         }
+    }
+
+    /// Whether there is anything that the engine serves.
+    fn has_connections(&self) -> bool {
+        self.attachments.iter().any(|(_, attachment)| attachment.is_remote())
     }
 
     /// Takes the peers out that have ended.
@@ -88,7 +96,7 @@ fn dispose(pipe: &Arc<Pipe>, effects: &mut Effects) {
 }
 
 impl SocketInner {
-    pub(super) fn new(socket_type: SocketType) -> Arc<Self> {
+    pub(super) fn new(socket_type: SocketType, port: Option<Port>) -> Arc<Self> {
         Arc::new(Self {
             socket_type,
             core: Mutex::new(Core {
@@ -100,8 +108,9 @@ impl SocketInner {
                 receivers: 0,
                 senders: 0,
             }),
-            readable: Condvar::new(),
-            writable: Condvar::new(),
+            port,
+            readable: Notice::new(),
+            writable: Notice::new(),
         })
     }
 
@@ -124,10 +133,10 @@ impl SocketInner {
         let (receivers, senders) = (core.receivers > 0, core.senders > 0);
         drop(core);
         if receivers {
-            self.readable.notify_all();
+            self.raise(&self.readable);
         }
         if senders {
-            self.writable.notify_all();
+            self.raise(&self.writable);
         }
         effects.run();
     }
@@ -164,7 +173,7 @@ impl SocketInner {
             };
             deadline = Ok(until);
             core.senders += 1;
-            let (waited, timely) = wait(&self.writable, core, until);
+            let (waited, timely) = self.wait(&self.writable, core, until, false);
             core = waited;
             core.senders -= 1;
             if !timely {
@@ -205,13 +214,44 @@ impl SocketInner {
             };
             deadline = Ok(until);
             core.receivers += 1;
-            let (waited, timely) = wait(&self.readable, core, until);
+            let (waited, timely) = self.wait(&self.readable, core, until, true);
             core = waited;
             core.receivers -= 1;
             if !timely {
                 return Err(Error::WouldBlock);
             }
         }
+    }
+
+    fn raise(&self, notice: &Notice) {
+        match &self.port {
+            Some(port) => port.raise(notice),
+            None => notice.raise(),
+        }
+    }
+
+    /// Releases the core and waits for a notice to be raised; false if the deadline had come
+    /// before. The thread drives the connections meanwhile, if there are any; an `eager` one even
+    /// if the I/O thread does already.
+    fn wait<'a>(
+        &'a self,
+        notice: &Notice,
+        core: MutexGuard<'a, Core>,
+        deadline: Option<Instant>,
+        eager: bool,
+    ) -> (MutexGuard<'a, Core>, bool) {
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return (core, false);
+        }
+        let seen = notice.epoch();
+        let port = self.port.as_ref().filter(|_| core.has_connections());
+        drop(core);
+        let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, eager).is_ok());
+        if !driven {
+            notice.park(seen, deadline);
+        }
+        // When time has run out meanwhile, the caller looks once more before it gives up.
+        (self.core(), true)
     }
 
     /// A peer is there; its handshake done already if there is `info`. False refuses it.
@@ -324,24 +364,6 @@ impl SocketInner {
         }
         effects.run();
     }
-}
-
-/// Waits for a change; false if the deadline came first.
-fn wait<'a>(
-    change: &Condvar,
-    core: MutexGuard<'a, Core>,
-    deadline: Option<Instant>,
-) -> (MutexGuard<'a, Core>, bool) {
-    let Some(deadline) = deadline else {
-        return (change.wait(core).unwrap_or_else(PoisonError::into_inner), true);
-    };
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        return (core, false);
-    }
-    let waited = change.wait_timeout(core, left).unwrap_or_else(PoisonError::into_inner);
-    // When time has run out, the caller looks once more before it gives up.
-    (waited.0, true)
 }
 
 impl PeerInfo {

@@ -79,7 +79,7 @@ impl Patience {
 impl Socket {
     pub(crate) fn open(context: &Context, socket_type: SocketType) -> Result<Self> {
         let runtime = context.shared.runtime.clone();
-        let inner = SocketInner::new(socket_type);
+        let inner = SocketInner::new(socket_type, runtime.only_port().cloned());
         runtime.opened(&inner)?;
         Ok(Self { inner, context: context.shared.clone() })
     }
