@@ -158,3 +158,45 @@ fn registered_socket_can_be_probed_beside_a_send() {
     near.entry.receive(None).unwrap();
     assert_eq!(bench.received(&near).unwrap(), b"x");
 }
+
+#[test]
+fn half_of_a_probe_is_answered_when_the_other_is_cancelled() {
+    let bench = Bench::new();
+    let (foreign, mut far) = streams();
+    let watched = watch(&bench, &foreign);
+    watched.entry.probe(BOTH).unwrap();
+    watched.entry.cancel(Direction::Outward);
+    // It was writable: either that was told before, or only the readable half is left.
+    bench.port.turn(Some(SHORT)).unwrap();
+    match watched.events.try_recv() {
+        Ok(Event::Ready(Ok(ready))) => {
+            assert_eq!(ready, WRITABLE);
+            watched.entry.probe(READABLE).unwrap();
+        }
+        Ok(other) => panic!("{other:?}"),
+        Err(_) => {}
+    }
+    bench.silence(&watched);
+    far.write_all(b"x").unwrap();
+    assert_eq!(ready(&bench, &watched), READABLE);
+    // And the other way round: the probe goes on in the outward direction.
+    (&foreign).read_exact(&mut [0; 1]).unwrap();
+    foreign.set_nonblocking(true).unwrap();
+    let mut written = 0;
+    loop {
+        while let Ok(count) = (&foreign).write(&[0; 65_536]) {
+            written += count;
+        }
+        watched.entry.probe(BOTH).unwrap();
+        bench.port.turn(Some(SHORT)).unwrap();
+        // What was under way has made room.
+        let Ok(event) = watched.events.try_recv() else { break };
+        assert!(matches!(event, Event::Ready(Ok(WRITABLE))), "{event:?}");
+    }
+    watched.entry.cancel(Direction::Inward);
+    far.write_all(b"y").unwrap();
+    bench.silence(&watched);
+    far.read_exact(&mut vec![0; written]).unwrap();
+    assert_eq!(ready(&bench, &watched), WRITABLE);
+    assert!(!watched.entry.0.inward.slot.is_busy() && !watched.entry.0.outward.slot.is_busy());
+}
