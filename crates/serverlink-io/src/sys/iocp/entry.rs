@@ -235,21 +235,18 @@ impl Inner {
 
     /// Takes the operation on from the end of a call. `None` if the kernel has it again, or if the
     /// entry is retired; else the event it ends with, and the slot is free for the next.
-    fn advance<'a>(
-        self: &'a Arc<Self>,
+    fn advance(
+        self: &Arc<Self>,
         claim: &Claim<'_, Resources>,
-        mut operation: &'a Operation,
+        operation: &Operation,
         mut status: Status,
     ) -> Option<Event> {
         loop {
             // SAFETY: the slot is this thread's; the reference ends within the statement.
-            let mut body = unsafe { operation.work() }.body.take()?;
+            let body = unsafe { operation.work() }.body.take()?;
             if operation.slot.flags().retired {
                 self.finish(operation);
                 return None;
-            }
-            if let Body::Probe(probe) = &mut body {
-                operation = self.halve(operation, probe);
             }
             let event = match self.next(claim, operation, body, status) {
                 Next::Over(event) => event,
@@ -284,8 +281,9 @@ impl Inner {
         let next = match body.completed(claim, &self.shared, status) {
             Next::Failed(body, code) => {
                 let action = classify(body.kind(), code);
-                let asked = operation.slot.flags().cancelled;
-                if asked && (action == Action::Retry || errors::is_abort(code)) {
+                if self.is_cancelled(operation)
+                    && (action == Action::Retry || errors::is_abort(code))
+                {
                     return Next::Over(body.failed(&self.shared, cancelled()));
                 }
                 // SAFETY: the slot is this thread's; the reference ends within the block.
@@ -304,38 +302,18 @@ impl Inner {
             over => over,
         };
         match next {
-            Next::Further(body) if operation.slot.flags().cancelled => {
+            Next::Further(body) if self.is_cancelled(operation) => {
                 Next::Over(body.failed(&self.shared, cancelled()))
             }
             next => next,
         }
     }
 
-    /// Takes from a probe of both directions the half that was cancelled, and lets it go on in the
-    /// direction that is left.
-    fn halve<'a>(&'a self, operation: &'a Operation, probe: &mut Probe) -> &'a Operation {
-        if !self.linked.load(Ordering::Acquire) {
-            return operation;
-        }
-        match (self.inward.slot.flags().cancelled, self.outward.slot.flags().cancelled) {
-            (false, false) => operation,
-            (inward_too, true) => {
-                if !inward_too {
-                    probe.narrow(Direction::Inward);
-                }
-                self.linked.store(false, Ordering::Release);
-                self.outward.slot.finish();
-                operation
-            }
-            (true, false) => {
-                probe.narrow(Direction::Outward);
-                self.linked.store(false, Ordering::Release);
-                self.inward.slot.finish();
-                // SAFETY: the probe held that slot, too; the reference ends within the statement.
-                unsafe { self.outward.work() }.attempts = 0;
-                &self.outward
-            }
-        }
+    /// Whether the operation was asked to end; a probe of both directions, in either.
+    fn is_cancelled(&self, operation: &Operation) -> bool {
+        let linked =
+            operation.direction == Direction::Inward && self.linked.load(Ordering::Acquire);
+        operation.slot.flags().cancelled || linked && self.outward.slot.flags().cancelled
     }
 
     /// Frees the slot, or both that a probe occupies.
@@ -396,9 +374,8 @@ impl Inner {
         if operation.slot.cancel() {
             operation.cancel_in_kernel();
         }
-        // The probe that occupies this direction runs in the other, and has to be narrowed. Should
-        // it be over and another operation be hit, that one was not asked to end: it is issued
-        // again.
+        // The probe that occupies this direction runs in the other. Should it be over and another
+        // operation be hit, that one was not asked to end: it is issued again.
         if direction == Direction::Outward && self.linked.load(Ordering::Acquire) {
             self.inward.cancel_in_kernel();
         }

@@ -42,7 +42,7 @@ use super::{
     operation::{Body, Called, Next, Stable, Status},
     port::CompletionPort,
 };
-use crate::{Direction, Event, Interest};
+use crate::{Event, Interest};
 
 /// `IOCTL_AFD_POLL`.
 const POLL: u32 = 0x0001_2024;
@@ -154,12 +154,6 @@ impl Probe {
     /// Whether it occupies both directions.
     pub(super) fn takes_both(&self) -> bool {
         self.interest.readable && self.interest.writable
-    }
-
-    /// Leaves only one direction.
-    pub(super) fn narrow(&mut self, left: Direction) {
-        self.interest.readable &= left == Direction::Inward;
-        self.interest.writable &= left == Direction::Outward;
     }
 
     pub(super) fn request(&mut self) -> Request {

@@ -98,33 +98,17 @@ fn a_probe_of_both_directions_occupies_both_and_is_one() {
     foreign.set_nonblocking(true).unwrap();
     while foreign.write(&[0; 65_536]).is_ok() {}
     let watched = watch(&bench, &foreign);
-    watched.entry.probe(BOTH).unwrap();
-    for interest in [READABLE, WRITABLE, BOTH] {
-        let error = watched.entry.probe(interest).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
-    }
-    for (first, left) in [
-        (Direction::Inward, WRITABLE),
-        (Direction::Outward, READABLE),
-        (Direction::Inward, WRITABLE),
-    ] {
-        let last = if first == Direction::Inward { Direction::Outward } else { Direction::Inward };
-        watched.entry.cancel(first);
-        bench.silence(&watched);
-        // The half that was cancelled is free, the other is not.
-        let error = watched.entry.probe(left).unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::ResourceBusy);
-        watched.entry.cancel(last);
+    for direction in [Direction::Inward, Direction::Outward, Direction::Inward] {
+        watched.entry.probe(BOTH).unwrap();
+        for interest in [READABLE, WRITABLE, BOTH] {
+            let error = watched.entry.probe(interest).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ResourceBusy);
+        }
+        watched.entry.cancel(direction);
         let Event::Ready(Err(error)) = bench.next(&watched) else { panic!("not cancelled") };
         assert!(is_cancelled(&error), "{error}");
         bench.silence(&watched);
-        watched.entry.probe(BOTH).unwrap();
     }
-    // Both halves before the port looks.
-    watched.entry.cancel(Direction::Outward);
-    watched.entry.cancel(Direction::Inward);
-    assert!(matches!(bench.next(&watched), Event::Ready(Err(error)) if is_cancelled(&error)));
-    bench.silence(&watched);
     watched.entry.probe(WRITABLE).unwrap();
     let error = watched.entry.probe(BOTH).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ResourceBusy);
@@ -157,46 +141,4 @@ fn registered_socket_can_be_probed_beside_a_send() {
     assert_eq!(ready(&bench, &near), READABLE);
     near.entry.receive(None).unwrap();
     assert_eq!(bench.received(&near).unwrap(), b"x");
-}
-
-#[test]
-fn half_of_a_probe_is_answered_when_the_other_is_cancelled() {
-    let bench = Bench::new();
-    let (foreign, mut far) = streams();
-    let watched = watch(&bench, &foreign);
-    watched.entry.probe(BOTH).unwrap();
-    watched.entry.cancel(Direction::Outward);
-    // It was writable: either that was told before, or only the readable half is left.
-    bench.port.turn(Some(SHORT)).unwrap();
-    match watched.events.try_recv() {
-        Ok(Event::Ready(Ok(ready))) => {
-            assert_eq!(ready, WRITABLE);
-            watched.entry.probe(READABLE).unwrap();
-        }
-        Ok(other) => panic!("{other:?}"),
-        Err(_) => {}
-    }
-    bench.silence(&watched);
-    far.write_all(b"x").unwrap();
-    assert_eq!(ready(&bench, &watched), READABLE);
-    // And the other way round: the probe goes on in the outward direction.
-    (&foreign).read_exact(&mut [0; 1]).unwrap();
-    foreign.set_nonblocking(true).unwrap();
-    let mut written = 0;
-    loop {
-        while let Ok(count) = (&foreign).write(&[0; 65_536]) {
-            written += count;
-        }
-        watched.entry.probe(BOTH).unwrap();
-        bench.port.turn(Some(SHORT)).unwrap();
-        // What was under way has made room.
-        let Ok(event) = watched.events.try_recv() else { break };
-        assert!(matches!(event, Event::Ready(Ok(WRITABLE))), "{event:?}");
-    }
-    watched.entry.cancel(Direction::Inward);
-    far.write_all(b"y").unwrap();
-    bench.silence(&watched);
-    far.read_exact(&mut vec![0; written]).unwrap();
-    assert_eq!(ready(&bench, &watched), WRITABLE);
-    assert!(!watched.entry.0.inward.slot.is_busy() && !watched.entry.0.outward.slot.is_busy());
 }
