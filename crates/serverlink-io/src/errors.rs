@@ -107,3 +107,69 @@ pub(crate) fn only_probes() -> io::Error {
 pub(crate) fn no_interest() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a probe needs at least one direction")
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_its_class() {
+        let table: [(&[i32], Action); 4] = [
+            (&[0], Action::Ignore),
+            (
+                &[libc::EAGAIN, libc::EWOULDBLOCK, libc::EINTR, libc::EINPROGRESS, libc::EALREADY],
+                Action::Retry,
+            ),
+            (
+                &[
+                    libc::ECONNABORTED,
+                    libc::ECONNREFUSED,
+                    libc::ECONNRESET,
+                    libc::EHOSTDOWN,
+                    libc::EHOSTUNREACH,
+                    libc::ENETDOWN,
+                    libc::ENETRESET,
+                    libc::ENETUNREACH,
+                    libc::ENOPROTOOPT,
+                    libc::ENOTCONN,
+                    libc::EOPNOTSUPP,
+                    libc::EPERM,
+                    libc::EPIPE,
+                    libc::EPROTO,
+                    libc::ESHUTDOWN,
+                    libc::ETIMEDOUT,
+                ],
+                Action::Close,
+            ),
+            (
+                &[
+                    libc::EBADF,
+                    libc::EFAULT,
+                    libc::EINVAL,
+                    libc::EMFILE,
+                    libc::ENFILE,
+                    libc::ENOBUFS,
+                    libc::ENOMEM,
+                    libc::ENOTSOCK,
+                    // None that exists.
+                    i32::MAX,
+                ],
+                Action::Fatal,
+            ),
+        ];
+        for (codes, action) in table {
+            for code in codes {
+                assert_eq!(classify(*code), action, "{}", io::Error::from_raw_os_error(*code));
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_engines_own_cancellations_are_cancellations() {
+        assert!(is_cancelled(&cancelled()));
+        for other in [busy(), retired(), no_room(), io::Error::other("the operation was cancelled")]
+        {
+            assert!(!is_cancelled(&other), "{other}");
+        }
+    }
+}

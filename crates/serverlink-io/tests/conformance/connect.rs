@@ -41,6 +41,58 @@ pub(crate) fn connect_completes(backend: &str) {
     assert!(inbox.is_empty());
 }
 
+/// A listener that answers nobody for now: Linux drops what comes when the backlog is full.
+#[cfg(target_os = "linux")]
+fn full_listener() -> (socket2::Socket, Vec<std::net::TcpStream>, std::net::SocketAddr) {
+    let listener = stream();
+    let any_port = std::net::SocketAddr::from(([127, 0, 0, 1], 0));
+    listener.bind(&any_port.into()).expect("loopback listens");
+    listener.listen(0).expect("loopback listens");
+    let address = listener.local_addr().expect("it listens").as_socket().expect("of IPv4");
+    let moment = std::time::Duration::from_millis(100);
+    let mut queued = Vec::new();
+    while let Ok(client) = std::net::TcpStream::connect_timeout(&address, moment) {
+        queued.push(client);
+    }
+    (listener, queued, address)
+}
+
+/// Right after its registration a socket counts as hung up; that is no end of a connect.
+#[cfg(target_os = "linux")]
+pub(crate) fn a_connect_under_way_is_awaited(backend: &str) {
+    let rig = Rig::new(backend);
+    let (listener, queued, address) = full_listener();
+    let inbox = Inbox::new();
+    let handle = rig.port.register(stream(), inbox.clone()).expect("it registers");
+    handle.connect(&address.into()).expect("nothing is pending");
+    rig.settle();
+    assert!(inbox.is_empty());
+    for _ in &queued {
+        listener.accept().expect("it is in the backlog");
+    }
+    // The kernel tries again after a second.
+    let event = rig.next(&inbox);
+    assert!(matches!(event, Event::Connected(Ok(()))), "{event:?}");
+    assert_eq!(handle.peer_address().expect("it is connected").as_socket(), Some(address));
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn cancel_ends_a_pending_connect(backend: &str) {
+    let rig = Rig::new(backend);
+    let (_listener, _queued, address) = full_listener();
+    let inbox = Inbox::new();
+    let handle = rig.port.register(stream(), inbox.clone()).expect("it registers");
+    handle.connect(&address.into()).expect("nothing is pending");
+    rig.settle();
+    handle.cancel(serverlink_io::Direction::Outward);
+    match rig.next(&inbox) {
+        Event::Connected(Err(error)) => assert!(serverlink_io::is_cancelled(&error), "{error}"),
+        other => panic!("cancellation expected, not {other:?}"),
+    }
+    rig.settle();
+    assert!(inbox.is_empty());
+}
+
 pub(crate) fn refused_connect_says_so(backend: &str) {
     let rig = Rig::new(backend);
     let (listener, address) = listener();

@@ -59,6 +59,10 @@ macro_rules! every_case {
                 cancel_of_nothing_does_nothing,
                 cancel_races_completion;
             connect:
+                #[cfg(target_os = "linux")]
+                a_connect_under_way_is_awaited,
+                #[cfg(target_os = "linux")]
+                cancel_ends_a_pending_connect,
                 connect_completes,
                 half_close_leaves_the_other_direction,
                 refused_connect_says_so;
@@ -96,6 +100,7 @@ macro_rules! every_case {
                 a_retired_handle_refuses_everything,
                 drop_handle_with_operations_in_flight,
                 drop_port_with_operations_in_flight,
+                retire_closes_while_the_driver_waits,
                 retire_during_active_io,
                 retire_within_its_own_handler,
                 send_races_retire;

@@ -169,7 +169,7 @@ impl Server {
 pub(crate) fn two_thousand_connections_echo(backend: &str) {
     const CONNECTIONS: usize = 2_000;
     raise_descriptor_limit(2 * CONNECTIONS + 100);
-    let rounds = scaled(10);
+    let rounds = scaled(5);
     let rig = Rig::new(backend);
     let (server, address) = server(&rig);
     let unfinished = Arc::new(AtomicUsize::new(CONNECTIONS));

@@ -192,6 +192,21 @@ pub(crate) fn retire_during_active_io(backend: &str) {
     drop(driver);
 }
 
+/// Nothing else happens that would end the driver's wait.
+pub(crate) fn retire_closes_while_the_driver_waits(backend: &str) {
+    let rig = Rig::new(backend);
+    let driver = rig.spawn();
+    for _ in 0..scaled(50) {
+        let (reader, far) = reader(&rig);
+        let marker = Inbox::new();
+        rig.port.post(marker.clone(), 0);
+        marker.wait();
+        reader.handle.get().expect("it is set").retire();
+        drain(far);
+    }
+    drop(driver);
+}
+
 pub(crate) fn retire_within_its_own_handler(backend: &str) {
     let rig = Rig::new(backend);
     for _ in 0..scaled(50) {

@@ -167,3 +167,70 @@ impl Registration {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::Write,
+        net::{TcpListener, TcpStream},
+        sync::Mutex,
+        time::Duration,
+    };
+
+    use super::*;
+    use crate::{
+        Handler, PortOptions,
+        sys::{Backend, readiness::Readiness, select::Select},
+    };
+
+    #[derive(Default)]
+    struct Last(Mutex<Option<Event>>);
+
+    impl Handler for Last {
+        fn complete(&self, event: Event) {
+            *lock(&self.0) = Some(event);
+        }
+    }
+
+    /// A wrong answer would cost a call per message, or the rest of the stream.
+    #[test]
+    fn what_a_receive_leaves_decides_whether_the_next_one_tries() {
+        let backend = Readiness::new(
+            Select::new().expect("it starts"),
+            &PortOptions { receive_buffer: 8, ..PortOptions::default() },
+        );
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback listens");
+        let address = listener.local_addr().expect("it has an address");
+        let mut far = TcpStream::connect(address).expect("loopback connects");
+        let (near, _) = listener.accept().expect("loopback accepts");
+        let events = Arc::new(Last::default());
+        let entry = backend.register(near.into(), events.clone()).expect("it registers");
+        let registration = lock(&backend.engine.table).all().remove(0);
+        let receive = || loop {
+            if let Some(event) = lock(&events.0).take() {
+                break (event, lock(&registration.inward).readable);
+            }
+            // Refused while pending; all the same here.
+            let _ = entry.receive(None);
+            backend.turn(Some(Duration::from_secs(60))).expect("it turns");
+        };
+
+        far.write_all(b"little").expect("it is connected");
+        let (event, readable) = receive();
+        assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes[..] == *b"little"));
+        assert_eq!(readable, Readable::No);
+
+        far.write_all(b"more than fits").expect("it is connected");
+        let (event, readable) = receive();
+        assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes[..] == *b"more tha"));
+        assert_eq!(readable, Readable::Yes);
+        let (event, readable) = receive();
+        assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes[..] == *b"n fits"));
+        assert_eq!(readable, Readable::No);
+
+        drop(far);
+        let (event, readable) = receive();
+        assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes.is_empty()));
+        assert_eq!(readable, Readable::HungUp);
+    }
+}

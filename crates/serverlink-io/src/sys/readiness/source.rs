@@ -271,3 +271,17 @@ fn accept_nonblocking(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     socket.set_nonblocking(true)?;
     Ok((socket, peer))
 }
+
+#[cfg(test)]
+mod tests {
+    use socket2::{Domain, Type};
+
+    use super::*;
+
+    /// The poller's report may be older than the connect.
+    #[test]
+    fn a_socket_that_is_not_connected_yet_is_awaited() {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
+        assert!(matches!(connected(&socket), Tried::WouldBlock));
+    }
+}
