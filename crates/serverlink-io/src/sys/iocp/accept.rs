@@ -11,10 +11,10 @@ use windows_sys::Win32::{
 };
 
 use super::{
-    entry::Resources,
     errors,
     extension::{self, AcceptFunctions, size_of_i32},
     operation::{Body, Called, Next, Stable, Status},
+    resources::Resources,
 };
 use crate::Event;
 

@@ -17,9 +17,9 @@ use windows_sys::Win32::{
 };
 
 use super::{
-    entry::Resources,
     extension::{self, Extension, size_of_i32},
     operation::{Body, Called, Next, Status},
+    resources::Resources,
 };
 use crate::Event;
 

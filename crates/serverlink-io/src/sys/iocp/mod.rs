@@ -3,7 +3,7 @@
 //! The kernel carries operations out in our buffers and queues a packet for
 //! each that ends; [`Iocp::turn`](Backend::turn) dequeues packets, up to 256
 //! a call, and tells handlers. An entry's own state is in `state`, free of
-//! system calls; `entry` is where the two meet.
+//! system calls; `inner` is where the two meet.
 //!
 //! # The original event loop, and where it is now
 //!
@@ -12,12 +12,12 @@
 //! | `loop()` | [`Iocp::turn`](Backend::turn), `Iocp::collect`, `Iocp::deliver` | any thread may drive it, one at a time; packets that concern no handler do not end a turn; a handler's panic loses no other's completion |
 //! | `GetQueuedCompletionStatusEx`, 256 entries | `port::CompletionPort::dequeue`, `port::BATCH` | the array is kept between turns; the wait is not alertable |
 //! | `execute_timers()` sets the timeout | `Port` passes the time to its next timer; `milliseconds` rounds it up | a wait that returns early waits on; nothing spins |
-//! | `start_async_recv()` | `entry::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
-//! | `start_async_send()` with a dummy buffer | `entry::Inner::send` and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
-//! | `handle_read_completion()`, `handle_write_completion()` | `entry::Completion::deliver`, `entry::Inner::advance` | one path for all operations; the rest of a partial send, and repetition, happen here and not in the handler |
+//! | `start_async_recv()` | `inner::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
+//! | `start_async_send()` with a dummy buffer | `entry` (`Inner::send`) and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
+//! | `handle_read_completion()`, `handle_write_completion()` | `completion::Completion::deliver`, `inner::Inner::advance` | one path for all operations; the rest of a partial send, and repetition, happen here and not in the handler |
 //! | restart while `want_pollin` / `want_pollout` | the slot is free before the handler is called: one that wants more calls `receive` or `send` again from within its completion | interest cannot outlive its owner, and applies back-pressure when it is not renewed |
 //! | `cleanup_retired()` | the drop of the last [`state::Claim`] | no list to walk: the thread that ends the last use frees the entry at that moment, once |
-//! | `rm_fd()` with `CancelIoEx(fd, NULL)` | `entry::Inner::retire` | safe from any thread, also while another is issuing an operation: `state::Slot::retire` tells which of the two passes the cancellation on |
+//! | `rm_fd()` with `CancelIoEx(fd, NULL)` | `entry` (`Inner::retire`) | safe from any thread, also while another is issuing an operation: `state::Slot::retire` tells which of the two passes the cancellation on |
 //! | duplicate registration | `Iocp::register` takes the socket over | one port for a socket's life, by ownership |
 //!
 //! | core pattern | here | stronger, in that |
@@ -29,7 +29,7 @@
 //! | pending I/O tracking | [`state::Slot`] (a flag per direction), [`state::Retirable`] (the count) | the flag also says who owns the operation's memory; calls in progress are counted, too, so no socket is closed while another thread is about to name it |
 //! | memory orderings | each operation of `state` says its own and why | every hand-over is on one word: no sequential consistency is needed |
 //! | error from the `OVERLAPPED` | `operation::Operation::status`, `WSAGetOverlappedResult` | asked under the same condition (no bytes, or a status); a failed operation's bytes count |
-//! | batch processing | `Iocp::collect` | all of a batch becomes [`entry::Completion`]s before the first handler runs |
+//! | batch processing | `Iocp::collect` | all of a batch becomes [`Completion`]s before the first handler runs |
 //! | zero copy | `receive`, `send` | as promised: the kernel reads and writes the buffers the caller gave, or gets |
 //! | accept and connect (left to blocking calls) | `accept`, `connect` | `AcceptEx` and `ConnectEx` of the socket's own provider, with their update-context options in the one path |
 //! | testing recommendations | `tests`, and the conformance suite of the crate | basic I/O, shutdown, removal during I/O, errors, load: each under its name |
@@ -64,14 +64,17 @@
 
 mod accept;
 mod buffers;
+mod completion;
 mod connect;
 mod entry;
 mod errors;
 mod extension;
+mod inner;
 mod operation;
 mod port;
 mod probe;
 mod receive;
+mod resources;
 mod send;
 mod shared;
 mod state;
@@ -96,8 +99,11 @@ use windows_sys::Win32::{
 };
 
 use self::{
-    entry::{Completion, Descriptor, Entry, Inner},
+    completion::Completion,
+    entry::Entry,
+    inner::Inner,
     port::{BATCH, OPERATION_KEY, SHUTDOWN_KEY},
+    resources::Descriptor,
     shared::Shared,
 };
 use super::{Backend, Outcome, RawDescriptor};

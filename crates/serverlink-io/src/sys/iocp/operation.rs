@@ -18,10 +18,10 @@ use windows_sys::Win32::{
 use super::{
     accept::{self, Accept},
     connect::{self, Connect},
-    entry::Resources,
     errors::{self, Call},
     probe::{self, Probe},
     receive::{self, Receive},
+    resources::Resources,
     send::{self, Send},
     shared::Shared,
     state::Slot,

@@ -10,9 +10,9 @@ use windows_sys::Win32::{
 
 use super::{
     buffers::Armed,
-    entry::Resources,
     errors,
     operation::{Body, Called, Next, Status, Vectors},
+    resources::Resources,
     shared::Shared,
 };
 use crate::{Event, errors::no_room};

@@ -12,7 +12,8 @@ use std::{
 
 use super::{
     buffers::Buffers,
-    entry::{Completion, Inner},
+    completion::Completion,
+    inner::Inner,
     port::{CompletionPort, SHUTDOWN_KEY, WAKE_KEY},
     probe::Device,
     state::Wakeup,

@@ -1,0 +1,80 @@
+//! From a packet to a handler.
+
+use std::{mem, sync::Arc};
+
+use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
+
+use super::{
+    inner::Inner,
+    operation::{Operation, Status},
+};
+use crate::Direction;
+
+/// An operation whose end the port knows, and its handler does not yet.
+pub(super) struct Completion {
+    entry: Arc<Inner>,
+    direction: Direction,
+    status: Status,
+}
+
+impl Completion {
+    /// Of a call that ended the operation itself. Its claim is suspended.
+    pub(super) fn deferred(entry: Arc<Inner>, direction: Direction, status: Status) -> Self {
+        Self { entry, direction, status }
+    }
+
+    /// Of a packet.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Inner::of_packet`].
+    pub(super) unsafe fn of_packet(packet: &OVERLAPPED_ENTRY) -> Self {
+        // SAFETY: the caller's promise.
+        let (entry, direction) = unsafe { Inner::of_packet(packet) };
+        let operation = entry.operation(direction);
+        operation.slot.reclaim();
+        // SAFETY: the packet is the one that ends the operation.
+        let status = unsafe { operation.status(packet.dwNumberOfBytesTransferred) };
+        Self { entry, direction, status }
+    }
+
+    /// Deals with it. True if the handler was called.
+    pub(super) fn deliver(self) -> bool {
+        // SAFETY: the operation's claim was suspended when it was handed to the kernel, or by
+        // `start`, and a completion is delivered once. Held until the handler returns.
+        let claim = unsafe { self.entry.resources.resume() };
+        let operation = self.entry.operation(self.direction);
+        let event = self.entry.advance(&claim, operation, self.status);
+        // The slot is free by now: a handler that wants more starts the next operation from within
+        // its completion, which is the seed's restart while interested.
+        match event {
+            Some(event) if !self.entry.resources.is_retired() => {
+                claim.handler.complete(event);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Inner {
+    /// The entry and the direction of the operation that a packet ends; the kernel's reference
+    /// becomes the caller's, and its claim stays suspended.
+    ///
+    /// # Safety
+    ///
+    /// The packet was dequeued with the key of operations, and is asked once.
+    unsafe fn of_packet(packet: &OVERLAPPED_ENTRY) -> (Arc<Self>, Direction) {
+        let operation = packet.lpOverlapped.cast::<Operation>();
+        // SAFETY: the `OVERLAPPED` is the first field of an operation within an entry that `submit`
+        // leaked a reference to; the direction is never written after it was made.
+        unsafe {
+            let direction = (*operation).direction;
+            let offset = match direction {
+                Direction::Inward => mem::offset_of!(Self, inward),
+                Direction::Outward => mem::offset_of!(Self, outward),
+            };
+            (Arc::from_raw(operation.byte_sub(offset).cast::<Self>()), direction)
+        }
+    }
+}
