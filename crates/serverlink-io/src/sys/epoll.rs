@@ -126,3 +126,18 @@ fn milliseconds(timeout: Option<Duration>) -> i32 {
         i32::try_from(timeout.as_nanos().div_ceil(1_000_000)).unwrap_or(i32::MAX)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_rounded_up_and_bounded() {
+        assert_eq!(milliseconds(None), -1);
+        assert_eq!(milliseconds(Some(Duration::ZERO)), 0);
+        // Rounded down, the driver would spin through the last part of a millisecond.
+        assert_eq!(milliseconds(Some(Duration::from_nanos(1))), 1);
+        assert_eq!(milliseconds(Some(Duration::from_micros(2_001))), 3);
+        assert_eq!(milliseconds(Some(Duration::MAX)), i32::MAX);
+    }
+}
