@@ -15,6 +15,10 @@ const DOING: &str = "demo, PUB/SUB";
 
 const SUBSCRIBERS: usize = 2;
 
+/// Left to themselves, systems buffer megabytes of a connection that is never idle, and the
+/// latency would be the time to get through these.
+const BUFFER: usize = 128 * 1024;
+
 pub(super) fn run(plan: &Plan, meter: &Arc<Meter>) -> Result<Measured, Failure> {
     let failed = || Failure::while_doing::<Error>(DOING);
     // PUB sockets do not tell who subscribes; XPUB sockets do and are the same otherwise.
@@ -22,6 +26,7 @@ pub(super) fn run(plan: &Plan, meter: &Arc<Meter>) -> Result<Measured, Failure> 
     // Each subscription is to be told, also the second one of the same topic.
     publisher.set_xpub_verbose(true).map_err(failed())?;
     publisher.set_xpub_nodrop(true).map_err(failed())?;
+    publisher.set_send_buffer(Some(BUFFER)).map_err(failed())?;
     let endpoint = publisher.bind("tcp://127.0.0.1:*").map_err(failed())?;
     let subscribers: Vec<_> = (0..SUBSCRIBERS)
         .map(|_| {
@@ -71,6 +76,7 @@ fn subscribe(plan: &Plan, meter: &Meter, endpoint: &str) -> Result<Received, Fai
     let failed = || Failure::while_doing::<Error>(DOING);
     let socket = plan.context.socket(SocketType::Sub).map_err(failed())?;
     socket.subscribe("").map_err(failed())?;
+    socket.set_receive_buffer(Some(BUFFER)).map_err(failed())?;
     socket.connect(endpoint).map_err(failed())?;
     receive_stream(plan, meter, &socket)
 }

@@ -79,7 +79,7 @@ fn measure(
             Ok(Event::Interrupted) | Err(RecvTimeoutError::Disconnected) => return Ok(None),
         }
     }
-    progress.finish();
+    progress.finish(start.elapsed());
     Ok(Some(Report {
         backend: context.backend(),
         message_bytes: args.size,

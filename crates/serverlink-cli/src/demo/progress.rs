@@ -39,12 +39,9 @@ impl Progress {
         match &self.display {
             Display::None => {}
             Display::Lines(told) => {
-                if elapsed.as_secs() > told.get() {
-                    told.set(elapsed.as_secs());
-                    let counts = self.meters.iter();
-                    let counts = counts.map(|meter| format!("{} {}", meter.name, meter.messages()));
-                    let counts = counts.collect::<Vec<_>>().join(", ");
-                    eprintln!("after {} s: {counts} messages", elapsed.as_secs());
+                let seconds = elapsed.as_secs();
+                if seconds > told.replace(seconds) {
+                    eprintln!("after {seconds} s: {} messages", self.counts());
                 }
             }
             Display::Bars(bars) => {
@@ -58,8 +55,15 @@ impl Progress {
         }
     }
 
-    /// Makes room for the results.
-    pub(super) fn finish(&self) {
+    fn counts(&self) -> String {
+        let counts = self.meters.iter();
+        let counts = counts.map(|meter| format!("{} {}", meter.name, meter.messages()));
+        counts.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Shows the last state and makes room for the results.
+    pub(super) fn finish(&self, elapsed: Duration) {
+        self.show(elapsed);
         if let Display::Bars(bars) = &self.display {
             bars.iter().for_each(ProgressBar::finish_and_clear);
         }

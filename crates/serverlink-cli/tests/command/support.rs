@@ -171,7 +171,9 @@ pub(crate) fn run(args: &[&str], input: &[u8]) -> Ended {
 
 /// What a PULL with these arguments prints of what a PUSH with those sends.
 pub(crate) fn push_to_pull(push: &[&str], input: &[u8], pull: &[&str]) -> Ended {
-    let receiver = Running::bound(&[&["pull", ANY, PATIENCE], pull].concat()).gather();
+    let own = pull.iter().any(|arg| arg.starts_with("--timeout"));
+    let patience: &[&str] = if own { &[] } else { &[PATIENCE] };
+    let receiver = Running::bound(&[&["pull", ANY], patience, pull].concat()).gather();
     let connect = receiver.connect();
     run(&[&["push", &connect, PATIENCE], push].concat(), input).well();
     receiver.end()
