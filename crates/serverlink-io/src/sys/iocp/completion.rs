@@ -46,7 +46,7 @@ impl Completion {
         let operation = self.entry.operation(self.direction);
         let event = self.entry.advance(&claim, operation, self.status);
         // The slot is free by now: a handler that wants more starts the next operation from within
-        // its completion, which is the seed's restart while interested.
+        // its completion, which is the original's restart while interested.
         match event {
             Some(event) if !self.entry.resources.is_retired() => {
                 claim.handler.complete(event);

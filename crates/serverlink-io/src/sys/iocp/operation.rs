@@ -91,7 +91,7 @@ impl Operation {
         self.overlapped.get()
     }
 
-    /// How the operation ended: the seed's error extraction.
+    /// How the operation ended.
     ///
     /// The status in the `OVERLAPPED` is an `NTSTATUS`; the provider translates
     /// it. It is asked only when the packet alone does not already say success.

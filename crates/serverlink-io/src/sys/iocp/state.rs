@@ -2,15 +2,15 @@
 //! call.
 //!
 //! Two machines decide everything. [`Retirable`] holds what an entry owns (its
-//! socket and its handler) and is the seed's *retired flag and pending count*:
+//! socket and its handler) and is the original loop's *retired flag and pending count*:
 //! one word, because the flag and the count must change together. [`Slot`] is
-//! the seed's *pending flag per direction*, refined to say which side owns the
+//! the original's *pending flag per direction*, refined to say which side owns the
 //! operation's memory at any moment.
 //!
 //! Every hand-over happens on a single atomic word by a read-modify-write, so
 //! each is decided by that word's modification order alone; nothing here needs
 //! sequential consistency, a fence, or a barrier hidden in a system call. The
-//! orderings are the seed's: acquire-release for compare-and-exchange, acquire
+//! orderings are the original's: acquire-release for compare-and-exchange, acquire
 //! to read shared state, release to publish, relaxed where nothing is
 //! synchronised.
 
@@ -75,7 +75,7 @@ impl<T> Retirable<T> {
         self.word.load(Ordering::Acquire) & RETIRED != 0
     }
 
-    /// The seed's pending count: operations and calls in progress.
+    /// The pending count: operations and calls in progress.
     pub(super) fn claims(&self) -> usize {
         // Relaxed: for display and tests; nothing is decided by it.
         self.word.load(Ordering::Relaxed) & !RETIRED
@@ -201,7 +201,7 @@ impl Slot {
         Self(AtomicUsize::new(Phase::Idle as usize))
     }
 
-    /// Idle to held: the seed's compare-exchange of the pending flag.
+    /// Idle to held: the compare-exchange of the pending flag.
     pub(super) fn begin(&self) -> Result<(), Refusal> {
         // Acquire: pairs with the release in `finish`, so the last operation's memory is ours.
         self.0
