@@ -1,5 +1,7 @@
 //! PAIR (RFC 31): one peer, both ways; every further one is refused.
 
+use std::{collections::VecDeque, mem};
+
 use super::{Pattern, writable_at_attach};
 use crate::{Error, Message, Result, socket::Peers};
 
@@ -8,8 +10,8 @@ pub(crate) struct Pair {
     peer: Option<usize>,
     writable: bool,
     readable: bool,
-    /// A peer that left; what it had sent can still be read.
-    leaving: Option<usize>,
+    /// Peers that left, and have sent what is still to be read; the first to leave first.
+    leaving: VecDeque<usize>,
 }
 
 impl Pattern for Pair {
@@ -36,22 +38,25 @@ impl Pattern for Pair {
         if self.peer == Some(key) {
             self.peer = None;
             self.writable = false;
-            self.leaving = self.readable.then_some(key);
-            self.readable = false;
+            if mem::take(&mut self.readable) {
+                self.leaving.push_back(key);
+            }
         }
     }
 
     fn detach(&mut self, key: usize, _peers: &mut Peers) {
-        if self.leaving == Some(key) {
-            self.leaving = None;
-        }
+        self.leaving.retain(|&left| left != key);
         if self.peer == Some(key) {
-            *self = Self { leaving: self.leaving, ..Self::default() };
+            *self = Self { leaving: mem::take(&mut self.leaving), ..Self::default() };
         }
     }
 
     fn readable(&mut self, key: usize, _peers: &mut Peers) {
-        self.readable |= self.peer == Some(key);
+        if self.peer == Some(key) {
+            self.readable = true;
+        } else if !self.leaving.contains(&key) {
+            self.leaving.push_back(key);
+        }
     }
 
     fn writable(&mut self, key: usize, _peers: &mut Peers) {
@@ -69,10 +74,13 @@ impl Pattern for Pair {
     }
 
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
-        if let Some(key) = self.leaving {
-            match peers.read(key, message) {
-                Some(_) => return Ok(()),
-                None => self.leaving = None,
+        while let Some(&key) = self.leaving.front() {
+            let more = peers.read(key, message);
+            if more != Some(true) {
+                self.leaving.pop_front();
+            }
+            if more.is_some() {
+                return Ok(());
             }
         }
         let key = self.peer.filter(|_| self.readable).ok_or(Error::WouldBlock)?;
