@@ -164,13 +164,14 @@ impl Pattern for Publish {
 
     fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         self.find_matches(message);
-        if peers.options.xpub_nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
+        let nodrop = peers.options.xpub_nodrop;
+        if nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
             return Err(Error::WouldBlock);
         }
         for &key in &self.matched {
             // One whose high-water mark is reached does not get it.
             let peer = &mut self.peers[key];
-            peer.writable = peer.writable && peers.write_copy(key, message).is_ok();
+            peer.writable = (nodrop || peer.writable) && peers.write_copy(key, message).is_ok();
         }
         Ok(())
     }
