@@ -61,10 +61,14 @@ pub(crate) trait Pattern: Debug + Send {
     /// Subscribes to a prefix, or ends one subscription to it.
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
         let _ = (topic, subscribe, peers);
-        Err(Error::InvalidState(
-            "only SUB sockets subscribe by option; XSUB sockets send 0x01 and the topic",
-        ))
+        Err(not_by_option())
     }
+}
+
+fn not_by_option() -> Error {
+    Error::InvalidState(
+        "only SUB sockets subscribe by option; XSUB sockets send 0x01 and the topic",
+    )
 }
 
 /// Makes the pattern of a socket type.

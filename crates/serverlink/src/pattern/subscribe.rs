@@ -1,6 +1,6 @@
 //! SUB and XSUB (RFC 29): messages of the topics subscribed to, from all peers in turn.
 
-use super::{Pattern, prefix_map::PrefixMap, rotation::Rotation};
+use super::{Pattern, not_by_option, prefix_map::PrefixMap, rotation::Rotation};
 use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
@@ -39,6 +39,15 @@ impl Subscribe {
             (None, false) => false,
         }
     }
+
+    fn change(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) {
+        if self.count(topic, subscribe) {
+            let keys: Vec<_> = peers.keys().collect();
+            for key in keys {
+                peers.write_subscription(key, topic, subscribe);
+            }
+        }
+    }
 }
 
 impl Pattern for Subscribe {
@@ -72,7 +81,7 @@ impl Pattern for Subscribe {
         }
         match message.frame(0).filter(|_| message.len() == 1).map(|frame| &frame[..]) {
             Some([flag @ (0 | 1), topic @ ..]) => {
-                return self.subscribe(topic, *flag == 1, peers);
+                self.change(topic, *flag == 1, peers);
             }
             _ => {
                 // To every publisher that takes it; what one does not take is dropped.
@@ -97,12 +106,10 @@ impl Pattern for Subscribe {
     }
 
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
-        if self.count(topic, subscribe) {
-            let keys: Vec<_> = peers.keys().collect();
-            for key in keys {
-                peers.write_subscription(key, topic, subscribe);
-            }
+        if self.extended {
+            return Err(not_by_option());
         }
+        self.change(topic, subscribe, peers);
         Ok(())
     }
 }
