@@ -27,6 +27,9 @@ const START: u64 = 0;
 const RESOLVED: u64 = 1;
 const CLOSE: u64 = 2;
 
+/// The longest wait that is a moment on every clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+
 /// The way to one TCP endpoint, over as many connections as it takes, one at a time.
 #[derive(Debug)]
 pub(crate) struct Connecter {
@@ -187,12 +190,12 @@ impl Connecter {
         };
         let max = self.options.reconnect_interval_max;
         let interval = match state.interval {
-            Some(last) if max > base => (last * 2).min(max),
+            Some(last) if max > base => last.saturating_mul(2).min(max),
             _ => base,
         };
         state.interval = Some(interval);
         // Peers that lost the same server must not all come back at the same moment.
-        let wait = interval + base.mul_f64(fastrand::f64());
+        let wait = interval.saturating_add(base.mul_f64(fastrand::f64())).min(LONGEST_WAIT);
         state.phase = Phase::Waiting(self.port.set_timer(Instant::now() + wait, me, 0));
     }
 
