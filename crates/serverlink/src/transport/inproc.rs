@@ -86,17 +86,22 @@ impl Registry {
         socket: &Arc<SocketInner>,
         options: &Options,
     ) -> Result<Arc<Pipe>> {
+        let (near, far) = Pipe::inproc_pair(options.send_limit());
+        near.set_owner(Arc::downgrade(socket));
+        // Before anyone who binds the name meanwhile can find it.
+        if !socket.attach(&near, None) {
+            return Err(one_peer());
+        }
         let mut state = self.state();
         let bound = state
             .bound
             .get(name)
             .and_then(|bound| Some((bound.socket.upgrade()?, bound.options.clone())));
-        let (near, far) = Pipe::inproc_pair(options.send_limit());
-        near.set_owner(Arc::downgrade(socket));
         match bound {
             Some((binder, theirs)) => {
                 drop(state);
                 if !socket.socket_type().is_compatible_with(binder.socket_type()) {
+                    socket.pipe_closed(&near);
                     return Err(invalid(
                         &format!("inproc://{name}"),
                         &format!(
@@ -105,9 +110,6 @@ impl Registry {
                             binder.socket_type()
                         ),
                     ));
-                }
-                if !socket.attach(&near, None) {
-                    return Err(one_peer());
                 }
                 join(&binder, &theirs, &far, socket, options, &near);
             }
@@ -118,11 +120,6 @@ impl Registry {
                     near: near.clone(),
                     far,
                 });
-                drop(state);
-                if !socket.attach(&near, None) {
-                    self.forget_pipe(&near);
-                    return Err(one_peer());
-                }
             }
         }
         Ok(near)
