@@ -65,8 +65,9 @@ impl Core {
         while let Some(key) = self.peers.next_ended() {
             if self.peers.pipe(key).is_some() {
                 self.pattern.detach(key, &mut self.peers);
+                let closed = self.peers.is_closed(key);
                 if let Some(pipe) = self.peers.remove(key) {
-                    dispose(&pipe, &mut self.peers.effects);
+                    dispose(&pipe, closed, &mut self.peers.effects);
                 }
             }
         }
@@ -78,12 +79,13 @@ impl Core {
     }
 }
 
-/// Lets go of a pipe that the socket no longer has.
-fn dispose(pipe: &Arc<Pipe>, effects: &mut Effects) {
+/// Lets go of a pipe that the socket no longer has. The connection of one that was closed ends by
+/// itself, when everything is sent.
+fn dispose(pipe: &Arc<Pipe>, closed: bool, effects: &mut Effects) {
     pipe.incoming.abandon();
     match pipe.outbox() {
         Some(outbox) => {
-            if let Some(connection) = outbox.connection() {
+            if !closed && let Some(connection) = outbox.connection() {
                 connection.abort();
             }
         }

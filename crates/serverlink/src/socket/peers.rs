@@ -103,6 +103,10 @@ impl Peers {
         }
     }
 
+    pub(crate) fn is_closed(&self, key: usize) -> bool {
+        self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.closed)
+    }
+
     pub(crate) fn set_closed(&mut self, key: usize) {
         if let Some(slot) = self.slot(key) {
             slot.closed = true;
