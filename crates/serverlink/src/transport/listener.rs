@@ -82,7 +82,12 @@ impl Listener {
             state.closed = true;
             state.connections.values().cloned().collect()
         };
+        let owner = self.socket.upgrade();
         for connection in connections {
+            // What is sent from now on is for other peers.
+            if let (Some(owner), Some(pipe)) = (&owner, connection.pipe()) {
+                owner.pipe_closed(pipe);
+            }
             connection.close(Closing::new(linger, self.runtime.linger()));
         }
     }
@@ -148,7 +153,12 @@ impl Origin for Listener {
             connection.outbox().clone(),
         );
         connection.set_pipe(pipe.clone());
-        owner.attach(&pipe, Some(info))
+        let accepted = owner.attach(&pipe, Some(info));
+        if accepted && self.state().closed {
+            // Closed just before the connection had a pipe.
+            owner.pipe_closed(&pipe);
+        }
+        accepted
     }
 
     fn ended(&self, connection: &Arc<Connection>, _end: End) {
