@@ -200,8 +200,12 @@ impl Connecter {
     }
 
     fn stop(&self, state: &mut State) {
+        let guard = state.closing.take().and_then(|closing| closing.guard);
         match mem::replace(&mut state.phase, Phase::Stopped) {
-            Phase::Connecting(connection) | Phase::Connected(connection) => connection.abort(),
+            Phase::Connecting(connection) | Phase::Connected(connection) => {
+                // The context waits until it has ended.
+                connection.close(Closing { deadline: Some(Instant::now()), guard });
+            }
             Phase::Waiting(timer) => _ = self.port.cancel_timer(timer),
             Phase::Resolving(_) | Phase::Stopped => {}
         }
@@ -209,7 +213,6 @@ impl Connecter {
             self.port.cancel_timer(timer);
         }
         self.outbox.kill();
-        state.closing = None;
     }
 
     fn begin_closing(&self, state: &mut State) {
@@ -221,7 +224,7 @@ impl Connecter {
             Phase::Stopped => state.closing = None,
             _ if over => self.stop(state),
             Phase::Connected(connection) => {
-                connection.close(Closing::until(deadline, self.runtime.linger()));
+                connection.close(Closing { deadline, guard: None });
             }
             _ if drained => self.stop(state),
             _ => {}
@@ -268,7 +271,7 @@ impl Origin for Connecter {
         state.interval = None;
         if let Some(closing) = &state.closing {
             // The socket has gone; what it owes is still sent.
-            connection.close(Closing::until(closing.deadline, self.runtime.linger()));
+            connection.close(Closing { deadline: closing.deadline, guard: None });
             return true;
         }
         drop(state);

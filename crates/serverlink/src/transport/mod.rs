@@ -44,16 +44,14 @@ pub(crate) enum End {
 pub(crate) struct Closing {
     /// When to give up; `None`: never.
     pub(crate) deadline: Option<Instant>,
-    _guard: LingerGuard,
+    /// None, if someone else waits for the same.
+    pub(crate) guard: Option<LingerGuard>,
 }
 
 impl Closing {
     pub(crate) fn new(linger: Option<Duration>, guard: LingerGuard) -> Self {
-        Self::until(linger.and_then(|linger| Instant::now().checked_add(linger)), guard)
-    }
-
-    pub(crate) fn until(deadline: Option<Instant>, guard: LingerGuard) -> Self {
-        Self { deadline, _guard: guard }
+        let deadline = linger.and_then(|linger| Instant::now().checked_add(linger));
+        Self { deadline, guard: Some(guard) }
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {
