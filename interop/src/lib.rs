@@ -1,1 +1,20 @@
-//! Tests of ServerLink against real ZeroMQ peers.
+//! Tests of ServerLink against real ZeroMQ peers: libzmq in the same process, libzmq in processes
+//! of its own, pyzmq, and scripts that write bytes to a TCP stream.
+//!
+//! A test opens its sockets through [`Contexts`] and treats both libraries alike as [`Peer`]s. It
+//! waits for events, never for a time: every wait ends with [`PATIENCE`], and then the test fails.
+//! The backend that ServerLink uses is the one that `SERVERLINK_BACKEND` names.
+#![forbid(unsafe_code)]
+// Everything here is for tests, which fail by panicking.
+#![allow(clippy::missing_panics_doc)]
+
+mod contexts;
+mod monitor;
+pub mod payload;
+mod peer;
+mod wait;
+
+pub use contexts::{Contexts, Library, Way};
+pub use monitor::Monitor;
+pub use peer::{Frames, Peer};
+pub use wait::{PATIENCE, until};
