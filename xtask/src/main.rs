@@ -10,6 +10,7 @@ mod recorder;
 mod selection;
 mod suites;
 mod test;
+mod toolchain;
 mod windows;
 
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use crate::suites;
-use crate::windows::toolchain::Toolchain;
+use crate::toolchain::Toolchain;
 use crate::windows::{self, wine};
 
 /// Something a suite cannot run without.

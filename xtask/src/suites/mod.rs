@@ -50,8 +50,19 @@ const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
 
 const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];
 
-/// The crates whose behaviour depends on the backend.
-const BACKEND_CRATES: &[&str] = &["--package=serverlink-io", "--package=serverlink"];
+/// Runs all tests of the engine and of the sockets with the cargo that `cargo` makes.
+fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() -> Command) {
+    let (runner, run) = runner();
+    // The engine's tests name the backend themselves.
+    let mut command = cargo();
+    command.args(run).args(["--package=serverlink-io", "--tests"]);
+    recorder.tests("engine", runner, command);
+    for backend in backends {
+        let mut command = cargo();
+        command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
+        recorder.tests(&format!("sockets on {backend}"), runner, command);
+    }
+}
 
 /// A native cargo in the root of the checkout.
 fn cargo() -> Command {

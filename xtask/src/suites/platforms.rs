@@ -3,7 +3,7 @@
 use super::Suite;
 use crate::needs;
 use crate::recorder::Recorder;
-use crate::windows::toolchain::Toolchain;
+use crate::toolchain::Toolchain;
 
 pub(super) const SUITE: Suite = Suite {
     name: "platforms",

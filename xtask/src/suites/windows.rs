@@ -1,12 +1,10 @@
 //! The Windows programs, under Wine.
 
 use super::interop::{PACKAGE, WINDOWS_TEST};
-use super::{BACKEND, BACKEND_CRATES, Suite, WINDOWS_BACKENDS, cargo, runner};
-use crate::layout;
+use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, runner};
 use crate::needs;
 use crate::recorder::Recorder;
-use crate::windows::wine::Wine;
-use crate::windows::{self, TARGET};
+use crate::windows::{self, Windows};
 
 pub(super) const SUITE: Suite = Suite {
     name: "windows",
@@ -16,35 +14,24 @@ pub(super) const SUITE: Suite = Suite {
 };
 
 fn run(recorder: &mut Recorder) {
-    let wine = match Wine::start() {
-        Ok(wine) => wine,
+    let windows = match Windows::start() {
+        Ok(windows) => windows,
         Err(message) => return recorder.fail(&message),
     };
-    if let Err(message) = run_under(&wine, recorder) {
-        recorder.fail(&message);
-    }
-}
+    backend_tests(recorder, WINDOWS_BACKENDS, &|| windows.cargo());
 
-fn run_under(wine: &Wine, recorder: &mut Recorder) -> Result<(), String> {
-    let (runner, run) = runner();
-    for backend in WINDOWS_BACKENDS {
-        let mut command = windows::cargo(wine)?;
-        command.args(run).args(BACKEND_CRATES).arg("--tests").env(BACKEND, backend);
-        recorder.tests(backend, runner, command);
-    }
-
-    let mut command = windows::cargo(wine)?;
+    let mut command = windows.cargo();
     command.args(["build", "--package", "serverlink-cli"]);
-    if recorder.build("build of the command", command) {
-        let program = layout::cross_target().join(TARGET).join("debug/serverlink.exe");
-        let mut command = cargo();
-        command
-            .args(run)
-            .args(["--package", PACKAGE, "--test", WINDOWS_TEST])
-            .env("NEXTEST_PROFILE", windows::NEXTEST_PROFILE)
-            .env("SERVERLINK_WINDOWS_COMMAND", program)
-            .env("SERVERLINK_WINE_RUNNER", wine.runner());
-        recorder.tests("the command and a native libzmq", runner, command);
+    if !recorder.build("build of the command", command) {
+        return;
     }
-    Ok(())
+    let (runner, run) = runner();
+    let mut command = cargo();
+    command
+        .args(run)
+        .args(["--package", PACKAGE, "--test", WINDOWS_TEST])
+        .env("NEXTEST_PROFILE", windows::NEXTEST_PROFILE)
+        .env("SERVERLINK_WINDOWS_COMMAND", windows.program("serverlink"))
+        .env("SERVERLINK_WINE_RUNNER", windows.runner());
+    recorder.tests("the command and a native libzmq", runner, command);
 }
