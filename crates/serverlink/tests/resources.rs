@@ -1,0 +1,235 @@
+//! What sockets leave behind: nothing.
+//!
+//! A program of its own, whose tests run one at a time: they count what the whole process has.
+#![cfg(target_os = "linux")]
+
+use std::{
+    fs,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serverlink::{Context, Message, Socket, SocketType};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Only one test of this program at a time.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").unwrap().count()
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
+}
+
+/// Processor time used so far.
+fn processor_time() -> Duration {
+    let stat = fs::read_to_string("/proc/self/stat").unwrap();
+    // Fields 14 and 15 of proc(5), in ticks of 10 ms; the second field may hold anything.
+    let (_, rest) = stat.rsplit_once(')').unwrap();
+    let fields: Vec<_> = rest.split_whitespace().collect();
+    let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
+}
+
+/// Resident memory, in bytes.
+fn memory() -> usize {
+    let statm = fs::read_to_string("/proc/self/statm").unwrap();
+    statm.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 4096
+}
+
+#[track_caller]
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "in vain waited for {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+fn socket(context: &Context, socket_type: SocketType) -> Socket {
+    let socket = context.socket(socket_type).unwrap();
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    socket.set_receive_timeout(Some(PATIENCE)).unwrap();
+    socket.set_send_timeout(Some(PATIENCE)).unwrap();
+    socket.set_reconnect_interval(Some(Duration::from_millis(10))).unwrap();
+    socket
+}
+
+#[test]
+fn connections_leave_no_descriptors() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let pull = socket(&context, SocketType::Pull);
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let cycle = |n: u32| {
+        let push = socket(&context, SocketType::Push);
+        push.connect(&endpoint).unwrap();
+        push.send(n.to_be_bytes()).unwrap();
+        assert_eq!(pull.recv().unwrap(), Message::from(n.to_be_bytes()));
+    };
+    (0..5).for_each(cycle);
+    eventually("the first peers to go", || pull.peer_count() == 0);
+    let before = (descriptors(), threads());
+    (0..200).for_each(cycle);
+    eventually("the peers to go", || pull.peer_count() == 0);
+    eventually("the descriptors to go", || (descriptors(), threads()) <= before);
+}
+
+#[test]
+fn listeners_and_vain_attempts_leave_no_descriptors() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let cycle = |_| {
+        let pull = socket(&context, SocketType::Pull);
+        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        pull.unbind(&endpoint).unwrap();
+        let push = socket(&context, SocketType::Push);
+        push.connect(&endpoint).unwrap();
+        push.connect("tcp://localhost:9").unwrap();
+        push.disconnect(&endpoint).unwrap();
+        pull.bind("tcp://127.0.0.1:*").unwrap();
+    };
+    (0..5).for_each(cycle);
+    eventually("resolvers to end", || threads() <= 4);
+    let before = descriptors();
+    (0..100).for_each(cycle);
+    eventually("the descriptors to go", || descriptors() <= before);
+    eventually("resolvers to end", || threads() <= 4);
+}
+
+#[test]
+fn reconnecting_leaves_no_descriptors() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+    let endpoint = socket(&context, SocketType::Pull).bind("tcp://127.0.0.1:*").unwrap();
+    push.connect(&endpoint).unwrap();
+    let cycle = |n: u32| {
+        let pull = socket(&context, SocketType::Pull);
+        pull.bind(&endpoint).unwrap();
+        push.send(n.to_be_bytes()).unwrap();
+        assert_eq!(pull.recv().unwrap(), Message::from(n.to_be_bytes()));
+        drop(pull);
+        eventually("the loss", || push.peer_count() == 0);
+    };
+    (0..5).for_each(cycle);
+    let before = descriptors();
+    (5..100).for_each(cycle);
+    // An attempt may be under way.
+    eventually("the descriptors to go", || descriptors() <= before + 1);
+}
+
+#[test]
+fn contexts_leave_neither_descriptors_nor_threads() {
+    let _alone = alone();
+    let cycle = |_| {
+        let context = Context::new().unwrap();
+        let rep = socket(&context, SocketType::Rep);
+        let endpoint = rep.bind("tcp://127.0.0.1:*").unwrap();
+        rep.bind("inproc://rep").unwrap();
+        for endpoint in [endpoint.as_str(), "inproc://rep"] {
+            let req = socket(&context, SocketType::Req);
+            req.connect(endpoint).unwrap();
+            req.send("x").unwrap();
+            rep.recv().unwrap();
+            rep.send("y").unwrap();
+            req.recv().unwrap();
+        }
+    };
+    cycle(0);
+    let before = (descriptors(), threads());
+    (0..200).for_each(cycle);
+    eventually("everything to go", || {
+        println!("{:?} {:?}", (descriptors(), threads()), before);
+        descriptors() <= before.0 && threads() <= before.1
+    });
+}
+
+#[test]
+fn an_idle_context_uses_no_processor() {
+    let _alone = alone();
+    let context = Context::builder().io_threads(4).build().unwrap();
+    let pull = socket(&context, SocketType::Pull);
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let pushes: Vec<_> = (0..20)
+        .map(|_| {
+            let push = socket(&context, SocketType::Push);
+            push.connect(&endpoint).unwrap();
+            push
+        })
+        .collect();
+    pushes.iter().for_each(|push| push.send("x").unwrap());
+    pushes.iter().for_each(|_| drop(pull.recv().unwrap()));
+    let before = processor_time();
+    assert!(pull.recv_timeout(Duration::from_secs(1)).is_err());
+    let used = processor_time() - before;
+    assert!(used <= Duration::from_millis(50), "{used:?} in a second of idleness");
+}
+
+#[test]
+fn a_peer_that_reads_slowly_uses_no_processor() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let pull = socket(&context, SocketType::Pull);
+    pull.set_receive_high_water_mark(10).unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_send_high_water_mark(10).unwrap();
+    push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    while push.send_timeout(vec![0; 100_000], Duration::from_millis(200)).is_ok() {}
+    let before = processor_time();
+    assert!(push.send_timeout("x", Duration::from_secs(1)).is_err());
+    let used = processor_time() - before;
+    assert!(used <= Duration::from_millis(50), "{used:?} in a second of waiting");
+}
+
+#[test]
+fn memory_stays_bounded_under_a_slow_reader() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let pull = socket(&context, SocketType::Pull);
+    pull.set_receive_high_water_mark(100).unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_send_high_water_mark(100).unwrap();
+    push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    let before = memory();
+    thread::scope(|scope| {
+        scope.spawn(|| (0..20_000).for_each(|_| push.send(vec![7; 10_000]).unwrap()));
+        for n in 0..20_000 {
+            pull.recv().unwrap();
+            if n % 100 == 0 {
+                let grown = memory().saturating_sub(before);
+                // 200 messages of 10 kB, twice over, and some chunks: not the 200 MB that pass.
+                assert!(grown < 24 << 20, "{grown} bytes after {n} messages");
+            }
+        }
+    });
+}
+
+#[test]
+fn peers_that_come_and_go_leave_no_memory() {
+    let _alone = alone();
+    let context = Context::new().unwrap();
+    let router = socket(&context, SocketType::Router);
+    let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+    let cycle = |_| {
+        let dealer = socket(&context, SocketType::Dealer);
+        dealer.connect(&endpoint).unwrap();
+        dealer.send(vec![1; 100_000]).unwrap();
+        router.send(router.recv().unwrap()).unwrap();
+        assert_eq!(dealer.recv().unwrap()[0].len(), 100_000);
+    };
+    (0..50).for_each(cycle);
+    let before = memory();
+    (0..300).for_each(cycle);
+    let grown = memory().saturating_sub(before);
+    // Less than one message for each: 30 MB have passed.
+    assert!(grown < 10 << 20, "{grown} bytes");
+}

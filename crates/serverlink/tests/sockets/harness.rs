@@ -1,0 +1,176 @@
+//! What the tests have in common.
+
+use std::{
+    fmt,
+    net::Ipv4Addr,
+    process,
+    sync::atomic::{AtomicU32, Ordering},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serverlink::{Context, Error, Message, SendError, Socket, SocketType};
+
+/// How long something may take that must happen.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Both transports, as an endpoint to bind.
+pub(crate) const TRANSPORTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://endpoint"];
+
+/// A number of messages: a tenth of it where the system is emulated.
+pub(crate) const fn scaled(count: u32) -> u32 {
+    if cfg!(windows) { count / 10 } else { count }
+}
+
+pub(crate) fn context() -> Context {
+    Context::new().unwrap()
+}
+
+/// A socket that neither waits for ever nor lingers.
+pub(crate) fn socket(context: &Context, socket_type: SocketType) -> Socket {
+    let socket = context.socket(socket_type).unwrap();
+    socket.set_receive_timeout(Some(PATIENCE)).unwrap();
+    socket.set_send_timeout(Some(PATIENCE)).unwrap();
+    socket.set_linger(Some(Duration::ZERO)).unwrap();
+    socket.set_reconnect_interval(Some(Duration::from_millis(10))).unwrap();
+    socket
+}
+
+/// The same, bound to `endpoint`; with it, what to connect to.
+pub(crate) fn bound(
+    context: &Context,
+    socket_type: SocketType,
+    endpoint: &str,
+) -> (Socket, String) {
+    let socket = socket(context, socket_type);
+    let endpoint = bind_again(&socket, endpoint);
+    (socket, endpoint)
+}
+
+/// Binds to an endpoint that may have been given up just now: some backends give the port back a
+/// moment later.
+pub(crate) fn bind_again(socket: &Socket, endpoint: &str) -> String {
+    let mut bound = None;
+    eventually("for the endpoint to be free", || match socket.bind(endpoint) {
+        Err(Error::AddressInUse { .. }) => false,
+        result => {
+            bound = Some(result.unwrap());
+            true
+        }
+    });
+    bound.unwrap()
+}
+
+/// The same, connected to `endpoint`.
+pub(crate) fn connected(context: &Context, socket_type: SocketType, endpoint: &str) -> Socket {
+    let socket = socket(context, socket_type);
+    socket.connect(endpoint).unwrap();
+    socket
+}
+
+/// Two sockets that have shaken hands, the first of which is bound.
+pub(crate) fn couple(
+    context: &Context,
+    endpoint: &str,
+    binds: SocketType,
+    connects: SocketType,
+) -> (Socket, Socket) {
+    let (one, endpoint) = bound(context, binds, endpoint);
+    let other = connected(context, connects, &endpoint);
+    await_peers(&one, 1);
+    await_peers(&other, 1);
+    (one, other)
+}
+
+/// Waits until `condition` holds.
+pub(crate) fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < PATIENCE, "in vain waited: {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+pub(crate) fn await_peers(socket: &Socket, count: usize) {
+    eventually("for the number of peers", || socket.peer_count() == count);
+}
+
+/// A message of several frames.
+pub(crate) fn frames<const N: usize>(frames: [&str; N]) -> Message {
+    frames.into_iter().collect()
+}
+
+pub(crate) fn number(n: u32) -> Message {
+    Message::from(n.to_be_bytes())
+}
+
+/// The number in the last frame of a message.
+#[track_caller]
+pub(crate) fn number_in(message: &Message) -> u32 {
+    let frame = message.frame(message.len() - 1).unwrap();
+    u32::from_be_bytes(frame[..].try_into().expect("a frame of four bytes"))
+}
+
+/// Sends numbered messages until there is no more room; how many there was room for.
+#[track_caller]
+pub(crate) fn fill(socket: &Socket) -> u32 {
+    for n in 0..100_000 {
+        if let Err(refused) = socket.try_send(number(n)) {
+            assert!(matches!(refused.error, Error::WouldBlock), "{refused}");
+            assert_eq!(refused.message, number(n), "the message comes back whole");
+            return n;
+        }
+    }
+    panic!("there is room without end");
+}
+
+/// Receives the numbers in `range`, in order.
+#[track_caller]
+pub(crate) fn expect_numbers(socket: &Socket, range: impl IntoIterator<Item = u32>) {
+    for n in range {
+        assert_eq!(number_in(&socket.recv().unwrap()), n);
+    }
+}
+
+#[track_caller]
+pub(crate) fn expect(socket: &Socket, expected: impl Into<Message>) {
+    assert_eq!(socket.recv().unwrap(), expected.into());
+}
+
+#[track_caller]
+pub(crate) fn expect_nothing(socket: &Socket) {
+    match socket.try_recv() {
+        Err(Error::WouldBlock) => {}
+        other => panic!("{other:?} instead of nothing"),
+    }
+}
+
+/// The error number of whatever failed.
+#[track_caller]
+pub(crate) fn errno<T: fmt::Debug, E: Into<Error>>(result: Result<T, E>) -> &'static str {
+    match result {
+        Ok(value) => panic!("{value:?} instead of an error"),
+        Err(error) => error.into().errno_name(),
+    }
+}
+
+/// What a send was refused for.
+#[track_caller]
+pub(crate) fn refusal(result: Result<(), SendError>) -> Error {
+    result.expect_err("a refusal").error
+}
+
+/// An endpoint at which nobody listens, and where one can bind later.
+pub(crate) fn vacant(context: &Context) -> String {
+    // Where the system has them, each from an address of its own, lest the port be given to
+    // another test meanwhile.
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let host = if cfg!(any(target_os = "linux", windows)) {
+        let process = process::id().to_be_bytes();
+        let count = 1 + COUNT.fetch_add(1, Ordering::Relaxed) % 254;
+        Ipv4Addr::new(127, process[2] | 1, process[3], count as u8)
+    } else {
+        Ipv4Addr::LOCALHOST
+    };
+    bound(context, SocketType::Pull, &format!("tcp://{host}:*")).1
+}

@@ -1,0 +1,23 @@
+//! How sockets behave, pattern by pattern and call by call, over each transport.
+//!
+//! One program, so that it is linked once. What comes true in its own time is waited for with
+//! [`harness::eventually`]; that something does *not* arrive is shown by a marker sent after it.
+
+mod content;
+mod endpoints;
+mod fairness;
+mod harness;
+mod high_water;
+mod inproc;
+mod linger;
+mod options;
+mod pair;
+mod publish;
+mod reconnect;
+mod reply;
+mod request;
+mod router;
+mod sharing;
+mod subscriptions;
+mod termination;
+mod timeouts;
