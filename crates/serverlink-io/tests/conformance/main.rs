@@ -79,6 +79,7 @@ macro_rules! every_case {
                 wake_from_another_thread_ends_the_turn;
             many:
                 a_firehose_starves_nobody,
+                one_that_is_always_ready_starves_nobody,
                 two_thousand_connections_echo;
             probe:
                 a_probe_of_both_directions_is_one_operation,
@@ -109,6 +110,7 @@ macro_rules! every_case {
                 buffers_come_back_as_they_were,
                 empty_sends_end_at_once,
                 large_vectored_sends_both_ways,
+                many_small_slices_follow_a_large_one,
                 send_to_a_reset_peer_fails;
             timer:
                 a_nearer_timer_of_another_thread_shortens_the_wait,

@@ -48,7 +48,6 @@ impl End {
         });
         let handle = port.register(socket, end.clone()).expect("it registers");
         end.handle.set(handle).expect("set once");
-        end.receive();
         end
     }
 
@@ -135,6 +134,7 @@ impl Handler for Server {
         match event {
             Event::Accepted(Ok((socket, _))) => {
                 let end = End::start(&self.port, socket, Role::Echo);
+                end.receive();
                 self.connections.lock().expect("no panic").push(end);
             }
             other => panic!("a connection expected, not {other:?}"),
@@ -187,6 +187,7 @@ pub(crate) fn two_thousand_connections_echo(backend: &str) {
         });
     }
     for client in &clients {
+        client.receive();
         client.send(pattern(client.number(), rounds));
     }
     rig.until("all echoes", || (unfinished.load(Ordering::Relaxed) == 0).then_some(()));
@@ -221,6 +222,46 @@ impl Handler for Sink {
     }
 }
 
+/// Receives the end of a stream over and over.
+struct Ended {
+    handle: OnceLock<Handle>,
+    events: AtomicUsize,
+}
+
+impl Handler for Ended {
+    fn complete(&self, event: Event) {
+        assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes.is_empty()), "{event:?}");
+        self.events.fetch_add(1, Ordering::Relaxed);
+        // Refused in the end.
+        let _ = self.handle.get().expect("set before it is started").receive(None);
+    }
+}
+
+/// Round trips beside a descriptor that is ready again as soon as it was served.
+pub(crate) fn one_that_is_always_ready_starves_nobody(backend: &str) {
+    let rig = Rig::new(backend);
+    let (near, far) = crate::rig::pair();
+    drop(far);
+    let ended = Arc::new(Ended { handle: OnceLock::new(), events: AtomicUsize::new(0) });
+    let handle = rig.port.register(near.into(), ended.clone()).expect("it registers");
+    ended.handle.set(handle.clone()).expect("set once");
+    handle.receive(None).expect("nothing is pending");
+    rig.until("the end", || (ended.events.load(Ordering::Relaxed) > 2).then_some(()));
+
+    let (server, address) = server(&rig);
+    let unfinished = Arc::new(AtomicUsize::new(1));
+    let socket = TcpStream::connect(address).expect("it connects");
+    let rounds = scaled(100);
+    let role = Role::Client { left: AtomicUsize::new(rounds), unfinished: unfinished.clone() };
+    let client = End::start(&rig.port, socket.into(), role);
+    client.receive();
+    client.send(pattern(client.number(), rounds));
+    rig.until("all echoes", || (unfinished.load(Ordering::Relaxed) == 0).then_some(()));
+    handle.retire();
+    client.handle().retire();
+    server.close();
+}
+
 /// Round trips beside a connection on which data never ends.
 pub(crate) fn a_firehose_starves_nobody(backend: &str) {
     let rig = Rig::new(backend);
@@ -250,6 +291,7 @@ pub(crate) fn a_firehose_starves_nobody(backend: &str) {
     let role = Role::Client { left: AtomicUsize::new(rounds), unfinished: unfinished.clone() };
     let client = End::start(&rig.port, socket.into(), role);
     let before = sink.events.load(Ordering::Relaxed);
+    client.receive();
     client.send(pattern(client.number(), rounds));
     rig.until("all echoes", || (unfinished.load(Ordering::Relaxed) == 0).then_some(()));
     let beside = sink.events.load(Ordering::Relaxed) - before;

@@ -108,6 +108,29 @@ pub(crate) fn send_to_a_reset_peer_fails(backend: &str) {
     assert!(kinds.contains(&error.kind()), "{error}");
 }
 
+/// The kernel has room for all of the small ones at once: no report comes between them.
+pub(crate) fn many_small_slices_follow_a_large_one(backend: &str) {
+    const SMALL: usize = 5_000;
+    let rig = Rig::new(backend);
+    let (near, mut far) = narrow_pair();
+    let inbox = Inbox::new();
+    let handle = rig.port.register(near, inbox.clone()).expect("it registers");
+    let mut buffers = vec![Bytes::from(vec![0; 4 << 20])];
+    buffers.extend((0..SMALL).map(|index| Bytes::from(vec![(index % 251) as u8])));
+    let total = (4 << 20) + SMALL;
+    assert!(matches!(handle.send(buffers), Sending::Pending));
+    let reader = std::thread::spawn(move || {
+        let mut bytes = vec![0; total];
+        far.read_exact(&mut bytes).map(|()| bytes)
+    });
+    match rig.next(&inbox) {
+        Event::Sent { sent, result: Ok(()), .. } => assert_eq!(sent, total),
+        other => panic!("all is sent, but {other:?}"),
+    }
+    let got = reader.join().expect("no panic").expect("all arrives");
+    assert!((0..SMALL).all(|index| got[(4 << 20) + index] == (index % 251) as u8));
+}
+
 /// One end of a connection that sends and receives at the same time.
 struct End {
     handle: Handle,

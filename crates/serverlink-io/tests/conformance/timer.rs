@@ -97,7 +97,8 @@ pub(crate) fn timers_due_at_once_starve_nobody(backend: &str) {
     let rig = Rig::new(backend);
     let (handle, inbox, mut far) = rig.connected();
     let count = Arc::new(AtomicUsize::new(0));
-    again(&rig.port, &count);
+    // In the past, and so before all others, for ever.
+    again(&rig.port, Instant::now(), &count);
     let (go, gone) = mpsc::channel::<()>();
     let writer = thread::spawn(move || {
         for () in gone {
@@ -117,14 +118,11 @@ pub(crate) fn timers_due_at_once_starve_nobody(backend: &str) {
     rig.port.stop();
 }
 
-fn again(port: &serverlink_io::Port, count: &Arc<AtomicUsize>) {
+fn again(port: &serverlink_io::Port, deadline: Instant, count: &Arc<AtomicUsize>) {
     let (next, counter) = (port.clone(), count.clone());
     let handler = Call(move |_| {
         counter.fetch_add(1, Ordering::Relaxed);
-        again(&next, &counter);
+        again(&next, deadline, &counter);
     });
-    // In the past: before all others.
-    let deadline =
-        Instant::now().checked_sub(Duration::from_millis(1)).unwrap_or_else(Instant::now);
     port.set_timer(deadline, Arc::new(handler), 0);
 }

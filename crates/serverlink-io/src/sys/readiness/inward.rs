@@ -232,5 +232,10 @@ mod tests {
         let (event, readable) = receive();
         assert!(matches!(&event, Event::Received(Ok(bytes)) if bytes.is_empty()));
         assert_eq!(readable, Readable::HungUp);
+
+        let token = registration.token();
+        assert!(lock(&backend.engine.table).get(token).is_some());
+        entry.retire();
+        assert!(lock(&backend.engine.table).get(token).is_none());
     }
 }

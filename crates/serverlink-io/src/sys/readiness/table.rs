@@ -64,3 +64,45 @@ fn place_of(token: Token) -> usize {
 fn uses_of(token: Token) -> u32 {
     (token >> 32) as u32
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::UdpSocket;
+
+    use super::*;
+    use crate::{
+        Event, Handler, PortOptions,
+        sys::{
+            readiness::{Readiness, source::Source},
+            select::Select,
+        },
+    };
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn complete(&self, _event: Event) {}
+    }
+
+    #[test]
+    fn a_token_is_not_taken_again() {
+        let backend = Readiness::new(Select::new().expect("it starts"), &PortOptions::default());
+        let mut table = Table::default();
+        let insert = |table: &mut Table| {
+            let socket = UdpSocket::bind("127.0.0.1:0").expect("there are sockets");
+            let source = Source::owned(socket.into()).expect("it is a socket");
+            let make = |token| Registration::new(&backend.engine, token, source, Arc::new(Nobody));
+            table.insert(make).token()
+        };
+        let (first, second) = (insert(&mut table), insert(&mut table));
+        assert_ne!(first, second);
+        assert!(table.remove(first).is_some());
+        assert!(table.remove(first).is_none());
+        let third = insert(&mut table);
+        assert_eq!(place_of(third), place_of(first));
+        assert!(table.get(first).is_none());
+        assert!(table.remove(first).is_none());
+        assert_eq!(table.get(third).map(|found| found.token()), Some(third));
+        assert_eq!(table.all().len(), 2);
+    }
+}
