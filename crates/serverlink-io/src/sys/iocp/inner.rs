@@ -181,9 +181,6 @@ impl Inner {
                 Next::Failed(body, code) => body.failed(&self.shared, errors::to_io(code)),
             };
             let flags = self.finish(operation);
-            if flags.retired {
-                return None;
-            }
             return Some(match event {
                 // The connection closes unseen.
                 Event::Accepted(Ok(_)) if flags.cancelled => Event::Accepted(Err(cancelled())),

@@ -347,3 +347,27 @@ fn first_call_that_fails_is_an_event() {
         Sending::Done { sent: 0, result: Err(_), .. }
     ));
 }
+
+/// A canceller cannot reach an operation that the kernel does not have yet: the issuer does it.
+#[test]
+fn cancellation_that_comes_before_the_call_is_passed_on_after_it() {
+    let bench = Bench::new();
+    let (near, _far) = bench.pair();
+    let inner = &near.entry.0;
+    let issue = |body: fn(&Bench) -> operation::Body, between: &dyn Fn()| {
+        let claim = inner.resources.claim().unwrap();
+        inner.inward.slot.begin().unwrap();
+        inner.fill(&inner.inward, body(&bench));
+        between();
+        assert!(inner.submit(&claim, &inner.inward).is_none(), "nothing to receive yet");
+    };
+    let receive = |bench: &Bench| {
+        let receive = receive::Receive::new(&bench.port.shared, None).unwrap();
+        operation::Body::Receive(receive)
+    };
+    issue(receive, &|| near.entry.cancel(Direction::Inward));
+    assert!(is_cancelled(&bench.received(&near).unwrap_err()));
+    issue(receive, &|| near.entry.retire());
+    bench.until("it is freed", || bench.port.shared.is_empty());
+    bench.silence(&near);
+}
