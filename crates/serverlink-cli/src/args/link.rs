@@ -23,7 +23,7 @@ pub(crate) struct CommonArgs {
 pub(crate) struct SocketArgs {
     #[command(flatten)]
     pub(crate) endpoints: EndpointArgs,
-    /// I/O backend [default: the best of this machine, see `serverlink backends`]
+    /// I/O backend, see `serverlink backends` [default: $SERVERLINK_BACKEND, or else the best]
     #[arg(long, value_name = "NAME", value_parser = backend)]
     pub(crate) backend: Option<String>,
     /// Queue at most N messages per peer, in each direction; 0: no limit [default: 1000]

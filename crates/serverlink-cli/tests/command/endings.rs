@@ -117,7 +117,15 @@ fn an_interrupt_ends_with_130_and_all_output() {
 #[cfg(unix)]
 #[test]
 fn an_interrupt_ends_a_wait_for_input_or_for_peers() {
-    for args in [&["push", ANY][..], &["push", ANY, "x"], &["pair", ANY], &["req", ANY, "x"]] {
+    let nobody = nobody();
+    for args in [
+        &["push", ANY][..],
+        &["push", ANY, "x"],
+        &["push", ANY, &nobody, "x"],
+        &["pair", ANY],
+        &["req", ANY, "x"],
+        &["pub", ANY, "--wait-subscribers=1", "x"],
+    ] {
         let running = Running::bound(args);
         running.interrupt();
         let ended = running.end_with_input_open();

@@ -1,6 +1,6 @@
 //! What is sent is what is printed, byte for byte.
 
-use std::{fs, io::Write as _};
+use std::fs;
 
 use crate::support::{ANY, PATIENCE, Running, push_to_pull, run};
 use sha2::{Digest as _, Sha256};
