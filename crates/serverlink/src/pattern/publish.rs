@@ -9,20 +9,15 @@ use crate::{Error, Message, Result, SocketType, socket::Peers};
 pub(crate) struct Publish {
     /// XPUB: the user sees subscriptions, and receives what peers send upstream.
     extended: bool,
-    subscriptions: PrefixMap<Vec<Subscriber>>,
+    /// The peers that subscribe to each topic, once each however often they said so: libzmq says it
+    /// every time, but takes it back only once.
+    subscriptions: PrefixMap<Vec<usize>>,
     peers: Vec<Peer>,
     /// For the user to receive.
     upstream: VecDeque<Message>,
     /// Tells the peers that match the present message from those of earlier ones.
     round: u64,
     matched: Vec<usize>,
-}
-
-#[derive(Debug)]
-struct Subscriber {
-    key: usize,
-    /// Subscriptions are counted: so many must be cancelled.
-    count: usize,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -68,27 +63,23 @@ impl Publish {
         }
     }
 
-    /// Counts a subscription; true if it is the first of anyone to this topic.
+    /// Notes a subscription; true if it is the first of anyone to this topic.
     fn subscribed(&mut self, key: usize, topic: &[u8]) -> bool {
         let Some(subscribers) = self.subscriptions.get_mut(topic) else {
-            self.subscriptions.insert(topic, vec![Subscriber { key, count: 1 }]);
+            self.subscriptions.insert(topic, vec![key]);
             return true;
         };
-        match subscribers.iter_mut().find(|subscriber| subscriber.key == key) {
-            Some(subscriber) => subscriber.count += 1,
-            None => subscribers.push(Subscriber { key, count: 1 }),
+        if !subscribers.contains(&key) {
+            subscribers.push(key);
         }
         false
     }
 
-    /// Counts a cancellation; true if nobody is left, nothing if there was no such subscription.
+    /// Notes a cancellation; true if nobody is left, nothing if there was no such subscription.
     fn cancelled(&mut self, key: usize, topic: &[u8]) -> Option<bool> {
         let subscribers = self.subscriptions.get_mut(topic)?;
-        let at = subscribers.iter().position(|subscriber| subscriber.key == key)?;
-        subscribers[at].count -= 1;
-        if subscribers[at].count == 0 {
-            subscribers.swap_remove(at);
-        }
+        let at = subscribers.iter().position(|&subscriber| subscriber == key)?;
+        subscribers.swap_remove(at);
         let last = subscribers.is_empty();
         if last {
             self.subscriptions.remove(topic);
@@ -100,7 +91,7 @@ impl Publish {
     fn forget(&mut self, key: usize) {
         let (extended, upstream) = (self.extended, &mut self.upstream);
         self.subscriptions.retain(|topic, subscribers| {
-            subscribers.retain(|subscriber| subscriber.key != key);
+            subscribers.retain(|&subscriber| subscriber != key);
             if subscribers.is_empty() && extended {
                 let mut cancel = vec![0];
                 cancel.extend_from_slice(topic);
@@ -115,10 +106,10 @@ impl Publish {
         self.round += 1;
         self.matched.clear();
         let topic = message.frame(0).map_or(&[][..], |frame| frame);
-        for subscriber in self.subscriptions.prefixes_of(topic).flatten() {
-            let peer = &mut self.peers[subscriber.key];
+        for &key in self.subscriptions.prefixes_of(topic).flatten() {
+            let peer = &mut self.peers[key];
             if mem::replace(&mut peer.matched_in, self.round) != self.round {
-                self.matched.push(subscriber.key);
+                self.matched.push(key);
             }
         }
     }
