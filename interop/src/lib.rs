@@ -12,6 +12,7 @@ mod contexts;
 mod monitor;
 pub mod payload;
 mod peer;
+pub mod raw;
 mod wait;
 
 pub use contexts::{Contexts, Library, Way};

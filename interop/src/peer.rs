@@ -233,6 +233,17 @@ impl Peer {
         set!(self, socket => socket.unsubscribe(topic), socket.set_unsubscribe(topic));
     }
 
+    /// Sends a subscription of an XSUB, or takes one back.
+    pub fn send_subscription(&self, subscribe: bool, topic: &str) {
+        self.send([subscription(subscribe, topic)]);
+    }
+
+    /// Receives a subscription, or the end of one, at an XPUB.
+    #[track_caller]
+    pub fn expect_subscription(&self, subscribe: bool, topic: &str) {
+        self.expect([subscription(subscribe, topic)]);
+    }
+
     /// Sets both high-water marks; 0 for none.
     pub fn set_high_water_marks(&self, messages: u16) {
         match &self.socket {
@@ -279,6 +290,11 @@ impl Drop for Peer {
             monitor.stop(socket);
         }
     }
+}
+
+/// How XPUB and XSUB show a subscription to their users.
+fn subscription(subscribe: bool, topic: &str) -> Vec<u8> {
+    [&[u8::from(subscribe)], topic.as_bytes()].concat()
 }
 
 fn millis(time: Duration) -> i32 {

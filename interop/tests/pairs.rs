@@ -161,11 +161,11 @@ fn between_routers(a: &Peer, b: &Peer) {
 fn published(publisher: &Peer, subscriber: &Peer, types: (SocketType, SocketType)) {
     match types.1 {
         Sub => subscriber.subscribe("topic"),
-        _ => subscriber.send(["\u{1}topic"]),
+        _ => subscriber.send_subscription(true, "topic"),
     }
     subscriber.await_connected();
     match types.0 {
-        XPub => publisher.expect(["\u{1}topic"]),
+        XPub => publisher.expect_subscription(true, "topic"),
         _ => subscribed(publisher, subscriber, "topic"),
     }
     for saying in SAYINGS {
@@ -175,8 +175,8 @@ fn published(publisher: &Peer, subscriber: &Peer, types: (SocketType, SocketType
     if types == (XPub, XSub) {
         // A pair of these also carries the user's messages upstream.
         pass(subscriber, publisher, &["upstream", "message"]);
-        subscriber.send(["\u{0}topic"]);
-        publisher.expect(["\u{0}topic"]);
+        subscriber.send_subscription(false, "topic");
+        publisher.expect_subscription(false, "topic");
     }
 }
 
