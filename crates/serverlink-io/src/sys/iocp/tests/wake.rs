@@ -84,3 +84,19 @@ fn stop_loses_no_completion_of_its_batch() {
     assert_eq!(turn(&bench, LONG), Outcome::Stopped);
     assert!(matches!(near.events.try_recv(), Ok(Event::Received(Err(_)))));
 }
+
+/// A completion without a packet reaches a driver that waits already.
+#[test]
+fn deferred_completion_ends_the_wait() {
+    let bench = Bench::new();
+    let unconnected = bench.adopt(tcp());
+    for _ in 0..20 {
+        thread::scope(|scope| {
+            let driver = scope.spawn(|| turn(&bench, LONG));
+            // The driver waits, or is about to: it will be told either way.
+            thread::yield_now();
+            unconnected.entry.receive(None).unwrap();
+            assert_eq!(driver.join().unwrap(), Outcome::Delivered(1));
+        });
+    }
+}
