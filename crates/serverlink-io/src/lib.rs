@@ -123,6 +123,7 @@ mod notice;
 mod options;
 mod port;
 mod seat;
+mod sync;
 mod sys;
 mod timers;
 

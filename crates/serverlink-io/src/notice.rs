@@ -1,15 +1,13 @@
 //! Something threads wait for.
 
-use std::{
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
-    },
-    thread::{self, Thread},
-    time::Instant,
-};
+use std::time::Instant;
 
-use crate::lock::lock;
+use crate::sync::{
+    AtomicBool, AtomicU64, AtomicUsize, Mutex,
+    Ordering::SeqCst,
+    lock,
+    thread::{self, Thread},
+};
 
 /// A count that threads wait to see changed, in [`Port::wait`](crate::Port::wait) or
 /// [`Notice::park`].

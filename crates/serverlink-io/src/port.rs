@@ -11,7 +11,6 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
-    thread,
     time::{Duration, Instant},
 };
 
@@ -20,8 +19,7 @@ use socket2::Socket;
 use crate::{
     Event, Handle, Handler, Notice, PortOptions, TimerId,
     lock::lock,
-    notice::park_until,
-    seat::{Driving, Seat},
+    seat::{Car, Seat},
     sys::{self, Backend, Outcome},
     timers::{Alarm, Timers},
 };
@@ -193,36 +191,7 @@ impl Port {
     /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
     /// port.
     pub fn run(&self) -> io::Result<()> {
-        let seat = &self.shared.seat;
-        if seat.is_mine() {
-            return Err(io::Error::new(
-                io::ErrorKind::Deadlock,
-                "a handler cannot run the port that called it",
-            ));
-        }
-        let background = seat.background();
-        loop {
-            while !(background.is_some() && seat.is_wanted()) {
-                match self.turn(None)? {
-                    Turn::Delivered(_) => {}
-                    Turn::Stopped => return Ok(()),
-                    Turn::Busy => break,
-                }
-            }
-            match &background {
-                Some(background) => background.watch(),
-                None => {
-                    let queued = seat.queue(false);
-                    if !seat.is_free() && !self.shared.is_stopped() {
-                        thread::park();
-                    }
-                    drop(queued);
-                }
-            }
-            if self.shared.is_stopped() {
-                return Ok(());
-            }
-        }
+        self.shared.seat.run(&*self.shared)
     }
 
     /// Waits until the epoch of `notice` is past `seen`, the deadline has come, or the port is
@@ -244,45 +213,7 @@ impl Port {
         deadline: Option<Instant>,
         eager: bool,
     ) -> io::Result<()> {
-        let shared = &*self.shared;
-        let over = || {
-            notice.epoch() != seen
-                || shared.is_stopped()
-                || deadline.is_some_and(|deadline| deadline <= Instant::now())
-        };
-        if shared.seat.is_mine() {
-            return Err(io::Error::new(
-                io::ErrorKind::Deadlock,
-                "a handler cannot wait for the port that called it",
-            ));
-        }
-        while !over() {
-            if let Some(driving) = shared.seat.take_for_waiter() {
-                // Raised from now on, the notice ends the turn.
-                let _waiting = notice.at_port();
-                while !over() {
-                    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-                    shared.turn(&driving, left)?;
-                }
-                drop(driving);
-                shared.check_posted();
-                return Ok(());
-            }
-            let queued = shared.seat.queue(eager);
-            let _sleeper = notice.sleeper();
-            if eager && shared.seat.is_background() {
-                shared.backend.wake();
-            }
-            if !shared.seat.is_free() && !over() {
-                park_until(deadline);
-            }
-            if over() {
-                queued.give_up();
-                shared.check_posted();
-                return Ok(());
-            }
-        }
-        Ok(())
+        self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager)
     }
 
     /// Raises a notice that threads [wait](Self::wait) for at this port.
@@ -305,15 +236,7 @@ impl Port {
     /// What the system says when it cannot wait; a defect of the environment
     /// (for instance, the port's own descriptor was closed by others).
     pub fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let shared = &*self.shared;
-        if shared.is_stopped() {
-            return Ok(Turn::Stopped);
-        }
-        let Some(driving) = shared.seat.take() else { return Ok(Turn::Busy) };
-        let turn = shared.turn(&driving, timeout);
-        drop(driving);
-        shared.check_posted();
-        turn
+        self.shared.seat.turn(&*self.shared, timeout)
     }
 
     /// Makes the `turn` that waits now, or else the next one, return without waiting longer.
@@ -365,13 +288,8 @@ impl fmt::Debug for Port {
     }
 }
 
-impl Shared {
-    fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
-    }
-
-    /// Waits once for events and delivers them.
-    fn turn(&self, _driving: &Driving<'_>, timeout: Option<Duration>) -> io::Result<Turn> {
+impl Car for Shared {
+    fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
         let mut delivered = self.deliver_due();
         let wait = if delivered > 0 { Some(Duration::ZERO) } else { self.wait(timeout) };
         match self.backend.turn(wait)? {
@@ -382,21 +300,24 @@ impl Shared {
         Ok(Turn::Delivered(delivered))
     }
 
+    fn wake(&self) {
+        self.backend.wake();
+    }
+
+    fn has_packets(&self) -> bool {
+        !lock(&self.posted).is_empty()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+}
+
+impl Shared {
     /// Ends the driver's wait. Within a turn the driver has no need of it: it looks at timers and
     /// packets again before it waits.
     fn wake(&self) {
-        if !self.seat.is_mine() {
-            self.backend.wake();
-            self.seat.settle_now();
-        }
-    }
-
-    /// Sees to packets that were posted while this thread, which drove, was leaving: whoever posted
-    /// one took it for the driver still.
-    fn check_posted(&self) {
-        if self.seat.is_free() && !lock(&self.posted).is_empty() {
-            self.seat.settle_now();
-        }
+        self.seat.wake(self);
     }
 
     /// Delivers the timers and packets that are due now, and not those that their handlers add.

@@ -12,25 +12,36 @@
 
 use std::{
     collections::VecDeque,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
-    },
-    thread::{self, Thread, ThreadId},
-    time::Duration,
+    io,
+    time::{Duration, Instant},
 };
 
-use crate::lock::lock;
+use crate::{
+    Turn,
+    notice::{Notice, park_until},
+    sync::{
+        AtomicBool, AtomicUsize, Mutex,
+        Ordering::SeqCst,
+        lock,
+        thread::{self, Thread, ThreadId},
+        thread_mark,
+    },
+};
 
 /// How long the seat may be free before the background takes it.
 const GRACE: Duration = Duration::from_millis(2);
 
 const NOBODY: usize = 0;
 
-/// A value that differs between the threads of the process and is never [`NOBODY`].
-fn thread_mark() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
-    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+/// What is driven.
+pub(crate) trait Car {
+    /// Waits once, at most `timeout`, and delivers.
+    fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn>;
+    /// Makes the `turn` that waits now, or else the next one, return.
+    fn wake(&self);
+    /// Whether packets wait to be delivered.
+    fn has_packets(&self) -> bool;
+    fn is_stopped(&self) -> bool;
 }
 
 /// The driver's seat of a port.
@@ -62,11 +73,11 @@ struct Background {
 
 /// Held by whoever drives.
 #[derive(Debug)]
-pub(crate) struct Driving<'a>(&'a Seat);
+struct Driving<'a>(&'a Seat);
 
 /// A place in the queue for the seat.
 #[derive(Debug)]
-pub(crate) struct Queued<'a> {
+struct Queued<'a> {
     seat: &'a Seat,
     thread: ThreadId,
     eager: bool,
@@ -74,45 +85,144 @@ pub(crate) struct Queued<'a> {
 
 /// Held by the background thread.
 #[derive(Debug)]
-pub(crate) struct Role<'a>(&'a Seat);
+struct Role<'a>(&'a Seat);
 
 impl Seat {
+    /// Drives until the car is stopped, giving way to waiters if this is the first thread to come.
+    pub(crate) fn run(&self, car: &impl Car) -> io::Result<()> {
+        self.check_not_mine("a handler cannot run the port that called it")?;
+        let background = self.background();
+        loop {
+            while !(background.is_some() && self.is_wanted()) {
+                match self.turn(car, None)? {
+                    Turn::Delivered(_) => {}
+                    Turn::Stopped => return Ok(()),
+                    Turn::Busy => break,
+                }
+            }
+            match &background {
+                Some(background) => background.watch(car),
+                None => {
+                    let _queued = self.queue(false);
+                    if !self.is_free() && !car.is_stopped() {
+                        thread::park();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Drives one turn, if the seat is free.
+    pub(crate) fn turn(&self, car: &impl Car, timeout: Option<Duration>) -> io::Result<Turn> {
+        if car.is_stopped() {
+            return Ok(Turn::Stopped);
+        }
+        let Some(driving) = self.take() else { return Ok(Turn::Busy) };
+        let turn = car.turn(timeout);
+        drop(driving);
+        self.check_packets(car);
+        turn
+    }
+
+    /// Waits for a notice to be raised past `seen`, driving meanwhile if nobody else does.
+    pub(crate) fn wait(
+        &self,
+        car: &impl Car,
+        notice: &Notice,
+        seen: u64,
+        deadline: Option<Instant>,
+        eager: bool,
+    ) -> io::Result<()> {
+        self.check_not_mine("a handler cannot wait for the port that called it")?;
+        let over = || {
+            notice.epoch() != seen
+                || car.is_stopped()
+                || deadline.is_some_and(|deadline| deadline <= Instant::now())
+        };
+        while !over() {
+            if let Some(driving) = self.take() {
+                self.rides.fetch_add(1, SeqCst);
+                // Raised from now on, the notice ends the turn.
+                let _waiting = notice.at_port();
+                while !over() {
+                    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                    car.turn(left)?;
+                }
+                drop(driving);
+                break;
+            }
+            let queued = self.queue(eager);
+            let _sleeper = notice.sleeper();
+            if eager && self.is_background() {
+                car.wake();
+            }
+            if !self.is_free() && !over() {
+                park_until(deadline);
+            }
+            if over() {
+                // If it was this thread's turn, it is the next one's.
+                drop(queued);
+                self.settle();
+                break;
+            }
+        }
+        self.check_packets(car);
+        Ok(())
+    }
+
+    /// Ends the driver's wait, or has somebody drive. The driver itself is about to look at
+    /// everything anyway.
+    pub(crate) fn wake(&self, car: &impl Car) {
+        if !self.is_mine() {
+            car.wake();
+            self.settle_now();
+        }
+    }
+
+    /// Sees to packets that came while this thread, which drove, was leaving: whoever posted one
+    /// took it for the driver still.
+    fn check_packets(&self, car: &impl Car) {
+        if self.is_free() && car.has_packets() {
+            self.settle_now();
+        }
+    }
+
+    fn check_not_mine(&self, otherwise: &'static str) -> io::Result<()> {
+        if self.is_mine() {
+            return Err(io::Error::new(io::ErrorKind::Deadlock, otherwise));
+        }
+        Ok(())
+    }
+
     /// Takes the seat if it is free.
-    pub(crate) fn take(&self) -> Option<Driving<'_>> {
+    fn take(&self) -> Option<Driving<'_>> {
         self.driver.compare_exchange(NOBODY, thread_mark(), SeqCst, SeqCst).ok()?;
         Some(Driving(self))
     }
 
-    /// Takes the seat for a waiter.
-    pub(crate) fn take_for_waiter(&self) -> Option<Driving<'_>> {
-        let driving = self.take()?;
-        self.rides.fetch_add(1, SeqCst);
-        Some(driving)
-    }
-
-    pub(crate) fn is_mine(&self) -> bool {
+    fn is_mine(&self) -> bool {
         // Only this thread ever stores its own mark, so the value cannot be stale for it.
         self.driver.load(SeqCst) == thread_mark()
     }
 
-    pub(crate) fn is_free(&self) -> bool {
+    fn is_free(&self) -> bool {
         self.driver.load(SeqCst) == NOBODY
     }
 
     /// Whether the background drives, for whom the seat is second choice.
-    pub(crate) fn is_background(&self) -> bool {
+    fn is_background(&self) -> bool {
         let driver = self.driver.load(SeqCst);
         driver != NOBODY && driver == self.background.mark.load(SeqCst)
     }
 
     /// Whether the background should give way.
-    pub(crate) fn is_wanted(&self) -> bool {
+    fn is_wanted(&self) -> bool {
         self.wanted.load(SeqCst) > 0
     }
 
     /// Queues for the seat. The calling thread is unparked when it is free: check
     /// [`is_free`](Self::is_free) before parking.
-    pub(crate) fn queue(&self, eager: bool) -> Queued<'_> {
+    fn queue(&self, eager: bool) -> Queued<'_> {
         let thread = thread::current();
         let id = thread.id();
         let mut queue = lock(&self.queue);
@@ -140,7 +250,7 @@ impl Seat {
     }
 
     /// Has somebody take the seat at once if it is free.
-    pub(crate) fn settle_now(&self) {
+    fn settle_now(&self) {
         if !self.is_free() {
             return;
         }
@@ -168,7 +278,7 @@ impl Seat {
     }
 
     /// Makes this thread the background, unless there is one.
-    pub(crate) fn background(&self) -> Option<Role<'_>> {
+    fn background(&self) -> Option<Role<'_>> {
         let mut thread = lock(&self.background.thread);
         if thread.is_some() {
             return None;
@@ -181,7 +291,7 @@ impl Seat {
 
 impl Role<'_> {
     /// Waits until the background should take the seat, or is disturbed.
-    pub(crate) fn watch(&self) {
+    fn watch(&self, car: &impl Car) {
         let Seat { background, rides, .. } = self.0;
         loop {
             let before = rides.load(SeqCst);
@@ -189,6 +299,9 @@ impl Role<'_> {
                 return;
             }
             thread::park_timeout(GRACE);
+            if car.is_stopped() {
+                return;
+            }
             if background.urgent.swap(false, SeqCst) {
                 return;
             }
@@ -227,18 +340,13 @@ impl Drop for Queued<'_> {
     }
 }
 
-impl Queued<'_> {
-    /// Leaves the queue for good. If it was this thread's turn, it is the next one's.
-    pub(crate) fn give_up(self) {
-        let seat = self.seat;
-        drop(self);
-        seat.settle();
-    }
-}
-
 impl Drop for Driving<'_> {
     fn drop(&mut self) {
         self.0.driver.store(NOBODY, SeqCst);
         self.0.settle();
     }
 }
+
+#[cfg(all(test, loom))]
+#[path = "seat_model.rs"]
+mod model;

@@ -1,0 +1,194 @@
+//! Every interleaving of threads that drive a model of a port.
+//!
+//! Run with `RUSTFLAGS="--cfg loom" cargo test --release -p serverlink-io --lib seat`. A lost
+//! wake-up shows as a deadlock.
+
+use std::{collections::VecDeque, io, mem, time::Duration};
+
+use loom::{
+    model::Builder,
+    sync::{Arc, Condvar, Mutex},
+    thread,
+};
+
+use super::{Car, Seat};
+use crate::{Turn, notice::Notice};
+
+/// A port that knows packets, and arrivals, of which it hears only as somebody waits in it. Each
+/// raises a notice.
+#[derive(Default)]
+struct Port {
+    seat: Seat,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    packets: VecDeque<Arc<Notice>>,
+    arrivals: VecDeque<Arc<Notice>>,
+    woken: bool,
+    stopped: bool,
+}
+
+impl Car for Port {
+    fn turn(&self, _timeout: Option<Duration>) -> io::Result<Turn> {
+        let mut state = self.state.lock().unwrap();
+        while state.packets.is_empty()
+            && state.arrivals.is_empty()
+            && !state.woken
+            && !state.stopped
+        {
+            state = self.changed.wait(state).unwrap();
+        }
+        state.woken = false;
+        let mut packets = mem::take(&mut state.packets);
+        packets.append(&mut state.arrivals);
+        let stopped = state.stopped;
+        drop(state);
+        for notice in &packets {
+            self.raise(notice);
+        }
+        Ok(if stopped { Turn::Stopped } else { Turn::Delivered(packets.len()) })
+    }
+
+    fn wake(&self) {
+        self.state.lock().unwrap().woken = true;
+        self.changed.notify_one();
+    }
+
+    fn has_packets(&self) -> bool {
+        !self.state.lock().unwrap().packets.is_empty()
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.state.lock().unwrap().stopped
+    }
+}
+
+impl Port {
+    fn post(&self, notice: &Arc<Notice>) {
+        self.state.lock().unwrap().packets.push_back(notice.clone());
+        self.seat.wake(self);
+    }
+
+    fn arrive(&self, notice: &Arc<Notice>) {
+        self.state.lock().unwrap().arrivals.push_back(notice.clone());
+        self.changed.notify_one();
+    }
+
+    fn raise(&self, notice: &Notice) {
+        notice.raise();
+        if notice.is_at_port() {
+            self.seat.wake(self);
+        }
+    }
+
+    fn stop(&self) {
+        self.state.lock().unwrap().stopped = true;
+        self.changed.notify_one();
+        self.seat.disturb();
+    }
+
+    fn wait(&self, notice: &Notice, eager: bool) {
+        self.seat.wait(self, notice, 0, None, eager).unwrap();
+        assert!(notice.epoch() > 0, "nobody raised it");
+    }
+}
+
+fn model(test: impl Fn() + Send + Sync + 'static) {
+    let mut builder = Builder::new();
+    builder.preemption_bound = Some(2);
+    builder.max_branches = 20_000;
+    builder.check(test);
+}
+
+#[test]
+fn a_waiter_hears_of_what_is_posted() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let notice = Arc::new(Notice::new());
+        let waiter = thread::spawn({
+            let (port, notice) = (port.clone(), notice.clone());
+            move || port.wait(&notice, true)
+        });
+        port.post(&notice);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn a_waiter_hears_what_another_thread_raises() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let notice = Arc::new(Notice::new());
+        let waiter = thread::spawn({
+            let (port, notice) = (port.clone(), notice.clone());
+            move || port.wait(&notice, true)
+        });
+        port.raise(&notice);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn two_waiters_hear_each_their_own() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let notices = [(); 2].map(|()| Arc::new(Notice::new()));
+        let waiters = notices.clone().map(|notice| {
+            let port = port.clone();
+            thread::spawn(move || port.wait(&notice, true))
+        });
+        for notice in &notices {
+            port.post(notice);
+        }
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn whoever_leaves_the_seat_has_the_next_waiter_take_it() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let notices = [(); 2].map(|()| Arc::new(Notice::new()));
+        let waiters = notices.clone().map(|notice| {
+            let port = port.clone();
+            thread::spawn(move || port.wait(&notice, true))
+        });
+        for notice in &notices {
+            port.arrive(notice);
+        }
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_background_gives_way_and_takes_over_again() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let background = thread::spawn({
+            let port = port.clone();
+            move || port.seat.run(&*port).unwrap()
+        });
+        let notice = Arc::new(Notice::new());
+        let waiter = thread::spawn({
+            let (port, notice) = (port.clone(), notice.clone());
+            move || port.wait(&notice, true)
+        });
+        port.post(&notice);
+        waiter.join().unwrap();
+        // Nobody waits at the port now: the background must see to this one.
+        let later = Arc::new(Notice::new());
+        port.arrive(&later);
+        while later.epoch() == 0 {
+            later.park(0, None);
+        }
+        port.stop();
+        background.join().unwrap();
+    });
+}

@@ -1,0 +1,157 @@
+//! What threads share and wait with: the standard library's, or loom's when
+//! every interleaving is to be tried.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{Mutex, MutexGuard, atomic::Ordering};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+};
+
+#[cfg(not(loom))]
+pub(crate) use std::thread;
+
+#[cfg(not(loom))]
+pub(crate) use crate::lock::lock;
+
+#[cfg(loom)]
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// A value that differs between the threads that are alive, and is never zero.
+#[cfg(not(loom))]
+pub(crate) fn thread_mark() -> usize {
+    thread_local!(static MARK: u8 = const { 0 });
+    MARK.with(|mark| std::ptr::from_ref(mark).addr())
+}
+
+#[cfg(loom)]
+pub(crate) fn thread_mark() -> usize {
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
+    loom::thread_local!(static MARK: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    MARK.with(|mark| *mark)
+}
+
+/// Parking, where time-outs may end at any moment. loom's own forgets an unpark that meets a
+/// thread while it waits for a lock.
+#[cfg(loom)]
+pub(crate) mod thread {
+    use std::time::Duration;
+
+    use loom::sync::{Arc, Condvar, Mutex};
+
+    pub(crate) type ThreadId = usize;
+
+    #[derive(Debug, Clone)]
+    pub(crate) struct Thread {
+        id: ThreadId,
+        token: Arc<(Mutex<bool>, Condvar)>,
+    }
+
+    impl Thread {
+        pub(crate) fn id(&self) -> ThreadId {
+            self.id
+        }
+
+        pub(crate) fn unpark(&self) {
+            *self.token.0.lock().unwrap() = true;
+            self.token.1.notify_one();
+        }
+    }
+
+    pub(crate) fn current() -> Thread {
+        loom::thread_local!(static CURRENT: Thread = Thread {
+            id: super::thread_mark(),
+            token: Arc::new((Mutex::new(false), Condvar::new())),
+        });
+        CURRENT.with(Thread::clone)
+    }
+
+    pub(crate) fn park() {
+        let token = current().token;
+        let mut there = token.0.lock().unwrap();
+        while !*there {
+            there = token.1.wait(there).unwrap();
+        }
+        *there = false;
+    }
+
+    pub(crate) fn park_timeout(_: Duration) {
+        loom::thread::yield_now();
+    }
+}
+
+#[cfg(loom)]
+pub(crate) use sequential::{AtomicBool, AtomicU64, AtomicUsize};
+
+/// Atomics of which every access is sequentially consistent. loom takes `SeqCst` accesses for
+/// acquire and release, but knows `SeqCst` fences: with one on both sides an access is what it
+/// should be.
+#[cfg(loom)]
+mod sequential {
+    use loom::sync::atomic::{self, Ordering, fence};
+
+    macro_rules! sequential {
+        ($name:ident, $value:ty) => {
+            #[derive(Debug, Default)]
+            pub(crate) struct $name(atomic::$name);
+
+            #[allow(dead_code, reason = "not every type is used in every way")]
+            impl $name {
+                pub(crate) fn load(&self, order: Ordering) -> $value {
+                    Self::fenced(order, || self.0.load(order))
+                }
+
+                pub(crate) fn store(&self, value: $value, order: Ordering) {
+                    Self::fenced(order, || self.0.store(value, order));
+                }
+
+                pub(crate) fn swap(&self, value: $value, order: Ordering) -> $value {
+                    Self::fenced(order, || self.0.swap(value, order))
+                }
+
+                pub(crate) fn compare_exchange(
+                    &self,
+                    old: $value,
+                    new: $value,
+                    order: Ordering,
+                    _failure: Ordering,
+                ) -> Result<$value, $value> {
+                    Self::fenced(order, || self.0.compare_exchange(old, new, order, order))
+                }
+
+                fn fenced<T>(order: Ordering, access: impl FnOnce() -> T) -> T {
+                    assert_eq!(order, Ordering::SeqCst);
+                    fence(Ordering::SeqCst);
+                    let result = access();
+                    fence(Ordering::SeqCst);
+                    result
+                }
+            }
+        };
+    }
+
+    sequential!(AtomicBool, bool);
+    sequential!(AtomicU64, u64);
+    sequential!(AtomicUsize, usize);
+
+    macro_rules! counting {
+        ($name:ident, $value:ty) => {
+            #[allow(dead_code, reason = "not every type is used in every way")]
+            impl $name {
+                pub(crate) fn fetch_add(&self, value: $value, order: Ordering) -> $value {
+                    Self::fenced(order, || self.0.fetch_add(value, order))
+                }
+
+                pub(crate) fn fetch_sub(&self, value: $value, order: Ordering) -> $value {
+                    Self::fenced(order, || self.0.fetch_sub(value, order))
+                }
+            }
+        };
+    }
+
+    counting!(AtomicU64, u64);
+    counting!(AtomicUsize, usize);
+}
