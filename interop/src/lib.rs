@@ -9,6 +9,7 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod contexts;
+pub mod limits;
 mod monitor;
 pub mod payload;
 mod peer;
@@ -18,4 +19,4 @@ mod wait;
 pub use contexts::{Contexts, Library, Way};
 pub use monitor::Monitor;
 pub use peer::{Frames, Peer};
-pub use wait::{PATIENCE, until};
+pub use wait::{OnDrop, PATIENCE, until};

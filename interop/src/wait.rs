@@ -20,3 +20,12 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
         thread::sleep(LOOK_EVERY);
     }
 }
+
+/// Calls a function when it is dropped, also by a failing test: what ends other threads.
+pub struct OnDrop<F: FnMut()>(pub F);
+
+impl<F: FnMut()> Drop for OnDrop<F> {
+    fn drop(&mut self) {
+        (self.0)();
+    }
+}
