@@ -19,6 +19,7 @@ mod retire;
 mod rig;
 mod send;
 mod timer;
+mod waiting;
 
 macro_rules! cases {
     ($($module:ident: $($(#[$attribute:meta])* $case:ident),+ $(,)?;)+) => {
@@ -117,6 +118,14 @@ macro_rules! every_case {
                 cancelled_timers_never_fire,
                 timers_are_ordered_and_never_early,
                 timers_due_at_once_starve_nobody;
+            waiting:
+                a_wait_ends_at_its_deadline,
+                a_waiter_handles_its_own_event,
+                many_waiters_hear_each_their_own,
+                stop_ends_every_wait,
+                the_background_gives_way_to_an_eager_waiter,
+                the_background_takes_over_when_waiters_have_left,
+                waiting_within_a_handler_is_refused;
         }
     };
 }

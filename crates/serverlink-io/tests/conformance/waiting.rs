@@ -1,0 +1,217 @@
+//! Threads that wait for something by driving the port.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    sync::{Arc, Mutex, OnceLock, mpsc},
+    thread::{self, ThreadId},
+    time::{Duration, Instant},
+};
+
+use serverlink_io::{Event, Handle, Handler, Notice, Port, Sending};
+
+use crate::rig::{Call, Inbox, LIMIT, Rig, pair, scaled};
+
+fn deadline() -> Option<Instant> {
+    Some(Instant::now() + LIMIT)
+}
+
+/// Waits until the notice is raised.
+fn wait(port: &Port, notice: &Notice, seen: u64, eager: bool) {
+    while notice.epoch() == seen {
+        port.wait(notice, seen, deadline(), eager).expect("it waits");
+    }
+}
+
+/// Raises a notice, and notes the thread it is called on.
+struct Raise {
+    port: Port,
+    notice: Notice,
+    on: Mutex<Option<ThreadId>>,
+}
+
+impl Raise {
+    fn new(port: &Port) -> Arc<Self> {
+        Arc::new(Self { port: port.clone(), notice: Notice::new(), on: Mutex::new(None) })
+    }
+}
+
+impl Handler for Raise {
+    fn complete(&self, _: Event) {
+        *self.on.lock().expect("no panic") = Some(thread::current().id());
+        self.port.raise(&self.notice);
+    }
+}
+
+pub(crate) fn a_waiter_handles_its_own_event(backend: &str) {
+    let rig = Rig::new(backend);
+    let (near, mut far) = pair();
+    let raise = Raise::new(&rig.port);
+    let handle = rig.port.register(near.into(), raise.clone()).expect("it registers");
+    for round in 0..scaled(100) as u64 {
+        handle.receive(None).expect("it starts");
+        far.write_all(b"x").expect("it sends");
+        wait(&rig.port, &raise.notice, round, true);
+        assert_eq!(*raise.on.lock().expect("no panic"), Some(thread::current().id()));
+    }
+    handle.retire();
+}
+
+pub(crate) fn the_background_gives_way_to_an_eager_waiter(backend: &str) {
+    let rig = Rig::new(backend);
+    let driver = rig.spawn();
+    let inbox = Inbox::new();
+    rig.port.post(inbox.clone(), 0);
+    inbox.wait();
+    let notice = Arc::new(Notice::new());
+    let waiter = {
+        let (port, notice) = (rig.port.clone(), notice.clone());
+        thread::spawn(move || wait(&port, &notice, 0, true))
+    };
+    let start = Instant::now();
+    loop {
+        let raise = Raise::new(&rig.port);
+        rig.port.post(raise.clone(), 0);
+        while raise.notice.epoch() == 0 {
+            raise.notice.park(0, deadline());
+        }
+        if *raise.on.lock().expect("no panic") == Some(waiter.thread().id()) {
+            break;
+        }
+        assert!(start.elapsed() < LIMIT, "the waiter never drives");
+    }
+    rig.port.raise(&notice);
+    waiter.join().expect("no panic");
+    drop(driver);
+}
+
+pub(crate) fn the_background_takes_over_when_waiters_have_left(backend: &str) {
+    let rig = Rig::new(backend);
+    let driver = rig.spawn();
+    for round in 0..scaled(20) {
+        let raise = Raise::new(&rig.port);
+        rig.port.post(raise.clone(), 0);
+        wait(&rig.port, &raise.notice, 0, true);
+        // Nobody waits now: neither bytes nor timers nor packets may be left lying.
+        let (handle, inbox, mut far) = rig.connected();
+        match round % 3 {
+            0 => {
+                handle.receive(None).expect("it starts");
+                far.write_all(b"x").expect("it sends");
+            }
+            1 => _ = rig.port.set_timer(Instant::now(), inbox.clone(), 0),
+            _ => rig.port.post(inbox.clone(), 0),
+        }
+        inbox.wait();
+        handle.retire();
+    }
+    drop(driver);
+}
+
+pub(crate) fn a_wait_ends_at_its_deadline(backend: &str) {
+    let rig = Rig::new(backend);
+    for eager in [false, true] {
+        let until = Instant::now() + Duration::from_millis(20);
+        let notice = Notice::new();
+        while Instant::now() < until {
+            rig.port.wait(&notice, 0, Some(until), eager).expect("it waits");
+        }
+        assert_eq!(notice.epoch(), 0);
+    }
+    // One that is over does not wait at all.
+    let notice = Notice::new();
+    rig.port.wait(&notice, 1, None, true).expect("it does not wait");
+    rig.port.wait(&notice, 0, Some(Instant::now()), true).expect("it does not wait");
+}
+
+pub(crate) fn stop_ends_every_wait(backend: &str) {
+    for _ in 0..scaled(50) {
+        let rig = Rig::new(backend);
+        let waiters: Vec<_> = [true, true, false]
+            .into_iter()
+            .map(|eager| {
+                let port = rig.port.clone();
+                thread::spawn(move || port.wait(&Notice::new(), 0, None, eager))
+            })
+            .collect();
+        rig.port.stop();
+        for waiter in waiters {
+            waiter.join().expect("no panic").expect("no error");
+        }
+    }
+}
+
+pub(crate) fn waiting_within_a_handler_is_refused(backend: &str) {
+    let rig = Rig::new(backend);
+    let (tell, told) = mpsc::channel();
+    let port = rig.port.clone();
+    rig.port.post(
+        Arc::new(Call(move |_| {
+            let error = port.wait(&Notice::new(), 0, None, true).expect_err("it would not end");
+            tell.send(error.kind()).expect("somebody waits");
+        })),
+        0,
+    );
+    assert_eq!(rig.until("the refusal", || told.try_recv().ok()), ErrorKind::Deadlock);
+}
+
+/// One end of a round trip: raises its notice with each byte.
+struct Caller {
+    port: Port,
+    notice: Notice,
+    handle: OnceLock<Handle>,
+}
+
+impl Handler for Caller {
+    fn complete(&self, event: Event) {
+        match event {
+            Event::Received(Ok(bytes)) => {
+                assert_eq!(bytes.len(), 1);
+                self.handle.get().expect("it is set").receive(None).expect("it starts");
+                self.port.raise(&self.notice);
+            }
+            Event::Sent { result: Ok(()), .. } => {}
+            _ => panic!("{event:?}"),
+        }
+    }
+}
+
+/// Threads that all wait at one port, each for bytes of its own, with and without a background.
+pub(crate) fn many_waiters_hear_each_their_own(backend: &str) {
+    for background in [false, true] {
+        let rig = Rig::new(backend);
+        let driver = background.then(|| rig.spawn());
+        let waiters: Vec<_> = (0..4)
+            .map(|number| {
+                let port = rig.port.clone();
+                thread::spawn(move || {
+                    let (near, mut far) = pair();
+                    let echo = thread::spawn(move || {
+                        let mut byte = [0];
+                        while far.read(&mut byte).expect("it reads") == 1 {
+                            far.write_all(&byte).expect("it writes");
+                        }
+                    });
+                    let caller = Arc::new(Caller {
+                        port: port.clone(),
+                        notice: Notice::new(),
+                        handle: OnceLock::new(),
+                    });
+                    let handle = port.register(near.into(), caller.clone()).expect("it registers");
+                    caller.handle.set(handle.clone()).expect("it is new");
+                    handle.receive(None).expect("it starts");
+                    for round in 0..scaled(300) as u64 {
+                        let sent = handle.send(vec![bytes::Bytes::from_static(b"x")]);
+                        assert!(!matches!(sent, Sending::Done { result: Err(_), .. }));
+                        wait(&port, &caller.notice, round, number != 0);
+                    }
+                    handle.retire();
+                    echo.join().expect("no panic");
+                })
+            })
+            .collect();
+        for waiter in waiters {
+            waiter.join().expect("no panic");
+        }
+        drop(driver);
+    }
+}
