@@ -3,8 +3,8 @@
 use serverlink::{Message, SocketType};
 
 use crate::harness::{
-    TRANSPORTS, await_peers, bound, connected, context, couple, errno, expect, expect_nothing,
-    frames, socket, vacant,
+    TRANSPORTS, await_peers, bind_again, bound, connected, context, couple, errno, expect,
+    expect_nothing, frames, socket, vacant,
 };
 
 fn subscribe(topic: &str) -> Message {
@@ -147,7 +147,7 @@ fn a_subscriber_that_comes_back_is_served_what_it_wants_now() {
     for topic in ["one", "two"] {
         let sub = socket(&context, SocketType::Sub);
         sub.subscribe(topic).unwrap();
-        sub.bind(&endpoint).unwrap();
+        bind_again(&sub, &endpoint);
         if topic == "two" {
             // What its predecessor wanted is over.
             expect(&xpub, cancel("one"));
