@@ -8,14 +8,17 @@
 // Everything here is for tests, which fail by panicking.
 #![allow(clippy::missing_panics_doc)]
 
+mod child;
 mod contexts;
 pub mod limits;
 mod monitor;
+pub mod panics;
 pub mod payload;
 mod peer;
 pub mod raw;
 mod wait;
 
+pub use child::Process;
 pub use contexts::{Contexts, Library, Way};
 pub use monitor::Monitor;
 pub use peer::{Frames, Peer};
