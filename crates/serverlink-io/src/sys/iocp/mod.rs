@@ -177,9 +177,10 @@ impl Iocp {
         let mut stopped = false;
         for packet in &batch.packets[..dequeued] {
             match packet.lpCompletionKey {
-                // SAFETY: dequeued just now with the key of operations, and asked once.
                 OPERATION_KEY => {
-                    batch.completions.push_back(unsafe { Completion::of_packet(packet) })
+                    // SAFETY: dequeued just now with the key of operations, and asked once.
+                    let completion = unsafe { Completion::of_packet(packet) };
+                    batch.completions.push_back(completion);
                 }
                 SHUTDOWN_KEY => stopped = true,
                 // A wake: `woken` tells, for a late packet of an earlier wake asks for nothing.

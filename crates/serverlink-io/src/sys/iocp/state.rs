@@ -329,6 +329,12 @@ impl Wakeup {
         self.0.compare_exchange(RUNNING, WAITING, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
+    /// Whether the driver sleeps, or is about to.
+    #[cfg(test)]
+    pub(super) fn is_waiting(&self) -> bool {
+        self.0.load(Ordering::Acquire) == WAITING
+    }
+
     /// After a wait: whether anybody asked. Taken once.
     pub(super) fn collect(&self) -> bool {
         self.0.swap(RUNNING, Ordering::AcqRel) == NOTIFIED

@@ -110,9 +110,12 @@ const FATAL: &[u32] = &[
     WSAEPROVIDERFAILEDINIT as u32,
 ];
 
+/// What a class does at each call.
+type Sorted = fn(Call) -> Action;
+
 #[test]
 fn every_code_is_sorted() {
-    let classes: [(&[u32], fn(Call) -> Action); 5] = [
+    let classes: [(&[u32], Sorted); 5] = [
         (IGNORED, |_| Ignore),
         (RETRIED, |call| if call == Call::Connect { Close } else { Retry }),
         (CLOSED_BUT_ACCEPTING, |call| if call == Call::Accept { Retry } else { Close }),

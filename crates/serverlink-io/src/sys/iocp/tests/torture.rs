@@ -21,6 +21,14 @@ struct Echo {
     retired: AtomicBool,
 }
 
+impl Echo {
+    fn receive(&self, entry: &Entry) {
+        if entry.receive(None).is_ok() {
+            self.begun.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+}
+
 impl Handler for Echo {
     fn complete(&self, event: Event) {
         assert!(!self.inside.swap(true, Ordering::SeqCst), "two events at a time");
@@ -28,19 +36,13 @@ impl Handler for Echo {
         self.ended.fetch_add(1, Ordering::SeqCst);
         match event {
             Event::Received(Ok(data)) if !data.is_empty() => {
-                if entry.receive(None).is_ok() {
-                    self.begun.fetch_add(1, Ordering::SeqCst);
-                }
+                self.receive(&entry);
                 // Busy is fine: another thread sends.
                 if let Sending::Pending = entry.send(vec![data.freeze()]) {
                     self.begun.fetch_add(1, Ordering::SeqCst);
                 }
             }
-            Event::Received(Err(error)) if is_cancelled(&error) => {
-                if entry.receive(None).is_ok() {
-                    self.begun.fetch_add(1, Ordering::SeqCst);
-                }
-            }
+            Event::Received(Err(error)) if is_cancelled(&error) => self.receive(&entry),
             _ => {}
         }
         self.inside.store(false, Ordering::SeqCst);

@@ -93,8 +93,9 @@ fn deferred_completion_ends_the_wait() {
     for _ in 0..20 {
         thread::scope(|scope| {
             let driver = scope.spawn(|| turn(&bench, LONG));
-            // The driver waits, or is about to: it will be told either way.
-            thread::yield_now();
+            while !bench.port.shared.wakeup.is_waiting() {
+                thread::yield_now();
+            }
             unconnected.entry.receive(None).unwrap();
             assert_eq!(driver.join().unwrap(), Outcome::Delivered(1));
         });
