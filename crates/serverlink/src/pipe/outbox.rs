@@ -3,7 +3,10 @@
 use std::{
     collections::VecDeque,
     mem,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -15,8 +18,9 @@ use super::{
 };
 use crate::{Message, transport::Connection};
 
-/// A message that follows the last write sooner than this belongs to a stream: it is left for the
-/// I/O thread, which writes many at once, instead of costing a system call of its own.
+/// A message that follows the last write sooner than this, with nothing heard from the peer
+/// between, belongs to a stream: it is left for the I/O thread, which writes many at once, instead
+/// of costing a system call of its own.
 const STREAMING: Duration = Duration::from_micros(10);
 /// About how many bytes are given to the engine at once.
 const BATCH: usize = 256 * 1024;
@@ -26,7 +30,12 @@ const BATCH: usize = 256 * 1024;
 /// It outlives the connections that serve it one after the other: what one of
 /// them did not write to the end, the next one begins with.
 #[derive(Debug)]
-pub(crate) struct Outbox(Mutex<State>);
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    /// The peer has sent something since the last write: what follows is likely an answer, which
+    /// is waited for.
+    heard: AtomicBool,
+}
 
 #[derive(Debug)]
 struct State {
@@ -83,7 +92,7 @@ pub(crate) struct Finished {
 
 impl Outbox {
     pub(crate) fn new(limit: usize) -> Self {
-        Self(Mutex::new(State {
+        let state = State {
             staging: Staging::new(),
             control: Vec::new(),
             limit,
@@ -95,11 +104,12 @@ impl Outbox {
             broken: false,
             dead: false,
             last_active: None,
-        }))
+        };
+        Self { state: Mutex::new(state), heard: AtomicBool::new(false) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A new connection serves this outbox from now on.
@@ -133,7 +143,12 @@ impl Outbox {
             return Err(Refused::Full);
         }
         state.staging.push(message);
-        Ok(state.flush_needed())
+        Ok(state.flush_needed(&self.heard))
+    }
+
+    /// Notes that the peer has sent something.
+    pub(crate) fn note_heard(&self) {
+        self.heard.store(true, Ordering::Relaxed);
     }
 
     /// Whether a message would be taken. If not, the socket will be told when it may go on.
@@ -158,7 +173,7 @@ impl Outbox {
             return Flush::No;
         }
         state.control.push(bytes);
-        state.flush_needed()
+        state.flush_needed(&self.heard)
     }
 
     /// Begins a write, if there is something to write and nobody does.
@@ -280,12 +295,13 @@ impl State {
         resume
     }
 
-    fn flush_needed(&mut self) -> Flush {
+    fn flush_needed(&mut self, heard: &AtomicBool) -> Flush {
         let Some(connection) = &self.connection else { return Flush::No };
         if !self.ready || !matches!(self.writer, Writer::Idle) {
             return Flush::No;
         }
-        if self.last_active.is_some_and(|then| then.elapsed() < STREAMING) {
+        let answers = heard.load(Ordering::Relaxed) && heard.swap(false, Ordering::Relaxed);
+        if !answers && self.last_active.is_some_and(|then| then.elapsed() < STREAMING) {
             self.writer = Writer::Scheduled;
             Flush::Schedule(connection.clone())
         } else {

@@ -271,6 +271,7 @@ impl Connection {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
             (Ok(buffer), Phase::Parting(_)) if buffer.len() > before => self.receive(input),
             (Ok(buffer), Phase::Open) if buffer.len() > before => {
+                self.outbox.note_heard();
                 let now = Instant::now();
                 if into_frame {
                     input.protocol.return_frame(buffer, now);
