@@ -318,11 +318,15 @@ fn a_request_in_lockstep_is_nobody_elses() {
     let asked = AtomicU32::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
-            for _ in 0..rounds {
-                rep.send(rep.recv().unwrap()).unwrap();
+            loop {
+                let request = rep.recv().unwrap();
+                if request == "end".into() {
+                    break;
+                }
+                rep.send(request).unwrap();
             }
         });
-        for thread in 0..THREADS {
+        let clients = [0, 1, 2, 3].map(|thread| {
             let (req, asked) = (&req, &asked);
             scope.spawn(move || {
                 while asked.load(Ordering::Relaxed) < rounds {
@@ -337,7 +341,9 @@ fn a_request_in_lockstep_is_nobody_elses() {
                         }
                     }
                 }
-            });
-        }
+            })
+        });
+        clients.into_iter().for_each(|client| client.join().unwrap());
+        req.send("end").unwrap();
     });
 }
