@@ -9,12 +9,15 @@
 #![allow(clippy::missing_panics_doc)]
 
 mod child;
+pub mod command;
 mod contexts;
 pub mod limits;
+pub mod lines;
 mod monitor;
 pub mod panics;
 pub mod payload;
 mod peer;
+pub mod python;
 pub mod raw;
 mod wait;
 
