@@ -19,6 +19,7 @@ pub mod payload;
 mod peer;
 pub mod python;
 pub mod raw;
+pub mod roles;
 mod wait;
 
 pub use child::Process;

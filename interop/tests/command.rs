@@ -1,10 +1,13 @@
-//! The command carries a file of 100 MB line by line, from and to pyzmq.
+//! The command talks to libzmq in all its roles, and carries a file of 100 MB line by line, from and
+//! to pyzmq.
 
 use std::{fs::File, process::Stdio};
 
-use serverlink_interop::{Process, command::Serverlink, lines, python};
+use serverlink_interop::{Process, command::Serverlink, each_role, lines, python};
 
 const BYTES: usize = 100_000_000;
+
+each_role!(Serverlink::native());
 
 #[test]
 fn pulls_a_file_that_pyzmq_pushes() {
