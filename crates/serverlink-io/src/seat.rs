@@ -53,12 +53,18 @@ pub(crate) struct Seat {
     driver: AtomicUsize,
     /// Counts the waiters that have sat here.
     rides: AtomicUsize,
-    queue: Mutex<VecDeque<Thread>>,
+    queue: Mutex<VecDeque<Waiter>>,
     /// How many are in the queue.
     queued: AtomicUsize,
-    /// How many of those the background should give way to.
+    /// How many of those are eager.
     wanted: AtomicUsize,
     background: Background,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    thread: Thread,
+    eager: bool,
 }
 
 #[derive(Debug, Default)]
@@ -226,7 +232,7 @@ impl Seat {
         let thread = thread::current();
         let id = thread.id();
         let mut queue = lock(&self.queue);
-        queue.push_back(thread);
+        queue.push_back(Waiter { thread, eager });
         self.queued.store(queue.len(), SeqCst);
         drop(queue);
         self.wanted.fetch_add(usize::from(eager), SeqCst);
@@ -235,32 +241,40 @@ impl Seat {
 
     /// Has somebody take the seat soon if it is free: the next in the queue, or the background.
     fn settle(&self) {
-        if !self.is_free() {
-            return;
-        }
-        if self.queued.load(SeqCst) > 0 {
-            // Not under the lock: whoever wakes up needs it at once.
-            let next = lock(&self.queue).front().cloned();
-            if let Some(next) = next {
-                next.unpark();
-            }
-        } else if self.background.asleep.swap(false, SeqCst) {
+        if self.is_free() && !self.unpark_next() && self.background.asleep.swap(false, SeqCst) {
             self.unpark_background();
         }
     }
 
     /// Has somebody take the seat at once if it is free.
     fn settle_now(&self) {
-        if !self.is_free() {
-            return;
-        }
-        if self.queued.load(SeqCst) > 0 {
-            self.settle();
-        } else if self.background.mark.load(SeqCst) != NOBODY
+        if self.is_free()
+            && !self.unpark_next()
+            && self.has_background()
             && !self.background.urgent.swap(true, SeqCst)
         {
             self.unpark_background();
         }
+    }
+
+    /// Unparks the next who should drive. Waiters that are not eager leave it to the background,
+    /// if there is one: it is soon enough for them, and whoever leaves the seat may well be back
+    /// before.
+    fn unpark_next(&self) -> bool {
+        let any = !self.has_background();
+        if self.wanted.load(SeqCst) == 0 && !(any && self.queued.load(SeqCst) > 0) {
+            return false;
+        }
+        let queue = lock(&self.queue);
+        let next = queue.iter().find(|waiter| waiter.eager).or(queue.front().filter(|_| any));
+        let next = next.map(|waiter| waiter.thread.clone());
+        // Not under the lock: whoever wakes up needs it at once.
+        drop(queue);
+        next.inspect(Thread::unpark).is_some()
+    }
+
+    fn has_background(&self) -> bool {
+        self.background.mark.load(SeqCst) != NOBODY
     }
 
     fn unpark_background(&self) {
@@ -271,7 +285,7 @@ impl Seat {
 
     /// Unparks everybody.
     pub(crate) fn disturb(&self) {
-        lock(&self.queue).iter().for_each(Thread::unpark);
+        lock(&self.queue).iter().for_each(|waiter| waiter.thread.unpark());
         self.background.asleep.store(false, SeqCst);
         self.background.urgent.store(true, SeqCst);
         self.unpark_background();
@@ -331,7 +345,7 @@ impl Drop for Role<'_> {
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         let mut queue = lock(&self.seat.queue);
-        if let Some(place) = queue.iter().position(|thread| thread.id() == self.thread) {
+        if let Some(place) = queue.iter().position(|waiter| waiter.thread.id() == self.thread) {
             queue.remove(place);
         }
         self.seat.queued.store(queue.len(), SeqCst);
