@@ -33,7 +33,8 @@ impl<'a> Arrivals<'a> {
     /// idle, and else written in large blocks.
     pub(super) fn next(&mut self) -> Result<Option<Message>, Failure> {
         if self.remaining == Some(0) {
-            self.session.received.pause();
+            // The other direction may go on for long.
+            self.session.flush()?;
             return Ok(None);
         }
         let message = match self.socket.try_recv() {

@@ -1,6 +1,6 @@
 //! How runs end, and what they tell when they fail.
 
-use std::io::{BufRead as _, Write as _};
+use std::io::{BufRead as _, Read as _, Write as _};
 
 use crate::support::{ANY, PATIENCE, Running, push_to_pull, run};
 
@@ -51,9 +51,12 @@ fn missing_subscribers_are_a_time_out() {
 #[test]
 fn an_unreadable_file_is_told_before_anything_is_sent() {
     let folder = tempfile::tempdir().unwrap();
+    let readable = folder.path().join("readable");
+    std::fs::write(&readable, "x").unwrap();
     for path in [folder.path(), &folder.path().join("missing")] {
         let path = path.to_str().unwrap();
-        let ended = run(&["push", ANY, "-q", "--file", path], b"");
+        let args = ["push", ANY, "-q", PATIENCE, "-f", readable.to_str().unwrap(), "-f", path];
+        let ended = run(&args, b"");
         assert_eq!(ended.code, Some(1));
         assert!(ended.stderr.starts_with("serverlink: cannot read "), "{}", ended.stderr);
         assert!(ended.stderr.contains(path));
@@ -88,16 +91,25 @@ fn a_closed_output_ends_the_command_quietly() {
 
 #[test]
 fn what_came_is_printed_while_waiting_for_more() {
-    let mut pull = Running::bound(&["pull", ANY, PATIENCE]);
+    let mut pull = Running::bound(&["pull", ANY, PATIENCE, "--raw"]);
     let mut stdout = pull.stdout();
     let mut push = Running::start(&["push", &pull.connect(), PATIENCE]);
     let mut stdin = push.stdin();
-    for text in ["a\n", "b\n"] {
-        stdin.write_all(text.as_bytes()).unwrap();
-        let mut line = String::new();
-        stdout.read_line(&mut line).unwrap();
-        assert_eq!(line, text);
+    for (line, printed) in [("a\n", b'a'), ("b\n", b'b')] {
+        stdin.write_all(line.as_bytes()).unwrap();
+        let mut byte = [0];
+        stdout.read_exact(&mut byte).unwrap();
+        assert_eq!(byte, [printed]);
     }
+}
+
+#[test]
+fn who_only_receives_need_not_reach_every_peer() {
+    let nobody = nobody();
+    let xsub = Running::bound(&["xsub", ANY, &nobody, "-n1", "--topic=x"]).gather();
+    let publisher = ["pub", &xsub.connect(), PATIENCE, "--wait-subscribers=1", "x"];
+    run(&publisher, b"").well();
+    xsub.end().well();
 }
 
 #[cfg(unix)]

@@ -81,16 +81,31 @@ fn a_dealer_may_only_send_or_only_receive() {
 }
 
 #[test]
+fn input_is_sent_also_after_the_last_arrival() {
+    let bound = Running::bound(&["pair", ANY, PATIENCE, "-n1", "early"]).gather();
+    let mut connected = Running::start(&["pair", &bound.connect(), PATIENCE, "-n1"]);
+    let mut line = String::new();
+    connected.stdout().read_line(&mut line).unwrap();
+    assert_eq!(line, "early\n");
+    connected.stdin().write_all(b"late\n").unwrap();
+    assert_eq!(bound.end().well().text(), "late\n");
+    connected.end().well();
+}
+
+#[test]
 fn subscribers_get_their_topics() {
-    let publisher = ["pub", ANY, PATIENCE, "--wait-subscribers=3", "-m"];
+    let publisher = ["pub", ANY, PATIENCE, "--wait-subscribers=5", "-m"];
     let mut publisher = Running::bound(&publisher);
     let connect = publisher.connect();
     let sub =
         |args: &[&str]| Running::start(&[&["sub", &connect, PATIENCE], args].concat()).gather();
-    let some = sub(&["--topic=a", "--topic=c", "-n3"]);
+    // Two subscribe to the same, and both count.
+    let some = [0, 1].map(|_| sub(&["--topic=a", "--topic=c", "-n3"]));
     let all = sub(&["-n4"]);
     publisher.stdin().write_all(b"a\t1\nb\t2\nc\t3\naa\t4\n").unwrap();
-    assert_eq!(some.end().well().text(), "a\t1\nc\t3\naa\t4\n");
+    for some in some {
+        assert_eq!(some.end().well().text(), "a\t1\nc\t3\naa\t4\n");
+    }
     assert_eq!(all.end().well().text(), "a\t1\nb\t2\nc\t3\naa\t4\n");
     publisher.end().well();
 }
