@@ -205,6 +205,10 @@ pub(crate) fn many_waiters_hear_each_their_own(backend: &str) {
                         wait(&port, &caller.notice, round, number != 0);
                     }
                     handle.retire();
+                    // What is pending still has to be dequeued before the socket is closed.
+                    while !echo.is_finished() {
+                        port.turn(Some(Duration::from_millis(1))).expect("it turns");
+                    }
                     echo.join().expect("no panic");
                 })
             })
