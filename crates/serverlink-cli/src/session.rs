@@ -129,6 +129,7 @@ impl Session {
             _ => return Ok(exit::INTERRUPTED),
         }
         self.sent.pause();
+        // Who sent nothing has nothing to wait for, however short the time.
         if self.sent.messages() == 0 || linger == Linger::For(Duration::ZERO) {
             return Ok(exit::OK);
         }

@@ -82,13 +82,17 @@ fn a_dealer_may_only_send_or_only_receive() {
 
 #[test]
 fn input_is_sent_also_after_the_last_arrival() {
-    let bound = Running::bound(&["pair", ANY, PATIENCE, "-n1", "early"]).gather();
-    let mut connected = Running::start(&["pair", &bound.connect(), PATIENCE, "-n1"]);
-    let mut line = String::new();
-    connected.stdout().read_line(&mut line).unwrap();
-    assert_eq!(line, "early\n");
-    connected.stdin().write_all(b"late\n").unwrap();
-    assert_eq!(bound.end().well().text(), "late\n");
+    let bound = Running::bound(&["pair", ANY, PATIENCE, "-n2", "early"]).gather();
+    // All arrivals are there long before the second message is due.
+    let args = ["pair", &bound.connect(), PATIENCE, "-n2", "--rate=4", "late"];
+    let mut connected = Running::start(&args);
+    let mut arrived = String::new();
+    let mut stdout = connected.stdout();
+    for _ in 0..2 {
+        stdout.read_line(&mut arrived).unwrap();
+    }
+    assert_eq!(arrived, "early\nearly\n");
+    assert_eq!(bound.end().well().text(), "late\nlate\n");
     connected.end().well();
 }
 
