@@ -29,7 +29,7 @@ fn run(recorder: &mut Recorder) {
     let mut command = cargo();
     command
         .args(run)
-        .args(["--package", PACKAGE, "--test", WINDOWS_TEST])
+        .args(["--package", PACKAGE, "--test", WINDOWS_TEST, "--features", "windows-command"])
         .env("NEXTEST_PROFILE", windows::NEXTEST_PROFILE)
         .env("SERVERLINK_WINDOWS_COMMAND", windows.program("serverlink"))
         .env("SERVERLINK_WINE_RUNNER", windows.runner());
