@@ -177,7 +177,7 @@ fn nothing_comes_twice_or_out_of_order() {
     let push = connected(&context, SocketType::Push, &endpoint);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let sending = scope.spawn(|| {
             for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
                 push.send(number(n)).unwrap();
             }
@@ -196,8 +196,10 @@ fn nothing_comes_twice_or_out_of_order() {
         }
         done.store(true, Ordering::Relaxed);
         // The sender may be waiting for room.
-        let _last = bound(&context, SocketType::Pull, &endpoint);
-        push.set_send_timeout(Some(Duration::ZERO)).unwrap();
+        let (last, _) = bound(&context, SocketType::Pull, &endpoint);
+        while !sending.is_finished() {
+            let _ = last.recv_timeout(Duration::from_millis(20));
+        }
     });
 }
 
