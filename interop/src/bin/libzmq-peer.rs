@@ -46,7 +46,11 @@ fn main() {
     }
     println!("{}", socket.get_last_endpoint().unwrap().unwrap());
     match role.as_str() {
-        "push" | "pub" => (0..).for_each(|index| send(&socket, name, index)),
+        "push" | "pub" => {
+            for index in 0.. {
+                send(&socket, name, index);
+            }
+        }
         "pull" | "sub" => receive(&socket),
         _ => ask(&socket, name),
     }
