@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd};
 use std::os::windows::io::{AsRawSocket, AsSocket};
 use std::{
     collections::VecDeque,
-    fmt, io,
+    fmt, io, mem,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -250,7 +250,12 @@ impl Port {
     /// Delivers [`Event::Posted`] with `tag` to `handler` on the driving thread, in the order of
     /// posting.
     pub fn post(&self, handler: Arc<dyn Handler>, tag: u64) {
-        lock(&self.shared.posted).push_back(Packet { handler, tag });
+        let mut posted = lock(&self.shared.posted);
+        if self.shared.is_stopped() {
+            return;
+        }
+        posted.push_back(Packet { handler, tag });
+        drop(posted);
         self.shared.wake();
     }
 
@@ -258,7 +263,9 @@ impl Port {
     /// `deadline` and as soon after it as the system's clock allows (a millisecond or so).
     pub fn set_timer(&self, deadline: Instant, handler: Arc<dyn Handler>, tag: u64) -> TimerId {
         let (id, nearest) = self.shared.timers.set(deadline, Alarm { handler, tag });
-        if nearest {
+        if self.shared.is_stopped() {
+            self.shared.timers.cancel(id);
+        } else if nearest {
             self.shared.wake();
         }
         id
@@ -270,11 +277,15 @@ impl Port {
     }
 
     /// Stops the port for good: the turn that goes on returns, and all later ones tell
-    /// [`Turn::Stopped`]. Handles can still be used, but nothing completes any more.
+    /// [`Turn::Stopped`]. Handles can still be used, but nothing completes any more; packets and
+    /// timers are dropped.
     pub fn stop(&self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.backend.stop();
         self.shared.seat.disturb();
+        // Nobody will deliver these, and their handlers may own the port.
+        let posted = mem::take(&mut *lock(&self.shared.posted));
+        drop((posted, self.shared.timers.take_all()));
     }
 }
 

@@ -53,6 +53,11 @@ impl Timers {
         lock(&self.pending).alarms.remove(&id)
     }
 
+    /// Takes all timers out.
+    pub(crate) fn take_all(&self) -> impl Sized + use<> {
+        std::mem::take(&mut lock(&self.pending).alarms)
+    }
+
     /// How many are pending.
     pub(crate) fn len(&self) -> usize {
         lock(&self.pending).alarms.len()

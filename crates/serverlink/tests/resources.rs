@@ -131,8 +131,8 @@ fn reconnecting_leaves_no_descriptors() {
 #[test]
 fn contexts_leave_neither_descriptors_nor_threads() {
     let _alone = alone();
-    let cycle = |_| {
-        let context = Context::new().unwrap();
+    let cycle = |n: u32| {
+        let context = Context::builder().io_threads(1 + n as usize % 3).build().unwrap();
         let rep = socket(&context, SocketType::Rep);
         let endpoint = rep.bind("tcp://127.0.0.1:*").unwrap();
         rep.bind("inproc://rep").unwrap();

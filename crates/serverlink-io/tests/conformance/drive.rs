@@ -169,6 +169,21 @@ pub(crate) fn stop_wakes_a_blocked_run(backend: &str) {
     }
 }
 
+pub(crate) fn a_stopped_port_lets_go_of_packets_and_timers(backend: &str) {
+    let rig = Rig::new(backend);
+    let inbox = Inbox::new();
+    let soon = Instant::now() + LIMIT;
+    rig.port.post(inbox.clone(), 0);
+    rig.port.set_timer(soon, inbox.clone(), 0);
+    assert_eq!(Arc::strong_count(&inbox), 3);
+    rig.port.stop();
+    rig.port.post(inbox.clone(), 0);
+    let timer = rig.port.set_timer(soon, inbox.clone(), 0);
+    assert!(!rig.port.cancel_timer(timer));
+    assert_eq!(Arc::strong_count(&inbox), 1);
+    assert!(inbox.take().is_none());
+}
+
 /// Packets that post the next one, and two ends of a connection that never rest.
 pub(crate) fn stop_during_work(backend: &str) {
     for _ in 0..scaled(20) {

@@ -76,6 +76,7 @@ macro_rules! every_case {
                 run_takes_over_when_the_driver_leaves,
                 run_within_a_handler_is_refused,
                 stop_during_work,
+                a_stopped_port_lets_go_of_packets_and_timers,
                 stop_wakes_a_blocked_run,
                 wake_from_another_thread_ends_the_turn;
             many:
