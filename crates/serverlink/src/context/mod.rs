@@ -93,10 +93,13 @@ impl ContextBuilder {
         let runtime = Arc::new(runtime);
         let shared = Arc::new(Shared { runtime: runtime.clone(), threads: Mutex::default() });
         for (number, port) in runtime.ports().iter().enumerate() {
-            let port = port.clone();
+            let (port, runtime) = (port.clone(), runtime.clone());
             let thread = thread::Builder::new()
                 .name(format!("serverlink-io-{number}"))
-                .spawn(move || port.run())
+                .spawn(move || {
+                    let _guard = FailureGuard(&runtime);
+                    port.run()
+                })
                 .map_err(Error::io("starting an I/O thread"))?;
             shared.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
@@ -146,7 +149,7 @@ impl Context {
         Socket::open(self, socket_type)
     }
 
-    /// Ends the context: every call of a socket that waits, and every later one, fails with
+    /// Ends the context, as also the failure of an I/O thread does: every call of a socket that waits, and every later one, fails with
     /// [`Error::Terminated`]. Waits until all sockets are closed, and their messages sent within
     /// their linger time.
     ///
@@ -182,6 +185,15 @@ impl Drop for Shared {
             // A thread that panicked has said so; there is nothing to add.
             let _ = thread.join();
         }
+    }
+}
+
+/// Sees to it that nobody waits for an I/O thread that has ended, be it by a panic.
+struct FailureGuard<'a>(&'a Runtime);
+
+impl Drop for FailureGuard<'_> {
+    fn drop(&mut self) {
+        self.0.io_ended();
     }
 }
 

@@ -31,6 +31,8 @@ struct Alive {
 #[derive(Debug, Default)]
 struct State {
     terminated: bool,
+    /// An I/O thread has ended: what lingers will do so for ever.
+    io_ended: bool,
     sockets: Vec<Weak<SocketInner>>,
     open: usize,
     lingering: usize,
@@ -133,12 +135,20 @@ impl Runtime {
         sockets.iter().filter_map(Weak::upgrade).for_each(|socket| socket.terminate());
     }
 
+    /// An I/O thread has ended, because the context does, or because it cannot go on: then nobody
+    /// shall wait in vain for what it does no more.
+    pub(crate) fn io_ended(&self) {
+        self.alive.lock().io_ended = true;
+        self.alive.changed.notify_all();
+        self.terminate();
+    }
+
     /// Waits until nothing is alive; if time runs out, returns how many sockets and connections
     /// are.
     pub(crate) fn wait_until_idle(&self, timeout: Option<Duration>) -> Option<(usize, usize)> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let mut state = self.alive.lock();
-        while state.open > 0 || state.lingering > 0 {
+        while state.open > 0 || (state.lingering > 0 && !state.io_ended) {
             state = match deadline {
                 None => self.alive.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(deadline) => {

@@ -13,15 +13,18 @@ mod windows;
 use std::{collections::HashMap, io, sync::Mutex, time::Duration};
 
 #[cfg(unix)]
-use self::unix::{Sets, Waker, check, is_bad_descriptor};
+use self::unix::{Sets, Waker, check};
 #[cfg(windows)]
-use self::windows::{Sets, Waker, check, is_bad_descriptor};
+use self::windows::{Sets, Waker, check};
 use super::{
     RawDescriptor,
     readiness::{Poller, Ready, Token, Want},
 };
 use crate::{Interest, lock::lock};
 
+/// After so many failures in a row, of which no descriptor was found to be the cause, waiting is
+/// given up.
+const FAILURES: u32 = 100;
 const ANY: Interest = Interest { readable: true, writable: true };
 
 #[derive(Debug)]
@@ -52,6 +55,8 @@ struct Wait {
     /// Those in the sets, as they were when the wait began.
     members: Vec<(Token, Registered)>,
     sets: Sets,
+    /// How many calls have failed since the last that did not.
+    failures: u32,
 }
 
 impl Select {
@@ -86,7 +91,7 @@ impl Poller for Select {
     }
 
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let Wait { members, sets } = &mut *lock(&self.wait);
+        let Wait { members, sets, failures } = &mut *lock(&self.wait);
         members.clear();
         members.extend(
             lock(&self.registered)
@@ -100,11 +105,11 @@ impl Poller for Select {
             sets.add(registered.descriptor, registered.read, registered.write);
         }
         match sets.select(timeout) {
-            Ok(()) => {}
+            Ok(()) => *failures = 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) if is_bad_descriptor(&error) => {
+            Err(error) => {
                 // Retired since the sets were made, or closed by its owner against the rules: the
-                // call that is served finds out.
+                // call that is served finds out. Which error this is differs between systems.
                 ready.extend(
                     members
                         .iter()
@@ -116,9 +121,9 @@ impl Poller for Select {
                             hangup: true,
                         }),
                 );
-                return Ok(());
+                *failures += 1;
+                return if *failures < FAILURES { Ok(()) } else { Err(error) };
             }
-            Err(error) => return Err(error),
         }
         if sets.is_readable(self.waker.descriptor()) {
             self.waker.drain();

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use windows_sys::Win32::Networking::WinSock::{self, SOCKET, SOCKET_ERROR, TIMEVAL, WSAENOTSOCK};
+use windows_sys::Win32::Networking::WinSock::{self, SOCKET, SOCKET_ERROR, TIMEVAL};
 
 use crate::{Interest, sys::readiness::Want};
 
@@ -119,10 +119,6 @@ fn time_value(timeout: Duration) -> TIMEVAL {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
     let micros = timeout.min(DAY).as_nanos().div_ceil(1_000);
     TIMEVAL { tv_sec: (micros / 1_000_000) as i32, tv_usec: (micros % 1_000_000) as i32 }
-}
-
-pub(super) fn is_bad_descriptor(error: &io::Error) -> bool {
-    error.raw_os_error() == Some(WSAENOTSOCK)
 }
 
 /// What of `interest` is the case now.
