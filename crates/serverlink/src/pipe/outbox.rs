@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    mem,
+    mem, ptr,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -176,13 +176,12 @@ impl Outbox {
         state.flush_needed(&self.heard)
     }
 
-    /// Begins a write, if there is something to write and nobody does.
-    pub(crate) fn begin(&self) -> Option<Vec<Bytes>> {
+    /// Begins a write by `connection`, if there is something to write and nobody does. One that no
+    /// longer serves this outbox, and was asked late, has nothing to write.
+    pub(crate) fn begin(&self, connection: &Connection) -> Option<Vec<Bytes>> {
         let mut state = self.state();
-        if matches!(state.writer, Writer::InFlight { .. })
-            || state.connection.is_none()
-            || state.broken
-        {
+        let serves = state.connection.as_ref().is_some_and(|own| ptr::eq(&**own, connection));
+        if matches!(state.writer, Writer::InFlight { .. }) || !serves || state.broken {
             return None;
         }
         let mut buffers = mem::take(&mut state.control);

@@ -196,7 +196,7 @@ impl Connection {
     /// Writes one batch; nothing if there was none, or it is not done yet.
     fn write(&self) -> Option<Finished> {
         let handle = self.handle.get()?;
-        let buffers = self.outbox.begin()?;
+        let buffers = self.outbox.begin(self)?;
         match handle.send(buffers) {
             Sending::Pending => {
                 if self.outbox.is_broken() {
