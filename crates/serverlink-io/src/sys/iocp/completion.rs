@@ -5,6 +5,7 @@ use std::{mem, sync::Arc};
 use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
 
 use super::{
+    errors,
     inner::Inner,
     operation::{Operation, Status},
 };
@@ -35,6 +36,12 @@ impl Completion {
         operation.slot.reclaim();
         // SAFETY: the packet is the one that ends the operation.
         let status = unsafe { operation.status(packet.dwNumberOfBytesTransferred) };
+        if errors::is_abort(status.error) {
+            // An operation that stays pending may live to see many threads end: no repetition in a
+            // row, for the kernel had it in between.
+            // SAFETY: the slot was reclaimed by this thread; the reference ends at once.
+            unsafe { operation.work() }.attempts = 0;
+        }
         Self { entry, direction, status }
     }
 

@@ -64,7 +64,9 @@ const fn row(
 }
 
 /// The operation ended because it was cancelled, or its issuing thread ended.
-pub(super) const OPERATION_ABORTED: u32 = 995;
+const OPERATION_ABORTED: u32 = 995;
+/// The same, where the system did not get as far as to say so.
+const IO_INCOMPLETE: u32 = 996;
 /// The call has begun; its completion follows.
 pub(super) const IO_PENDING: u32 = 997;
 /// Not an open socket.
@@ -89,7 +91,7 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
 
 /// Whether `code` says that somebody ended the operation, rather than that it failed.
 pub(super) fn is_abort(code: u32) -> bool {
-    matches!(code, OPERATION_ABORTED | 676 | 1236 | 10053 | 10103 | 10111)
+    matches!(code, OPERATION_ABORTED | IO_INCOMPLETE | 676 | 1236 | 10053 | 10103 | 10111)
 }
 
 /// The error told to a handler: the Winsock code of the same meaning.
@@ -130,7 +132,7 @@ const TABLE: &[Row] = &[
     row(258, "WAIT_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer"),
     row(676, "ERROR_HANDLES_CLOSED", Close, Except::None, 10053, "the handle was closed under the operation"),
     row(995, "ERROR_OPERATION_ABORTED", Retry, Except::Connect(Close), 10053, "aborted though nobody asked (the thread that issued it has ended): issued again, but ConnectEx needs a new socket"),
-    row(996, "ERROR_IO_INCOMPLETE", Fatal, Except::None, 10022, "the status was asked of an operation that had not ended"),
+    row(996, "ERROR_IO_INCOMPLETE", Retry, Except::Connect(Close), 10053, "a packet came without a status: the thread that issued the operation ended at that moment (seen under Wine); nothing was moved"),
     row(997, "ERROR_IO_PENDING", Ignore, Except::None, 10036, "the operation has begun; its completion follows"),
     row(998, "ERROR_NOACCESS", Fatal, Except::None, 10014, "a buffer is not accessible"),
     row(1168, "ERROR_NOT_FOUND", Ignore, Except::None, 10022, "nothing to cancel; its completion may be queued already"),

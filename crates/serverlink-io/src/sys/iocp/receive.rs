@@ -75,10 +75,10 @@ impl Receive {
     pub(super) fn again(self, shared: &Shared, code: u32) -> Self {
         match self {
             // Too much memory is locked: lend the kernel none.
-            Self::Into { buffer, armed: None } if code != errors::OPERATION_ABORTED => {
+            Self::Into { buffer, armed: None } if !errors::is_abort(code) => {
                 Self::Probing { buffer: Some(buffer) }
             }
-            Self::Into { buffer, armed: Some(_) } if code != errors::OPERATION_ABORTED => {
+            Self::Into { buffer, armed: Some(_) } if !errors::is_abort(code) => {
                 shared.buffers.give_back(buffer);
                 Self::Probing { buffer: None }
             }

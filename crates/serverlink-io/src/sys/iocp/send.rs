@@ -96,7 +96,7 @@ impl Send {
 
     /// What to issue after `code`.
     pub(super) fn again(mut self, code: u32) -> Self {
-        if code != errors::OPERATION_ABORTED {
+        if !errors::is_abort(code) {
             self.most = LITTLE;
         }
         self

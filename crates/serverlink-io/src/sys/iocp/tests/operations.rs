@@ -218,8 +218,11 @@ fn abort_that_nobody_asked_for_is_made_good() {
         let _armed = unarmed.then(|| bench.without_buffers());
         let (near, mut far) = bench.pair();
         near.entry.receive(None).unwrap();
-        // As when the system ends what a thread issued that has ended itself.
-        near.entry.0.inward.cancel_in_kernel();
+        // As when the system ends what a thread issued that has ended itself. However often.
+        for _ in 0..100 {
+            near.entry.0.inward.cancel_in_kernel();
+            bench.port.turn(Some(Duration::from_millis(1))).unwrap();
+        }
         bench.silence(&near);
         far.write_all(b"data").unwrap();
         assert_eq!(bench.received(&near).unwrap(), b"data");
@@ -370,4 +373,26 @@ fn cancellation_that_comes_before_the_call_is_passed_on_after_it() {
     issue(receive, &|| near.entry.retire());
     bench.until("it is freed", || bench.port.shared.is_empty());
     bench.silence(&near);
+}
+
+/// Data arrives while the thread that issued the receive ends.
+#[test]
+fn completion_races_the_end_of_its_thread() {
+    let bench = Bench::new();
+    let (near, mut far) = bench.pair();
+    for round in 0..300_u32 {
+        thread::scope(|scope| {
+            scope.spawn(|| near.entry.receive(None).unwrap());
+            for _ in 0..round {
+                std::hint::spin_loop();
+            }
+            far.write_all(&round.to_le_bytes()).unwrap();
+        });
+        let mut got = bench.received(&near).unwrap();
+        while got.len() < 4 {
+            near.entry.receive(None).unwrap();
+            got.extend(bench.received(&near).unwrap());
+        }
+        assert_eq!(got, round.to_le_bytes());
+    }
 }
