@@ -5,6 +5,7 @@ mod docs;
 mod fmt;
 pub(crate) mod interop;
 mod lint;
+mod loom;
 pub(crate) mod platforms;
 mod unit;
 mod windows;
@@ -30,6 +31,7 @@ pub(crate) const ALL: &[Suite] = &[
     lint::SUITE,
     unit::SUITE,
     conformance::SUITE,
+    loom::SUITE,
     interop::SUITE,
     docs::SUITE,
     windows::SUITE,
