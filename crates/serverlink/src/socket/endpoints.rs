@@ -140,7 +140,8 @@ impl Socket {
     }
 
     /// Ends what [`bind`](Self::bind) began: no new connections, and those accepted there end once
-    /// their messages are sent, within the linger time.
+    /// their messages are sent, within the linger time. Links made to an `inproc://` name stay, as
+    /// in libzmq. Some backends free the port a moment later.
     ///
     /// # Errors
     ///
