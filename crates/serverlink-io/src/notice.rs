@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::sync::{
-    AtomicBool, AtomicU64, AtomicUsize, Mutex,
+    AtomicU64, AtomicUsize, Mutex,
     Ordering::SeqCst,
     lock,
     thread::{self, Thread},
@@ -40,8 +40,8 @@ pub struct Notice {
     /// How many threads sleep, or are about to.
     sleepers: AtomicUsize,
     threads: Mutex<Vec<Thread>>,
-    /// Whether a thread waits by driving a port.
-    at_port: AtomicBool,
+    /// How many threads wait by driving a port: one may be leaving the seat as the next takes it.
+    at_port: AtomicUsize,
 }
 
 impl Notice {
@@ -87,12 +87,12 @@ impl Notice {
 
     /// Has raising wake the port as long as the result is kept.
     pub(crate) fn at_port(&self) -> AtPort<'_> {
-        self.at_port.store(true, SeqCst);
+        self.at_port.fetch_add(1, SeqCst);
         AtPort(self)
     }
 
     pub(crate) fn is_at_port(&self) -> bool {
-        self.at_port.load(SeqCst)
+        self.at_port.load(SeqCst) > 0
     }
 
     /// Has the next raising unpark this thread, if the result is still kept then.
@@ -111,7 +111,7 @@ pub(crate) struct AtPort<'a>(&'a Notice);
 
 impl Drop for AtPort<'_> {
     fn drop(&mut self) {
-        self.0.at_port.store(false, SeqCst);
+        self.0.at_port.fetch_sub(1, SeqCst);
     }
 }
 

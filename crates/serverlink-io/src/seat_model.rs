@@ -150,6 +150,27 @@ fn two_waiters_hear_each_their_own() {
 }
 
 #[test]
+fn waiters_for_the_same_are_told_each_time() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let notice = Arc::new(Notice::new());
+        let waiters = [0, 1].map(|seen| {
+            let (port, notice) = (port.clone(), notice.clone());
+            thread::spawn(move || {
+                while notice.epoch() <= seen {
+                    port.seat.wait(&*port, &notice, notice.epoch().min(seen), None, true).unwrap();
+                }
+            })
+        });
+        port.raise(&notice);
+        port.raise(&notice);
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+    });
+}
+
+#[test]
 fn whoever_leaves_the_seat_has_the_next_waiter_take_it() {
     model(|| {
         let port = Arc::new(Port::default());
