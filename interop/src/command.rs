@@ -83,8 +83,11 @@ impl Serverlink {
         let mut told = String::new();
         if arguments.iter().any(|argument| argument.starts_with("--bind")) {
             errors.read_line(&mut told).unwrap();
-            let bound = told.trim_end().strip_prefix(BOUND);
-            endpoint = bound.unwrap_or_else(|| panic!("{command:?} says: {told}")).to_owned();
+            let Some(bound) = told.trim_end().strip_prefix(BOUND) else {
+                let _ = errors.read_to_string(&mut told);
+                panic!("{command:?} says: {told}; {:?}", child.wait());
+            };
+            endpoint = bound.to_owned();
         }
         let printed = child.stdout.take().map(|output| gather(output, String::new()));
         let told = gather(errors, told);

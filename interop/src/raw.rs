@@ -99,6 +99,12 @@ impl RawPeer {
         RawFrame { flags: flags[0], body }
     }
 
+    /// Reads so many bytes.
+    #[track_caller]
+    pub fn skip(&mut self, len: usize) {
+        self.read(&mut vec![0; len]);
+    }
+
     /// Reads until the other side closes the stream, and returns what came before.
     #[track_caller]
     pub fn rest(&mut self) -> Vec<u8> {

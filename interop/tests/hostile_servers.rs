@@ -10,7 +10,7 @@ use serverlink::SocketType::Push;
 use serverlink_interop::{
     Contexts,
     Library::ServerLink,
-    panics,
+    panics, payload,
     raw::{COMMAND, RawPeer, announced, command, frame, greeting, ready},
 };
 
@@ -51,6 +51,34 @@ fn a_push_finds_the_good_one_in_the_end() {
     let mut server = RawPeer::accept(&listener).shake_hands(1, "PULL");
     assert_eq!(server.frame().body, b"for a good one");
     assert_eq!(panics::count(), 0);
+}
+
+/// What the kernel took of a message does not count; what it took of those before it does.
+#[test]
+fn a_message_cut_off_is_sent_again_and_those_before_it_are_not() {
+    const BEFORE: u64 = 100;
+    const BEHIND: u64 = 10;
+    let large = payload::bytes(16 << 20, 1);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = Contexts::new().open(ServerLink, Push);
+    push.connect(&format!("tcp://{}", listener.local_addr().unwrap()));
+    // They wait together for the handshake, and so go out together.
+    (0..BEFORE).for_each(|index| push.send([payload::numbered(index)]));
+    push.send([&large[..], b"and a frame behind it"]);
+    (0..BEHIND).for_each(|index| push.send([payload::numbered(index)]));
+
+    for attempt in 0..3 {
+        let mut server = RawPeer::accept(&listener).shake_hands(1, "PULL");
+        if attempt == 0 {
+            (0..BEFORE).for_each(|index| assert_eq!(payload::number(&server.frame().body), index));
+        }
+        server.skip((1 << 20) * attempt + 1);
+    }
+
+    let mut server = RawPeer::accept(&listener).shake_hands(1, "PULL");
+    assert!(server.frame().body == large);
+    assert_eq!(server.frame().body, b"and a frame behind it");
+    (0..BEHIND).for_each(|index| assert_eq!(payload::number(&server.frame().body), index));
 }
 
 /// A server that refuses at once is not asked all the time.

@@ -1,4 +1,4 @@
-//! Peers that are killed in mid-stream, a hundred times each: the stream goes on with the next one,
+//! Peers that go: killed in mid-stream, a hundred times each, the stream goes on with the next one,
 //! and neither descriptors nor memory stay behind.
 #![cfg(target_os = "linux")]
 
@@ -16,7 +16,11 @@ use serverlink::{
     Context, Error, Message, Socket,
     SocketType::{self, Pub, Pull, Push, Router, Sub},
 };
-use serverlink_interop::{OnDrop, PATIENCE, Process, limits, panics, payload, until};
+use serverlink_interop::{
+    OnDrop, PATIENCE, Process, limits, panics, payload,
+    raw::{self, RawPeer},
+    until,
+};
 
 const KILLS: u64 = 100;
 /// By then, everything that is allocated once is.
@@ -105,6 +109,31 @@ fn settle(socket: &Socket) {
 enum Binder {
     Us,
     Them,
+}
+
+/// Many more than a hundred, so that what each of them leaves behind would show.
+#[test]
+fn thousands_of_peers_that_come_and_go() {
+    const PEERS: u64 = 3_000;
+    let _alone = alone();
+    let pull = open(Pull);
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let mut early = (0, 0);
+    for peer in 0..PEERS {
+        let mut stream = RawPeer::connect(&endpoint).shake_hands(1, "PUSH");
+        stream.write(&raw::frame(0, &payload::numbered(peer)));
+        assert_eq!(payload::number(&pull.recv().unwrap()[0]), peer);
+        drop(stream);
+        if peer == PEERS / 5 {
+            settle(&pull);
+            early = (limits::open_files(), limits::resident_kib());
+        }
+    }
+    settle(&pull);
+    until("all descriptors are closed", || limits::open_files() <= early.0);
+    let memory = limits::resident_kib();
+    println!("{} KiB, {memory} KiB after {PEERS} peers", early.1);
+    assert!(memory <= early.1 + LEEWAY, "the memory grows: {early:?} KiB, {memory} KiB");
 }
 
 /// Receives from the peer of that name, after what others have left: in order, and everything if it
