@@ -1,6 +1,8 @@
 //! How runs end, and what they tell when they fail.
 
-use std::io::{BufRead as _, Read as _, Write as _};
+#[cfg(unix)]
+use std::io::BufRead as _;
+use std::io::{Read as _, Write as _};
 
 use crate::support::{ANY, PATIENCE, Running, push_to_pull, run};
 
