@@ -131,9 +131,9 @@ fn a_waiter_hears_what_another_thread_raises() {
     });
 }
 
-#[test]
-fn two_waiters_hear_each_their_own() {
-    model(|| {
+/// Two waiters, each for a notice of its own, that `tell` tells the port of.
+fn two_waiters(tell: fn(&Port, &Arc<Notice>)) {
+    model(move || {
         let port = Arc::new(Port::default());
         let notices = [(); 2].map(|()| Arc::new(Notice::new()));
         let waiters = notices.clone().map(|notice| {
@@ -141,7 +141,7 @@ fn two_waiters_hear_each_their_own() {
             thread::spawn(move || port.wait(&notice, true))
         });
         for notice in &notices {
-            port.post(notice);
+            tell(&port, notice);
         }
         for waiter in waiters {
             waiter.join().unwrap();
@@ -150,41 +150,39 @@ fn two_waiters_hear_each_their_own() {
 }
 
 #[test]
-fn waiters_for_the_same_are_told_each_time() {
-    model(|| {
-        let port = Arc::new(Port::default());
-        let notice = Arc::new(Notice::new());
-        let waiters = [0, 1].map(|seen| {
-            let (port, notice) = (port.clone(), notice.clone());
-            thread::spawn(move || {
-                while notice.epoch() <= seen {
-                    port.seat.wait(&*port, &notice, notice.epoch().min(seen), None, true).unwrap();
-                }
-            })
-        });
-        port.raise(&notice);
-        port.raise(&notice);
-        for waiter in waiters {
-            waiter.join().unwrap();
-        }
-    });
+fn two_waiters_hear_each_their_own() {
+    two_waiters(Port::post);
 }
 
 #[test]
 fn whoever_leaves_the_seat_has_the_next_waiter_take_it() {
+    two_waiters(Port::arrive);
+}
+
+#[test]
+fn a_waiter_that_follows_another_for_the_same_is_told() {
     model(|| {
         let port = Arc::new(Port::default());
-        let notices = [(); 2].map(|()| Arc::new(Notice::new()));
-        let waiters = notices.clone().map(|notice| {
-            let port = port.clone();
-            thread::spawn(move || port.wait(&notice, true))
+        let notice = Arc::new(Notice::new());
+        let first = thread::spawn({
+            let (port, notice) = (port.clone(), notice.clone());
+            move || port.wait(&notice, true)
         });
-        for notice in &notices {
-            port.arrive(notice);
+        let raiser = thread::spawn({
+            let (port, notice) = (port.clone(), notice.clone());
+            move || {
+                while notice.epoch() == 0 {
+                    notice.park(0, None);
+                }
+                port.raise(&notice);
+            }
+        });
+        port.raise(&notice);
+        while notice.epoch() == 1 {
+            port.seat.wait(&*port, &notice, 1, None, true).unwrap();
         }
-        for waiter in waiters {
-            waiter.join().unwrap();
-        }
+        first.join().unwrap();
+        raiser.join().unwrap();
     });
 }
 
