@@ -46,12 +46,27 @@ enum Life {
     Closed,
 }
 
+/// The way of a message: into the user's hands or out of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    In,
+    Out,
+}
+
 impl Core {
     pub(super) fn check(&self) -> Result<()> {
         match self.life {
             Life::Open => Ok(()),
             Life::Terminated => Err(Error::Terminated),
             Life::Closed => Err(Error::Closed),
+        }
+    }
+
+    /// How many threads wait to receive or to send.
+    fn waiting(&mut self, way: Way) -> &mut usize {
+        match way {
+            Way::In => &mut self.receivers,
+            Way::Out => &mut self.senders,
         }
     }
 
@@ -148,80 +163,54 @@ impl SocketInner {
         message: &mut Message,
         deadline: impl FnOnce(&Options) -> Option<Instant>,
     ) -> Result<()> {
-        let mut core = self.core();
-        let mut deadline = Err(deadline);
-        loop {
-            core.check()?;
-            let Core { pattern, peers, .. } = &mut *core;
-            let sent = pattern.send(message, peers);
-            let effects = core.take_effects();
-            match sent {
-                Err(Error::WouldBlock) if effects.is_empty() => {}
-                Err(Error::WouldBlock) => {
-                    drop(core);
-                    effects.run();
-                    core = self.core();
-                    continue;
-                }
-                result => {
-                    drop(core);
-                    effects.run();
-                    return result;
-                }
-            }
-            let until = match deadline {
-                Ok(until) => until,
-                Err(compute) => compute(&core.peers.options),
-            };
-            deadline = Ok(until);
-            core.senders += 1;
-            let (waited, timely) = self.wait(&self.writable, core, until, false);
-            core = waited;
-            core.senders -= 1;
-            if !timely {
-                return Err(Error::WouldBlock);
-            }
-        }
+        self.try_until(Way::Out, deadline, |pattern, peers| pattern.send(message, peers))
     }
 
     pub(super) fn receive(
         &self,
         deadline: impl FnOnce(&Options) -> Option<Instant>,
     ) -> Result<Message> {
+        let mut message = Message::new();
+        self.try_until(Way::In, deadline, |pattern, peers| pattern.receive(&mut message, peers))?;
+        Ok(message)
+    }
+
+    /// Tries until it need not be tried again, or the deadline has come; between tries, waits for
+    /// something to change.
+    fn try_until(
+        &self,
+        way: Way,
+        deadline: impl FnOnce(&Options) -> Option<Instant>,
+        mut attempt: impl FnMut(&mut dyn Pattern, &mut Peers) -> Result<()>,
+    ) -> Result<()> {
         let mut core = self.core();
         let mut deadline = Err(deadline);
-        let mut message = Message::new();
         loop {
             core.check()?;
             let Core { pattern, peers, .. } = &mut *core;
-            let received = pattern.receive(&mut message, peers);
+            let result = attempt(&mut **pattern, peers);
             let effects = core.take_effects();
-            match received {
-                Err(Error::WouldBlock) if effects.is_empty() => {}
-                Err(Error::WouldBlock) => {
-                    drop(core);
-                    effects.run();
-                    core = self.core();
-                    continue;
-                }
-                result => {
-                    drop(core);
-                    effects.run();
-                    return result.map(|()| message);
-                }
+            if !matches!(result, Err(Error::WouldBlock)) {
+                drop(core);
+                effects.run();
+                return result;
+            }
+            if !effects.is_empty() {
+                drop(core);
+                effects.run();
+                core = self.core();
+                continue;
             }
             let until = match deadline {
                 Ok(until) => until,
                 Err(compute) => compute(&core.peers.options),
             };
             deadline = Ok(until);
-            core.receivers += 1;
-            let (waited, timely) = self.wait(&self.readable, core, until, true);
-            core = waited;
-            core.receivers -= 1;
-            if !timely {
-                return Err(Error::WouldBlock);
+            if until.is_some_and(|until| until <= Instant::now()) {
+                return result;
             }
+            // When time runs out meanwhile, one more look before giving up.
+            core = self.wait(way, core, until);
         }
     }
 
@@ -232,28 +221,31 @@ impl SocketInner {
         }
     }
 
-    /// Releases the core and waits for a notice to be raised; false if the deadline had come
-    /// before. The thread drives the connections meanwhile, if there are any; an `eager` one even
-    /// if the I/O thread does already.
+    /// Releases the core and waits until something changes, or the deadline. The thread drives the
+    /// connections meanwhile, if there are any; one that receives even if the I/O thread does
+    /// already.
     fn wait<'a>(
         &'a self,
-        notice: &Notice,
-        core: MutexGuard<'a, Core>,
+        way: Way,
+        mut core: MutexGuard<'a, Core>,
         deadline: Option<Instant>,
-        eager: bool,
-    ) -> (MutexGuard<'a, Core>, bool) {
-        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-            return (core, false);
-        }
+    ) -> MutexGuard<'a, Core> {
+        *core.waiting(way) += 1;
+        let notice = match way {
+            Way::In => &self.readable,
+            Way::Out => &self.writable,
+        };
         let seen = notice.epoch();
         let port = self.port.as_ref().filter(|_| core.has_connections());
         drop(core);
+        let eager = way == Way::In;
         let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, eager).is_ok());
         if !driven {
             notice.park(seen, deadline);
         }
-        // When time has run out meanwhile, the caller looks once more before it gives up.
-        (self.core(), true)
+        let mut core = self.core();
+        *core.waiting(way) -= 1;
+        core
     }
 
     /// A peer is there; its handshake done already if there is `info`. False refuses it.
