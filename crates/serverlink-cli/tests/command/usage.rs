@@ -1,5 +1,7 @@
 //! The command line: what is refused, and what is told.
 
+use std::process::Command;
+
 use crate::support::{ANY, run};
 
 #[track_caller]
@@ -40,6 +42,15 @@ fn impossible_command_lines_are_refused_with_a_reason() {
     refused(&["demo", "--seconds=0"], "0 is not in 1..");
     refused(&["demo", "--size=8"], "at least 24 bytes");
     refused(&["pull", "--connect=carrier://pigeon"], "carrier");
+}
+
+#[test]
+fn a_backend_misnamed_in_the_environment_is_a_usage_error() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_serverlink"));
+    let ended = command.args(["pull", ANY]).env("SERVERLINK_BACKEND", "magic").output().unwrap();
+    let said = String::from_utf8_lossy(&ended.stderr);
+    assert_eq!(ended.status.code(), Some(2), "{said}");
+    assert!(said.contains("magic") && said.contains("select"), "{said}");
 }
 
 #[test]

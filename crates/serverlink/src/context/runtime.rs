@@ -61,14 +61,14 @@ impl Runtime {
         max_sockets: usize,
         backend: Option<String>,
     ) -> Result<Self> {
-        let named = backend.is_some();
         let mut options = PortOptions::default();
         options.backend = backend;
         let ports = (0..io_threads)
             .map(|_| Port::new(&options))
             .collect::<std::io::Result<_>>()
             .map_err(|error| match error.kind() {
-                std::io::ErrorKind::InvalidInput if named => {
+                // Named by the option or by the environment variable.
+                std::io::ErrorKind::InvalidInput => {
                     Error::InvalidOption { option: "backend", reason: error.to_string() }
                 }
                 _ => Error::Io { action: "opening a completion port".to_owned(), source: error },
