@@ -80,14 +80,14 @@ fn survives_everything_at_once() {
             for worker in workers {
                 worker.join().unwrap();
             }
-            // What was not retired ends by itself, for the peers are gone.
-            let deadline = Instant::now() + LONG;
-            while !bench.port.shared.is_empty() && Instant::now() < deadline {
-                thread::sleep(Duration::from_millis(5));
-            }
             over.store(true, Ordering::SeqCst);
             driver.join().unwrap();
         });
+        // What was not retired ends by itself, for the peers are gone.
+        let deadline = Instant::now() + LONG;
+        while !bench.port.shared.is_empty() && Instant::now() < deadline {
+            bench.port.turn(Some(Duration::from_millis(5))).unwrap();
+        }
         assert!(bench.port.shared.is_empty(), "entries are left: {:?}", bench.port);
         for handler in lock(&handlers).values() {
             let (begun, ended) =
