@@ -22,10 +22,11 @@ pub enum Event<'a> {
         more: bool,
     },
     /// The peer subscribes to all messages beginning with these bytes, whether it said so in a
-    /// command (3.1) or, to a PUB or XPUB socket, in a message (3.0). Subscriptions are counted:
-    /// two need two cancels.
+    /// command (3.1) or, to a PUB or XPUB socket, in a message (3.0). It is reported each time it
+    /// is said; RFC 29 has publishers count, while libzmq says a repeated one again but cancels it
+    /// once.
     Subscribe(FrameBody<'a>),
-    /// The peer takes one such subscription back.
+    /// The peer takes such a subscription back.
     Cancel(FrameBody<'a>),
     /// The peer sent a PING. The PONG is ready in
     /// [`Connection::take_output`](crate::Connection::take_output).
