@@ -60,8 +60,8 @@ impl Default for ContextBuilder {
 }
 
 impl ContextBuilder {
-    /// How many threads serve connections, from 1 to 256; 1 if not set. One moves about a gigabyte
-    /// a second.
+    /// How many threads serve connections, from 1 to 256; 1 if not set. With one, threads that wait
+    /// in [`recv`](Socket::recv) serve connections themselves meanwhile; with several, they sleep.
     pub fn io_threads(mut self, count: usize) -> Self {
         self.io_threads = count;
         self
