@@ -143,7 +143,6 @@ impl Connection {
         {
             handle.retire();
             connection.outbox.detach(0);
-            connection.input().phase = Phase::Ended;
             return Err(error);
         }
         connection.post(START);
