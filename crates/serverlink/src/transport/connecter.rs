@@ -65,6 +65,18 @@ enum Phase {
     Stopped,
 }
 
+impl Phase {
+    /// Whether this is the present connection.
+    fn is_of(&self, connection: &Arc<Connection>) -> bool {
+        match self {
+            Self::Connecting(current) | Self::Connected(current) => {
+                Arc::ptr_eq(current, connection)
+            }
+            Self::Resolving(_) | Self::Waiting(_) | Self::Stopped => false,
+        }
+    }
+}
+
 impl Connecter {
     /// Prepares to connect; the pipe is there at once.
     pub(crate) fn new(
@@ -279,29 +291,28 @@ impl Origin for Connecter {
     }
 
     fn ended(&self, connection: &Arc<Connection>, end: End) {
+        if !self.state().phase.is_of(connection) {
+            return;
+        }
+        let owner = self.socket.upgrade();
+        // Told before another connection is begun, which might be ready first.
+        if let Some(owner) = &owner {
+            owner.pipe_lost(&self.pipe);
+        }
         let mut state = self.state();
         match &state.phase {
-            Phase::Connecting(current) if Arc::ptr_eq(current, connection) => match end {
-                End::NotConnected => self.connect(&mut state),
-                End::Lost | End::Closed => self.wait(&mut state),
-            },
-            Phase::Connected(current) if Arc::ptr_eq(current, connection) => {
-                if end == End::Closed {
-                    self.stop(&mut state);
-                } else {
-                    self.wait(&mut state);
-                }
-            }
-            _ => return,
+            // Stopped meanwhile.
+            phase if !phase.is_of(connection) => return,
+            Phase::Connecting(_) if end == End::NotConnected => self.connect(&mut state),
+            Phase::Connected(_) if end == End::Closed => self.stop(&mut state),
+            _ => self.wait(&mut state),
         }
         let stopped = matches!(state.phase, Phase::Stopped);
         drop(state);
-        if let Some(owner) = self.socket.upgrade() {
-            if stopped {
-                owner.pipe_closed(&self.pipe);
-            } else {
-                owner.pipe_lost(&self.pipe);
-            }
+        if let Some(owner) = owner
+            && stopped
+        {
+            owner.pipe_closed(&self.pipe);
         }
     }
 }
