@@ -12,6 +12,12 @@ pub(super) const SUITE: Suite = Suite {
     about: "exchanges with libzmq and pyzmq, once per backend",
     needs: &[&needs::CPP_COMPILER, &needs::PYZMQ],
     run: |recorder| {
+        let mut command = cargo();
+        command.args(["build", "--package", "serverlink-cli"]);
+        if !recorder.build("build of the command", command) {
+            return;
+        }
+        let program = format!("debug/serverlink{}", std::env::consts::EXE_SUFFIX);
         let (runner, run) = runner();
         for backend in NATIVE_BACKENDS {
             let mut command = cargo();
@@ -20,6 +26,7 @@ pub(super) const SUITE: Suite = Suite {
                 .args(["--package", PACKAGE, "--lib", "--bins"])
                 .args(native_tests().iter().flat_map(|name| ["--test", name]))
                 .env(BACKEND, backend)
+                .env("SERVERLINK_COMMAND", layout::target().join(&program))
                 .env("SERVERLINK_PYTHON", python());
             recorder.tests(backend, runner, command);
         }
