@@ -127,12 +127,11 @@ fn install(packages: &[&str]) {
     println!("==> installing {}", packages.join(" "));
     let install =
         || succeeds_aloud(apt_get().args(["install", "--no-install-recommends"]).args(packages));
-    // The package lists of a bare image are missing or old, and mirrors hiccup.
-    if !install() {
-        let update = || succeeds_aloud(apt_get().arg("update"));
-        let _ = update() || update();
-        let _ = install() || install();
-    }
+    // The package lists of a bare image are missing, or name packages that are too old; and mirrors
+    // hiccup.
+    let update = || succeeds_aloud(apt_get().arg("update"));
+    let _ = update() || update();
+    let _ = install() || install();
 }
 
 fn apt_get() -> Command {

@@ -71,8 +71,23 @@ fn has_standard_library(mut rustc: Command, target: &str) -> bool {
     Path::new(directory.trim()).read_dir().is_ok_and(|mut entries| entries.next().is_some())
 }
 
+/// Whether Debian's compiler is at least as recent as this workspace demands.
+fn debian_is_recent() -> bool {
+    let printed =
+        Command::new(DEBIAN_RUSTC).arg("--version").env_remove("LD_LIBRARY_PATH").output();
+    let Ok(printed) = printed else { return false };
+    let found = release(&String::from_utf8_lossy(&printed.stdout));
+    found >= release(concat!("rustc ", env!("CARGO_PKG_RUST_VERSION")))
+}
+
+/// The major and minor number in what `rustc --version` prints.
+fn release(printed: &str) -> Option<(u32, u32)> {
+    let mut numbers = printed.strip_prefix("rustc ")?.split('.');
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
 fn debian_has_sources() -> bool {
-    if !Path::new(DEBIAN_CARGO).exists() {
+    if !Path::new(DEBIAN_CARGO).exists() || !debian_is_recent() {
         return false;
     }
     let printed = Command::new(DEBIAN_RUSTC)
@@ -84,4 +99,18 @@ fn debian_has_sources() -> bool {
         let sysroot = String::from_utf8_lossy(&printed.stdout);
         Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std/Cargo.toml").exists()
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn releases_are_compared_by_their_numbers() {
+        assert_eq!(release("rustc 1.85.0 (4d91de4e4 2025-02-17)\n"), Some((1, 85)));
+        assert_eq!(release("rustc 1.95"), Some((1, 95)));
+        assert_eq!(release("something else"), None);
+        assert!(release("rustc 1.100.0") > release("rustc 1.99.0"));
+        assert!(release("something else") < release("rustc 1.95"));
+    }
 }
