@@ -26,7 +26,7 @@ pub struct PortOptions {
 
 impl Default for PortOptions {
     fn default() -> Self {
-        Self { backend: None, receive_buffer: 64 * 1024 }
+        Self { backend: None, receive_buffer: 128 * 1024 }
     }
 }
 

@@ -9,11 +9,12 @@ use std::{
     fmt, io, mem,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
 use socket2::Socket;
 
 use crate::{
@@ -83,6 +84,8 @@ struct Shared {
     backend: Box<dyn Backend>,
     timers: Timers,
     posted: Mutex<VecDeque<Packet>>,
+    /// How many packets are posted.
+    packets: AtomicUsize,
     seat: Seat,
     stopped: AtomicBool,
 }
@@ -123,6 +126,7 @@ impl Port {
                 backend: sys::open(options)?,
                 timers: Timers::default(),
                 posted: Mutex::default(),
+                packets: AtomicUsize::new(0),
                 seat: Seat::default(),
                 stopped: AtomicBool::new(false),
             }),
@@ -177,6 +181,12 @@ impl Port {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Handle> {
         self.shared.backend.watch(descriptor.as_socket().as_raw_socket(), handler).map(Handle::new)
+    }
+
+    /// Gives a buffer back that [`Event::Received`] brought, for the next receives to use instead of
+    /// new memory. It may be any buffer; one that is smaller than the engine's own is freed.
+    pub fn reuse(&self, buffer: BytesMut) {
+        self.shared.backend.reuse(buffer);
     }
 
     /// Drives the port until it is stopped.
@@ -250,17 +260,33 @@ impl Port {
     /// Delivers [`Event::Posted`] with `tag` to `handler` on the driving thread, in the order of
     /// posting.
     pub fn post(&self, handler: Arc<dyn Handler>, tag: u64) {
-        let mut posted = lock(&self.shared.posted);
-        if self.shared.is_stopped() {
-            return;
+        if self.push_packet(handler, tag) {
+            self.shared.wake();
         }
-        posted.push_back(Packet { handler, tag });
-        drop(posted);
-        self.shared.wake();
+    }
+
+    /// Like [`post`](Self::post), but if no thread drives the port, none is woken for this: the
+    /// packet is delivered when one comes to [`wait`](Self::wait), or when the thread in
+    /// [`run`](Self::run) next looks after the port, some milliseconds later.
+    pub fn post_lazily(&self, handler: Arc<dyn Handler>, tag: u64) {
+        if self.push_packet(handler, tag) {
+            self.shared.seat.wake_driver(&*self.shared);
+        }
+    }
+
+    /// False if the port is stopped.
+    fn push_packet(&self, handler: Arc<dyn Handler>, tag: u64) -> bool {
+        let mut posted = lock(&self.shared.posted);
+        let runs = !self.shared.is_stopped();
+        if runs {
+            posted.push_back(Packet { handler, tag });
+            self.shared.packets.store(posted.len(), Ordering::SeqCst);
+        }
+        runs
     }
 
     /// Delivers [`Event::Timer`] with `tag` to `handler` on the driving thread, not before
-    /// `deadline` and as soon after it as the system's clock allows (a millisecond or so).
+    /// `deadline` and as soon after it as the system allows: see [`timer_grain`](Self::timer_grain).
     pub fn set_timer(&self, deadline: Instant, handler: Arc<dyn Handler>, tag: u64) -> TimerId {
         let (id, nearest) = self.shared.timers.set(deadline, Alarm { handler, tag });
         if self.shared.is_stopped() {
@@ -269,6 +295,13 @@ impl Port {
             self.shared.wake();
         }
         id
+    }
+
+    /// How late timers may be on a system at rest: microseconds where the system waits so exactly,
+    /// milliseconds elsewhere.
+    #[must_use]
+    pub fn timer_grain(&self) -> Duration {
+        self.shared.backend.timer_grain()
     }
 
     /// Cancels a timer: true if it had not expired; its event then never comes.
@@ -285,6 +318,7 @@ impl Port {
         self.shared.seat.disturb();
         // Nobody will deliver these, and their handlers may own the port.
         let posted = mem::take(&mut *lock(&self.shared.posted));
+        self.shared.packets.store(0, Ordering::SeqCst);
         drop((posted, self.shared.timers.take_all()));
     }
 }
@@ -316,7 +350,7 @@ impl Car for Shared {
     }
 
     fn has_packets(&self) -> bool {
-        !lock(&self.posted).is_empty()
+        self.packets.load(Ordering::SeqCst) > 0
     }
 
     fn is_stopped(&self) -> bool {
@@ -337,12 +371,13 @@ impl Shared {
     }
 
     fn deliver_timers(&self) -> usize {
-        // New timers may be due at once; the count keeps them from going on for ever.
-        let pending = self.timers.len();
-        if pending == 0 {
+        let Some(nearest) = self.timers.nearest() else { return 0 };
+        let now = Instant::now();
+        if nearest > now {
             return 0;
         }
-        let now = Instant::now();
+        // New timers may be due at once; the count keeps them from going on for ever.
+        let pending = self.timers.len();
         for delivered in 0..pending {
             let Some((id, alarm)) = self.timers.take_due(now) else { return delivered };
             alarm.handler.complete(Event::Timer { id, tag: alarm.tag });
@@ -351,9 +386,12 @@ impl Shared {
     }
 
     fn deliver_packets(&self) -> usize {
-        let waiting = lock(&self.posted).len();
+        let waiting = self.packets.load(Ordering::SeqCst);
         for delivered in 0..waiting {
-            let Some(packet) = lock(&self.posted).pop_front() else { return delivered };
+            let mut posted = lock(&self.posted);
+            let Some(packet) = posted.pop_front() else { return delivered };
+            self.packets.store(posted.len(), Ordering::SeqCst);
+            drop(posted);
             packet.handler.complete(Event::Posted { tag: packet.tag });
         }
         waiting

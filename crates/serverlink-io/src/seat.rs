@@ -185,6 +185,17 @@ impl Seat {
         }
     }
 
+    /// Ends the driver's wait. With nobody in the seat nothing is done: whoever takes it looks at
+    /// everything first, and unless there are others to do so the background does within
+    /// [`GRACE`].
+    pub(crate) fn wake_driver(&self, car: &impl Car) {
+        if !self.is_free() && !self.is_mine() {
+            car.wake();
+        } else if !self.has_background() {
+            self.settle_now();
+        }
+    }
+
     /// Sees to packets that came while this thread, which drove, was leaving: whoever posted one
     /// took it for the driver still.
     fn check_packets(&self, car: &impl Car) {

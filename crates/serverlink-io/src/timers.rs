@@ -2,8 +2,11 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Instant,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use crate::{Handler, lock::lock};
@@ -26,9 +29,20 @@ pub(crate) struct Alarm {
 ///
 /// A timer is pending exactly as long as it is in the map: whoever takes it
 /// out, to deliver or to cancel it, decides its fate.
-#[derive(Default)]
 pub(crate) struct Timers {
     pending: Mutex<Pending>,
+    /// The nearest deadline, so that turns need not lock: in nanoseconds since `epoch`.
+    nearest: AtomicU64,
+    epoch: Instant,
+}
+
+/// No deadline.
+const NEVER: u64 = u64::MAX;
+
+impl Default for Timers {
+    fn default() -> Self {
+        Self { pending: Mutex::default(), nearest: AtomicU64::new(NEVER), epoch: Instant::now() }
+    }
 }
 
 #[derive(Default)]
@@ -45,17 +59,26 @@ impl Timers {
         pending.next_sequence += 1;
         let nearest = pending.alarms.first_key_value().is_none_or(|(first, _)| id < *first);
         pending.alarms.insert(id, alarm);
+        if nearest {
+            self.note(&pending);
+        }
         (id, nearest)
     }
 
     /// Takes a timer out if it has not expired.
     pub(crate) fn cancel(&self, id: TimerId) -> Option<Alarm> {
-        lock(&self.pending).alarms.remove(&id)
+        let mut pending = lock(&self.pending);
+        let alarm = pending.alarms.remove(&id);
+        self.note(&pending);
+        alarm
     }
 
     /// Takes all timers out.
     pub(crate) fn take_all(&self) -> impl Sized + use<> {
-        std::mem::take(&mut lock(&self.pending).alarms)
+        let mut pending = lock(&self.pending);
+        let alarms = std::mem::take(&mut pending.alarms);
+        self.note(&pending);
+        alarms
     }
 
     /// How many are pending.
@@ -63,16 +86,31 @@ impl Timers {
         lock(&self.pending).alarms.len()
     }
 
-    /// The nearest deadline.
+    /// Makes the nearest deadline known.
+    fn note(&self, pending: &Pending) {
+        let nearest = pending.alarms.first_key_value().map_or(NEVER, |(id, _)| {
+            let since = id.deadline.saturating_duration_since(self.epoch);
+            u64::try_from(since.as_nanos()).unwrap_or(NEVER - 1)
+        });
+        // Whoever sets a timer wakes the driver afterwards, which then looks again.
+        self.nearest.store(nearest, Ordering::SeqCst);
+    }
+
+    /// The nearest deadline. One centuries ahead may be told as nearer.
     pub(crate) fn nearest(&self) -> Option<Instant> {
-        lock(&self.pending).alarms.first_key_value().map(|(id, _)| id.deadline)
+        match self.nearest.load(Ordering::SeqCst) {
+            NEVER => None,
+            since => Some(self.epoch + Duration::from_nanos(since)),
+        }
     }
 
     /// Takes out the nearest timer if it is due.
     pub(crate) fn take_due(&self, now: Instant) -> Option<(TimerId, Alarm)> {
         let mut pending = lock(&self.pending);
         let first = pending.alarms.first_entry()?;
-        (first.key().deadline <= now).then(|| first.remove_entry())
+        let due = (first.key().deadline <= now).then(|| first.remove_entry());
+        self.note(&pending);
+        due
     }
 }
 

@@ -5,7 +5,9 @@
 
 use std::{
     io,
+    mem::MaybeUninit,
     os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd},
+    ptr,
     time::Duration,
 };
 
@@ -18,11 +20,16 @@ use crate::Interest;
 /// The token of the wake-up descriptor; registrations' have their highest bit clear.
 const WAKE: Token = Token::MAX;
 
+/// From here on a millisecond more does not matter.
+const LONG: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct Epoll {
     epoll: OwnedFd,
     /// An eventfd(2), edge-triggered: each write is heard of once, and it need never be read.
     wake: OwnedFd,
+    /// Whether the kernel has epoll_pwait2(2), which waits for nanoseconds: Linux 5.11 has.
+    exact: bool,
 }
 
 impl Epoll {
@@ -31,8 +38,10 @@ impl Epoll {
         let epoll = owned(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
         // SAFETY: eventfd(2) takes no pointer.
         let wake = owned(unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) })?;
-        let this = Self { epoll, wake };
+        let mut this = Self { epoll, wake, exact: true };
         this.control(libc::EPOLL_CTL_ADD, this.wake.as_raw_fd(), libc::EPOLLIN, WAKE)?;
+        let mut event = [MaybeUninit::uninit()];
+        this.exact = this.wait_exactly(&Duration::ZERO, &mut event) >= 0;
         Ok(this)
     }
 
@@ -43,6 +52,49 @@ impl Epoll {
         match unsafe { libc::epoll_ctl(self.epoll.as_raw_fd(), what, descriptor, &raw mut event) } {
             -1 => Err(io::Error::last_os_error()),
             _ => Ok(()),
+        }
+    }
+
+    /// epoll_pwait2(2), for which the C library may be too old.
+    fn wait_exactly(
+        &self,
+        timeout: &Duration,
+        events: &mut [MaybeUninit<libc::epoll_event>],
+    ) -> libc::c_long {
+        // As the kernel wants it on every architecture: seconds and nanoseconds.
+        let timeout = [timeout.as_secs(), u64::from(timeout.subsec_nanos())];
+        // SAFETY: `events` has room for as many events as it is said to; `timeout` is valid for the
+        // call, and no signal mask is given.
+        unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                self.epoll.as_raw_fd(),
+                events.as_mut_ptr(),
+                events.len() as i32,
+                timeout.as_ptr(),
+                ptr::null::<libc::sigset_t>(),
+                0_usize,
+            )
+        }
+    }
+
+    /// epoll_pwait(2), without what the C library's function does for thread cancellation.
+    fn wait_roughly(
+        &self,
+        millis: i32,
+        events: &mut [MaybeUninit<libc::epoll_event>],
+    ) -> libc::c_long {
+        // SAFETY: `events` has room for as many events as it is said to; no signal mask is given.
+        unsafe {
+            libc::syscall(
+                libc::SYS_epoll_pwait,
+                self.epoll.as_raw_fd(),
+                events.as_mut_ptr(),
+                events.len() as i32,
+                millis,
+                ptr::null::<libc::sigset_t>(),
+                0_usize,
+            )
         }
     }
 }
@@ -72,15 +124,12 @@ impl Poller for Epoll {
     }
 
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
-        let mut events = [libc::epoll_event { events: 0, u64: 0 }; BATCH];
-        // SAFETY: `events` has room for as many events as it is said to.
-        let count = unsafe {
-            libc::epoll_wait(
-                self.epoll.as_raw_fd(),
-                events.as_mut_ptr(),
-                BATCH as i32,
-                milliseconds(timeout),
-            )
+        let mut events = [const { MaybeUninit::uninit() }; BATCH];
+        let count = match timeout {
+            Some(timeout) if self.exact && timeout < LONG => {
+                self.wait_exactly(&timeout, &mut events)
+            }
+            _ => self.wait_roughly(milliseconds(timeout), &mut events),
         };
         let Ok(count) = usize::try_from(count) else {
             return match io::Error::last_os_error() {
@@ -88,7 +137,9 @@ impl Poller for Epoll {
                 error => Err(error),
             };
         };
-        ready.extend(events[..count].iter().filter(|event| event.u64 != WAKE).map(|event| {
+        // SAFETY: the kernel has filled in that many.
+        let events = unsafe { events[..count].assume_init_ref() };
+        ready.extend(events.iter().filter(|event| event.u64 != WAKE).map(|event| {
             let has = |flags: i32| event.events & flags.cast_unsigned() != 0;
             Ready {
                 token: event.u64,
@@ -98,6 +149,10 @@ impl Poller for Epoll {
             }
         }));
         Ok(())
+    }
+
+    fn timer_grain(&self) -> Duration {
+        if self.exact { Duration::from_micros(50) } else { Duration::from_millis(1) }
     }
 
     fn wake(&self) {

@@ -37,6 +37,7 @@ use socket2::{SockAddr, Socket};
 
 use crate::{Direction, Handler, Interest, PortOptions, Sending};
 
+mod buffer_pool;
 #[cfg(target_os = "linux")]
 mod epoll;
 #[cfg(windows)]
@@ -118,6 +119,10 @@ pub(crate) trait Backend: Debug + Send + Sync {
     /// Waits at most `timeout` (for ever if `None`) and delivers what completed; returns at once
     /// if anything is deliverable already. `Port` lets only one thread in at a time.
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome>;
+    /// Takes an engine's buffer that has been read, for the next receive.
+    fn reuse(&self, buffer: BytesMut);
+    /// How late a `turn` may end that waits for a timeout, on a system at rest.
+    fn timer_grain(&self) -> Duration;
     /// See rule 6.
     fn wake(&self);
     /// Makes the current or next `turn` return `Stopped` (by a reserved completion key, or a flag

@@ -93,6 +93,7 @@ macro_rules! every_case {
                 #[cfg(unix)]
                 pipes_and_files;
             receive:
+                a_buffer_given_back_is_used_again,
                 a_full_buffer_leaves_the_rest_for_the_next,
                 a_second_receive_is_refused,
                 end_of_stream_adds_nothing,
@@ -117,9 +118,12 @@ macro_rules! every_case {
             timer:
                 a_nearer_timer_of_another_thread_shortens_the_wait,
                 cancelled_timers_never_fire,
+                timers_are_as_late_as_the_grain_says,
                 timers_are_ordered_and_never_early,
                 timers_due_at_once_starve_nobody;
             waiting:
+                a_lazy_packet_reaches_a_driver_that_waits,
+                a_lazy_packet_waits_for_a_driver,
                 a_wait_ends_at_its_deadline,
                 a_waiter_handles_its_own_event,
                 many_waiters_hear_each_their_own,

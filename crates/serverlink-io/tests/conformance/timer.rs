@@ -126,3 +126,20 @@ fn again(port: &serverlink_io::Port, deadline: Instant, count: &Arc<AtomicUsize>
     });
     port.set_timer(deadline, Arc::new(handler), 0);
 }
+
+pub(crate) fn timers_are_as_late_as_the_grain_says(backend: &str) {
+    // The rest of the machine may make any one of them late, but not all.
+    const OTHERS: Duration = Duration::from_micros(500);
+    let rig = Rig::new(backend);
+    let least = (0..50)
+        .map(|_| {
+            let inbox = Inbox::new();
+            let deadline = Instant::now() + Duration::from_micros(100);
+            rig.port.set_timer(deadline, inbox.clone(), 0);
+            rig.next(&inbox);
+            deadline.elapsed()
+        })
+        .min();
+    let grain = rig.port.timer_grain();
+    assert!(least <= Some(grain + OTHERS), "at least {least:?} late, but the grain is {grain:?}");
+}

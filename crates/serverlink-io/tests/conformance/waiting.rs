@@ -93,16 +93,38 @@ pub(crate) fn the_background_takes_over_when_waiters_have_left(backend: &str) {
         wait(&rig.port, &raise.notice, 0, true);
         // Nobody waits now: neither bytes nor timers nor packets may be left lying.
         let (handle, inbox, mut far) = rig.connected();
-        match round % 3 {
+        match round % 4 {
             0 => {
                 handle.receive(None).expect("it starts");
                 far.write_all(b"x").expect("it sends");
             }
             1 => _ = rig.port.set_timer(Instant::now(), inbox.clone(), 0),
+            2 => rig.port.post_lazily(inbox.clone(), 0),
             _ => rig.port.post(inbox.clone(), 0),
         }
         inbox.wait();
         handle.retire();
+    }
+    drop(driver);
+}
+
+pub(crate) fn a_lazy_packet_waits_for_a_driver(backend: &str) {
+    let rig = Rig::new(backend);
+    let inbox = Inbox::new();
+    rig.port.post_lazily(inbox.clone(), 7);
+    rig.port.post(inbox.clone(), 8);
+    assert!(inbox.is_empty());
+    assert!(matches!(rig.next(&inbox), Event::Posted { tag: 7 }));
+    assert!(matches!(rig.next(&inbox), Event::Posted { tag: 8 }));
+}
+
+pub(crate) fn a_lazy_packet_reaches_a_driver_that_waits(backend: &str) {
+    let rig = Rig::new(backend);
+    let driver = rig.spawn();
+    for tag in 0..scaled(100) as u64 {
+        let inbox = Inbox::new();
+        rig.port.post_lazily(inbox.clone(), tag);
+        assert!(matches!(inbox.wait(), Event::Posted { tag: found } if found == tag));
     }
     drop(driver);
 }

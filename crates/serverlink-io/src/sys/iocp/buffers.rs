@@ -1,13 +1,11 @@
 //! The engine's own receive buffers.
 
 use std::sync::{
-    Arc, Mutex,
+    Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-use bytes::BytesMut;
-
-use crate::lock::lock;
+use crate::sys::buffer_pool::BufferPool;
 
 /// How many receives of one port may have an engine's buffer lent to the kernel.
 ///
@@ -16,37 +14,15 @@ use crate::lock::lock;
 /// (16 MiB of the default size), however many they are.
 pub(super) const ARMED_BUFFERS: usize = 256;
 
-/// How many returned buffers are kept for the next receives.
-const SPARE_BUFFERS: usize = 16;
-
-/// A port's receive buffers.
-///
-/// A buffer that carries data leaves with its event. Those of receives that
-/// ended without (cancelled, failed, end of stream, nothing there after all)
-/// come back.
+/// A port's receive buffers, and how many of them the kernel has.
 pub(super) struct Buffers {
-    size: usize,
+    pub(super) pool: BufferPool,
     armed: AtomicUsize,
-    spare: Mutex<Vec<BytesMut>>,
 }
 
 impl Buffers {
     pub(super) fn new(size: usize) -> Self {
-        Self { size: size.max(1), armed: AtomicUsize::new(0), spare: Mutex::new(Vec::new()) }
-    }
-
-    /// An empty buffer.
-    pub(super) fn take(&self) -> BytesMut {
-        lock(&self.spare).pop().unwrap_or_else(|| BytesMut::with_capacity(self.size))
-    }
-
-    /// Gives a buffer back.
-    pub(super) fn give_back(&self, mut buffer: BytesMut) {
-        buffer.clear();
-        let mut spare = lock(&self.spare);
-        if spare.len() < SPARE_BUFFERS && buffer.capacity() >= self.size {
-            spare.push(buffer);
-        }
+        Self { pool: BufferPool::new(size), armed: AtomicUsize::new(0) }
     }
 
     /// Leave to lend a buffer to the kernel; `None` if that many are lent already.
@@ -87,16 +63,5 @@ mod tests {
         armed.pop();
         assert!(buffers.arm().is_some(), "one was given back");
         assert_eq!(buffers.armed(), ARMED_BUFFERS - 1);
-    }
-
-    #[test]
-    fn keeps_only_whole_buffers_and_few() {
-        let buffers = Buffers::new(64);
-        buffers.give_back(BytesMut::with_capacity(8));
-        assert!(buffers.take().capacity() >= 64);
-        for _ in 0..2 * SPARE_BUFFERS {
-            buffers.give_back(BytesMut::with_capacity(64));
-        }
-        assert_eq!(lock(&buffers.spare).len(), SPARE_BUFFERS);
     }
 }

@@ -87,6 +87,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bytes::BytesMut;
 use socket2::Socket;
 use windows_sys::Win32::{
     Foundation::HANDLE,
@@ -269,6 +270,15 @@ impl Backend for Iocp {
         };
         *lock(&self.batch) = batch;
         Ok(outcome)
+    }
+
+    fn reuse(&self, buffer: BytesMut) {
+        self.shared.buffers.pool.give(buffer);
+    }
+
+    fn timer_grain(&self) -> Duration {
+        // The period of the system's clock; see Sleep in Microsoft's reference.
+        Duration::from_micros(15_625)
     }
 
     fn wake(&self) {

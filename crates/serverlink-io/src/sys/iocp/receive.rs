@@ -35,7 +35,9 @@ impl Receive {
             Some(buffer) if buffer.capacity() == buffer.len() => Err(no_room()),
             Some(buffer) => Ok(Self::Into { buffer, armed: None }),
             None => Ok(match shared.buffers.arm() {
-                Some(armed) => Self::Into { buffer: shared.buffers.take(), armed: Some(armed) },
+                Some(armed) => {
+                    Self::Into { buffer: shared.buffers.pool.take(), armed: Some(armed) }
+                }
                 None => Self::Probing { buffer: None },
             }),
         }
@@ -79,7 +81,7 @@ impl Receive {
                 Self::Probing { buffer: Some(buffer) }
             }
             Self::Into { buffer, armed: Some(_) } if !errors::is_abort(code) => {
-                shared.buffers.give_back(buffer);
+                shared.buffers.pool.give(buffer);
                 Self::Probing { buffer: None }
             }
             same => same,
@@ -89,7 +91,7 @@ impl Receive {
     /// Gives up what belongs to the engine.
     pub(super) fn discard(self, shared: &Shared) {
         if let Self::Into { buffer, armed: Some(_) } = self {
-            shared.buffers.give_back(buffer);
+            shared.buffers.pool.give(buffer);
         }
     }
 }
@@ -97,7 +99,7 @@ impl Receive {
 /// Reads what a zero-byte receive announced.
 fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> Next {
     let own = supplied.is_none();
-    let mut buffer = supplied.unwrap_or_else(|| shared.buffers.take());
+    let mut buffer = supplied.unwrap_or_else(|| shared.buffers.pool.take());
     let before = buffer.len();
     let spare = buffer.spare_capacity_mut();
     let most = spare.len().min(MOST);
@@ -113,7 +115,7 @@ fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> N
         }
         Err(error) => {
             let buffer = if own {
-                shared.buffers.give_back(buffer);
+                shared.buffers.pool.give(buffer);
                 None
             } else {
                 Some(buffer)

@@ -57,16 +57,8 @@ impl Registration {
         self.token
     }
 
-    /// Takes in what the poller says. Calls no handler.
-    pub(super) fn report(&self, ready: Ready) {
-        if ready.readable || ready.hangup {
-            let mut inward = lock(&self.inward);
-            inward.readable = if ready.hangup { Readable::HungUp } else { Readable::Yes };
-            self.unwanted(Direction::Inward);
-            if inward.operation.waits() {
-                self.stand(&mut inward.queued, Direction::Inward);
-            }
-        }
+    /// Takes in what the poller says, carries out what it can, and tells how many events that made.
+    pub(super) fn report(&self, ready: Ready) -> usize {
         if ready.writable || ready.hangup {
             let mut outward = lock(&self.outward);
             self.unwanted(Direction::Outward);
@@ -74,12 +66,26 @@ impl Registration {
                 self.stand(&mut outward.queued, Direction::Outward);
             }
         }
+        if !ready.readable && !ready.hangup {
+            return 0;
+        }
+        let mut inward = lock(&self.inward);
+        inward.readable = if ready.hangup { Readable::HungUp } else { Readable::Yes };
+        self.unwanted(Direction::Inward);
+        if inward.queued || !inward.operation.waits() {
+            return 0;
+        }
+        usize::from(self.serve_inward(inward))
     }
 
     /// Carries out what it can of the pending operation, and tells whether it delivered an event.
     pub(super) fn serve(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Inward => self.serve_inward(),
+            Direction::Inward => {
+                let mut inward = lock(&self.inward);
+                inward.queued = false;
+                self.serve_inward(inward)
+            }
             Direction::Outward => self.serve_outward(),
         }
     }

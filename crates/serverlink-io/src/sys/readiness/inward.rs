@@ -1,6 +1,9 @@
 //! The readable direction of a registration.
 
-use std::{io, mem, sync::Arc};
+use std::{
+    io, mem,
+    sync::{Arc, MutexGuard},
+};
 
 use bytes::BytesMut;
 
@@ -91,7 +94,7 @@ impl Inward {
             }
             Reading::Receive(given) => {
                 let supplied = given.is_none();
-                let mut buffer = given.unwrap_or_else(|| engine.take_buffer());
+                let mut buffer = given.unwrap_or_else(|| engine.buffers.take());
                 let tried = match live.source.socket() {
                     Ok(socket) => source::receive(socket, &mut buffer),
                     Err(error) => Tried::Finished(Err(error)),
@@ -103,7 +106,7 @@ impl Inward {
                     }
                     Tried::Finished(Err(error)) => Some(Event::Received(Err(error))),
                     Tried::WouldBlock if supplied => {
-                        engine.keep_buffer(buffer);
+                        engine.buffers.give(buffer);
                         self.wait(Reading::Receive(None))
                     }
                     Tried::WouldBlock => self.wait(Reading::Receive(Some(buffer))),
@@ -146,9 +149,7 @@ impl Registration {
         Ok(())
     }
 
-    pub(super) fn serve_inward(&self) -> bool {
-        let mut inward = lock(&self.inward);
-        inward.queued = false;
+    pub(super) fn serve_inward(&self, mut inward: MutexGuard<'_, Inward>) -> bool {
         if matches!(inward.operation, Reading::Probe) {
             drop(inward);
             return self.serve_probe();

@@ -6,11 +6,11 @@
 //! driving thread and its event delivered. A `send` is tried first in the
 //! calling thread.
 //!
-//! Whatever has something to do stands in one queue. A turn asks the poller,
-//! lets the ready ones queue up, and serves everything that stands in the queue
-//! then once; what queues up meanwhile is served in the next turn. So each gets
-//! its share, and since nothing but the queue remembers who is to be served, a
-//! handler's panic loses nobody's turn.
+//! A turn asks the poller and serves whom it names. Whatever else has something
+//! to do (there was more to read than one receive took, an operation was
+//! cancelled) stands in a queue; who stood there when the turn began is served
+//! first, once. So each gets its share. A handler's panic loses nobody's turn:
+//! those who were named after it are served by the next turn.
 
 mod entry;
 mod inward;
@@ -22,10 +22,10 @@ mod table;
 use std::{
     collections::VecDeque,
     fmt::Debug,
-    io,
+    io, mem,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -34,7 +34,7 @@ use bytes::BytesMut;
 use socket2::Socket;
 
 use self::{entry::Registration, source::Source, table::Table};
-use super::{Backend, Entry, Outcome, RawDescriptor};
+use super::{Backend, Entry, Outcome, RawDescriptor, buffer_pool::BufferPool};
 use crate::{Direction, Handler, Interest, PortOptions, lock::lock};
 
 /// Names a registration to the poller; never the same for two of them, with the highest bit clear.
@@ -72,6 +72,8 @@ pub(super) trait Poller: Debug + Send + Sync {
     }
     /// Appends reports to `ready`, which has room for [`BATCH`]. A signal ends the wait like the timeout.
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
+    /// See [`Backend::timer_grain`].
+    fn timer_grain(&self) -> Duration;
     /// Ends the current or the next wait.
     fn wake(&self);
     /// What of `interest` is the case now.
@@ -99,15 +101,16 @@ struct Engine {
     poller: Box<dyn Poller>,
     table: Mutex<Table>,
     queue: Mutex<VecDeque<(Arc<Registration>, Direction)>>,
+    /// How many stand in the queue.
+    queued: AtomicUsize,
     /// The driver waits or is about to; only then a wake costs a system call.
     waiting: AtomicBool,
     /// A wake that no turn has ended on yet.
     woken: AtomicBool,
     stopped: AtomicBool,
+    /// What the poller said, from the last on; empty between two turns, unless one panicked.
     reports: Mutex<Vec<Ready>>,
-    /// A receive buffer that met no data, for the next receive.
-    spare: Mutex<Option<BytesMut>>,
-    receive_buffer: usize,
+    buffers: BufferPool,
 }
 
 impl Readiness {
@@ -117,12 +120,12 @@ impl Readiness {
                 poller: Box::new(poller),
                 table: Mutex::default(),
                 queue: Mutex::default(),
+                queued: AtomicUsize::new(0),
                 waiting: AtomicBool::new(false),
                 woken: AtomicBool::new(false),
                 stopped: AtomicBool::new(false),
                 reports: Mutex::new(Vec::with_capacity(BATCH)),
-                spare: Mutex::new(None),
-                receive_buffer: options.receive_buffer,
+                buffers: BufferPool::new(options.receive_buffer),
             }),
         }
     }
@@ -159,15 +162,24 @@ impl Backend for Readiness {
 
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome> {
         let engine = &*self.engine;
-        engine.wait(timeout)?;
+        let mut reports = Reports::take(engine);
+        engine.wait(timeout, &mut reports.list)?;
         if engine.stopped.load(Ordering::Acquire) {
             return Ok(Outcome::Stopped);
         }
-        let delivered = engine.serve();
+        let delivered = engine.serve_queue() + engine.serve_reports(&mut reports.list);
         // A wake that came before this is answered by the return; whoever woke finds the state
         // it saw before waking looked at by the driver after returning.
         engine.woken.store(false, Ordering::SeqCst);
         Ok(Outcome::Delivered(delivered))
+    }
+
+    fn reuse(&self, buffer: BytesMut) {
+        self.engine.buffers.give(buffer);
+    }
+
+    fn timer_grain(&self) -> Duration {
+        self.engine.poller.timer_grain()
     }
 
     fn wake(&self) {
@@ -187,41 +199,51 @@ impl Drop for Readiness {
         for registration in registrations {
             registration.retire();
         }
-        lock(&self.engine.queue).clear();
+        let queue = mem::take(&mut *lock(&self.engine.queue));
+        drop(queue);
     }
 }
 
 impl Engine {
-    /// Asks the poller and queues up whom it names.
-    fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
-        let mut reports = lock(&self.reports);
-        reports.clear();
+    /// Asks the poller.
+    fn wait(&self, timeout: Option<Duration>, reports: &mut Vec<Ready>) -> io::Result<()> {
         // Whoever sets `woken` or adds to the queue looks at `waiting` afterwards; here it is the
         // other way round. All being sequentially consistent, one of the two sees the other.
         self.waiting.store(true, Ordering::SeqCst);
         let at_once = self.woken.load(Ordering::SeqCst)
             || self.stopped.load(Ordering::SeqCst)
-            || !lock(&self.queue).is_empty();
+            || self.queued.load(Ordering::SeqCst) > 0
+            || !reports.is_empty();
         let timeout = if at_once { Some(Duration::ZERO) } else { timeout };
-        let waited = self.poller.wait(timeout, &mut reports);
-        self.waiting.store(false, Ordering::SeqCst);
-        waited?;
-        for report in &*reports {
-            let registration = lock(&self.table).get(report.token);
-            if let Some(registration) = registration {
-                registration.report(*report);
-            }
-        }
-        Ok(())
+        let waited = self.poller.wait(timeout, reports);
+        self.waiting.store(false, Ordering::Release);
+        waited
     }
 
     /// Serves everyone who stands in the queue now, and tells how many events that made.
-    fn serve(&self) -> usize {
-        let standing = lock(&self.queue).len();
+    fn serve_queue(&self) -> usize {
+        let standing = self.queued.load(Ordering::SeqCst);
         let mut delivered = 0;
         for _ in 0..standing {
-            let Some((registration, direction)) = lock(&self.queue).pop_front() else { break };
+            let mut queue = lock(&self.queue);
+            let Some((registration, direction)) = queue.pop_front() else { break };
+            self.queued.store(queue.len(), Ordering::SeqCst);
+            drop(queue);
             delivered += usize::from(registration.serve(direction));
+        }
+        delivered
+    }
+
+    /// Serves everyone whom the poller named, and tells how many events that made.
+    fn serve_reports(&self, reports: &mut Vec<Ready>) -> usize {
+        // From the end, so that those not yet served are what is left.
+        reports.reverse();
+        let mut delivered = 0;
+        while let Some(report) = reports.pop() {
+            let registration = lock(&self.table).get(report.token);
+            if let Some(registration) = registration {
+                delivered += registration.report(report);
+            }
         }
         delivered
     }
@@ -235,7 +257,10 @@ impl Engine {
 
     /// Lets a registration stand in the queue.
     fn queue(&self, registration: Arc<Registration>, direction: Direction) {
-        lock(&self.queue).push_back((registration, direction));
+        let mut queue = lock(&self.queue);
+        queue.push_back((registration, direction));
+        self.queued.store(queue.len(), Ordering::SeqCst);
+        drop(queue);
         if self.waiting.load(Ordering::SeqCst) {
             self.wake();
         }
@@ -254,14 +279,22 @@ impl Engine {
             self.wake();
         }
     }
+}
 
-    /// A buffer for a receive that brought none.
-    fn take_buffer(&self) -> BytesMut {
-        lock(&self.spare).take().unwrap_or_else(|| BytesMut::with_capacity(self.receive_buffer))
+/// The list of reports, for one turn.
+struct Reports<'a> {
+    engine: &'a Engine,
+    list: Vec<Ready>,
+}
+
+impl<'a> Reports<'a> {
+    fn take(engine: &'a Engine) -> Self {
+        Self { engine, list: mem::take(&mut lock(&engine.reports)) }
     }
+}
 
-    /// Keeps such a buffer that was not needed.
-    fn keep_buffer(&self, buffer: BytesMut) {
-        *lock(&self.spare) = Some(buffer);
+impl Drop for Reports<'_> {
+    fn drop(&mut self) {
+        *lock(&self.engine.reports) = mem::take(&mut self.list);
     }
 }

@@ -2,9 +2,12 @@
 
 #[cfg(windows)]
 use std::os::windows::io::AsRawSocket;
-use std::{io, io::IoSlice};
 #[cfg(unix)]
 use std::{io::ErrorKind, os::fd::AsRawFd};
+use std::{
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
@@ -80,10 +83,34 @@ pub(super) fn accept(listener: &Socket) -> Tried<(Socket, SockAddr)> {
     }
 }
 
+#[cfg(target_os = "linux")]
+fn receive_once(socket: &Socket, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    use rustix::net::{RecvFlags, recv};
+
+    Ok(recv(socket, room, RecvFlags::empty())?.1)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn receive_once(socket: &Socket, room: &mut [MaybeUninit<u8>]) -> io::Result<usize> {
+    socket.recv(room)
+}
+
+#[cfg(target_os = "linux")]
+fn send_once(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    use rustix::net::{SendFlags, send};
+
+    Ok(send(socket, bytes, SendFlags::NOSIGNAL)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn send_once(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
+    socket.send_with_flags(bytes, SEND_FLAGS)
+}
+
 /// Receives once into the spare room of `buffer`.
 pub(super) fn receive(socket: &Socket, buffer: &mut BytesMut) -> Tried<usize> {
     loop {
-        match socket.recv(buffer.spare_capacity_mut()) {
+        match receive_once(socket, buffer.spare_capacity_mut()) {
             Ok(received) => {
                 // SAFETY: the call has initialised so many bytes of the spare room.
                 unsafe { buffer.advance_mut(received) };
@@ -135,7 +162,7 @@ impl Transfer {
         let first = &self.buffers[self.current][self.offset..];
         let rest = &self.buffers[self.current + 1..];
         if rest.is_empty() {
-            return socket.send_with_flags(first, SEND_FLAGS);
+            return send_once(socket, first);
         }
         let mut slices = [IoSlice::new(&[]); GATHER];
         let mut count = 1;

@@ -13,9 +13,9 @@ mod windows;
 use std::{collections::HashMap, io, sync::Mutex, time::Duration};
 
 #[cfg(unix)]
-use self::unix::{Sets, Waker, check};
+use self::unix::{Sets, TIMER_GRAIN, Waker, check};
 #[cfg(windows)]
-use self::windows::{Sets, Waker, check};
+use self::windows::{Sets, TIMER_GRAIN, Waker, check};
 use super::{
     RawDescriptor,
     readiness::{Poller, Ready, Token, Want},
@@ -139,6 +139,10 @@ impl Poller for Select {
             })
         }));
         Ok(())
+    }
+
+    fn timer_grain(&self) -> Duration {
+        TIMER_GRAIN
     }
 
     fn wake(&self) {

@@ -17,6 +17,9 @@ use std::{
 pub(super) use crate::sys::poll::check;
 use crate::sys::readiness::Want;
 
+/// See `Backend::timer_grain`.
+pub(super) const TIMER_GRAIN: Duration = Duration::from_micros(50);
+
 /// A set of descriptors: bit n is descriptor n.
 ///
 /// In the C libraries the unit is a `long`, or an `int` on Apple's

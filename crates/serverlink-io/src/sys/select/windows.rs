@@ -15,6 +15,9 @@ use windows_sys::Win32::Networking::WinSock::{self, SOCKET, SOCKET_ERROR, TIMEVA
 
 use crate::{Interest, sys::readiness::Want};
 
+/// See `Backend::timer_grain`: the period of the system's clock.
+pub(super) const TIMER_GRAIN: Duration = Duration::from_micros(15_625);
+
 /// An `fd_set`: the count in the first element, where the padding makes room for a whole one on
 /// a little-endian machine, then the sockets.
 #[derive(Debug)]
