@@ -227,6 +227,13 @@ impl Connection {
         self.decoder.buffered_len()
     }
 
+    /// The chunk that was fed last, once all of it has been looked at; empty if there is none.
+    /// What has been taken from it may still refer to it: see [`Bytes::try_into_mut`].
+    #[inline]
+    pub fn take_spent_chunk(&mut self) -> Bytes {
+        self.decoder.take_spent()
+    }
+
     /// The control bytes to send now, in order: greeting, READY, ERROR, PING, PONG; `None` if there
     /// are none. Ask after every `next_event` and `handle_timeout`, but only when the stream can
     /// take bytes: what you take, you must send.

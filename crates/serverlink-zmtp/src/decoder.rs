@@ -23,6 +23,8 @@ pub(crate) struct Decoder {
     /// The chunk being read; what lies before `position` is done with.
     chunk: Bytes,
     position: usize,
+    /// The last chunk that is done with, to be used again.
+    spent: Bytes,
     /// Chunks that follow it.
     queue: VecDeque<Bytes>,
     partial: Partial,
@@ -85,6 +87,7 @@ impl Decoder {
         Self {
             chunk: Bytes::new(),
             position: 0,
+            spent: Bytes::new(),
             queue: VecDeque::new(),
             partial: Partial::Nothing,
             assembled: Bytes::new(),
@@ -106,6 +109,10 @@ impl Decoder {
         } else {
             self.queue.push_back(data);
         }
+    }
+
+    pub(crate) fn take_spent(&mut self) -> Bytes {
+        mem::take(&mut self.spent)
     }
 
     /// Bytes not yet looked at.
@@ -148,7 +155,9 @@ impl Decoder {
             match self.queue.pop_front() {
                 Some(next) => self.chunk = next,
                 None => {
-                    self.chunk = Bytes::new();
+                    if !self.chunk.is_empty() {
+                        self.spent = mem::take(&mut self.chunk);
+                    }
                     return false;
                 }
             }
