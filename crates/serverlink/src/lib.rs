@@ -23,8 +23,9 @@
 //! assert_eq!(subscriber.recv()?[0], "weather.berlin: rain");
 //! # Ok::<(), serverlink::Error>(())
 //! ```
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
+mod cache;
 mod context;
 mod endpoint;
 mod error;

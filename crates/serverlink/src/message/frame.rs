@@ -5,7 +5,7 @@ use std::{borrow::Borrow, fmt, hash, ops::Deref};
 use bytes::Bytes;
 
 /// Bodies up to this size are kept within the `Frame` itself.
-pub(crate) const INLINE: usize = 70;
+const INLINE: usize = 70;
 
 /// One part of a [`Message`](crate::Message): a body of bytes, immutable and cheap to clone.
 ///
@@ -30,20 +30,26 @@ enum Body {
 
 impl Frame {
     /// A frame of no bytes.
+    #[inline]
     #[must_use]
     pub const fn new() -> Self {
         Self(Body::Inline { len: 0, bytes: [0; INLINE] })
     }
 
     /// A frame that holds a copy of `body`.
+    #[inline]
     #[must_use]
     pub fn copy_from_slice(body: &[u8]) -> Self {
-        if body.len() > INLINE {
-            return Self(Body::Shared(Bytes::copy_from_slice(body)));
+        let mut frame = Self::new();
+        match &mut frame.0 {
+            // Filled in where it is: an array made apart would have to be moved here.
+            Body::Inline { len, bytes } if body.len() <= INLINE => {
+                *len = body.len() as u8;
+                bytes[..body.len()].copy_from_slice(body);
+            }
+            other => *other = Body::Shared(Bytes::copy_from_slice(body)),
         }
-        let mut bytes = [0; INLINE];
-        bytes[..body.len()].copy_from_slice(body);
-        Self(Body::Inline { len: body.len() as u8, bytes })
+        frame
     }
 
     /// A frame that refers to `body` for ever, without a copy.
@@ -53,6 +59,7 @@ impl Frame {
     }
 
     /// The body.
+    #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &[u8] {
         match &self.0 {
@@ -86,6 +93,7 @@ impl Default for Frame {
 impl Deref for Frame {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.as_slice()
     }

@@ -5,7 +5,6 @@ mod frame;
 use std::{fmt, ops::Index, slice, vec};
 
 pub use frame::Frame;
-pub(crate) use frame::INLINE;
 
 /// A message: one or more frames, sent and received as a whole.
 ///

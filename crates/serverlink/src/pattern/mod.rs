@@ -20,7 +20,7 @@ use std::fmt::Debug;
 
 use serverlink_zmtp::SocketType;
 
-use crate::{Error, Message, Result, socket::Peers};
+use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
 
 /// What makes a socket of one type.
 pub(crate) trait Pattern: Debug + Send {
@@ -72,19 +72,19 @@ fn not_by_option() -> Error {
 }
 
 /// Makes the pattern of a socket type.
-pub(crate) fn new(socket_type: SocketType) -> Box<dyn Pattern> {
+pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
     match socket_type {
-        SocketType::Pair => Box::new(pair::Pair::default()),
-        SocketType::Dealer => Box::new(dealer::Dealer::default()),
-        SocketType::Router => Box::new(router::Router::new()),
-        SocketType::Req => Box::new(req::Req::new()),
-        SocketType::Rep => Box::new(rep::Rep::default()),
-        SocketType::Push => Box::new(push::Push::default()),
-        SocketType::Pull => Box::new(pull::Pull::default()),
-        SocketType::Pub => Box::new(publish::Publish::new(false)),
-        SocketType::XPub => Box::new(publish::Publish::new(true)),
-        SocketType::Sub => Box::new(subscribe::Subscribe::new(false)),
-        SocketType::XSub => Box::new(subscribe::Subscribe::new(true)),
+        SocketType::Pair => Box::new(CachePadded(pair::Pair::default())),
+        SocketType::Dealer => Box::new(CachePadded(dealer::Dealer::default())),
+        SocketType::Router => Box::new(CachePadded(router::Router::new())),
+        SocketType::Req => Box::new(CachePadded(req::Req::new())),
+        SocketType::Rep => Box::new(CachePadded(rep::Rep::default())),
+        SocketType::Push => Box::new(CachePadded(push::Push::default())),
+        SocketType::Pull => Box::new(CachePadded(pull::Pull::default())),
+        SocketType::Pub => Box::new(CachePadded(publish::Publish::new(false))),
+        SocketType::XPub => Box::new(CachePadded(publish::Publish::new(true))),
+        SocketType::Sub => Box::new(CachePadded(subscribe::Subscribe::new(false))),
+        SocketType::XSub => Box::new(CachePadded(subscribe::Subscribe::new(true))),
     }
 }
 

@@ -75,17 +75,13 @@ impl Pattern for Pair {
 
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         while let Some(&key) = self.leaving.front() {
-            let more = peers.read(key, message);
-            if more != Some(true) {
-                self.leaving.pop_front();
-            }
-            if more.is_some() {
+            if peers.read(key, message) {
                 return Ok(());
             }
+            self.leaving.pop_front();
         }
         let key = self.peer.filter(|_| self.readable).ok_or(Error::WouldBlock)?;
-        let more = peers.read(key, message);
-        self.readable = more == Some(true);
-        more.map(|_| ()).ok_or(Error::WouldBlock)
+        self.readable = peers.read(key, message);
+        if self.readable { Ok(()) } else { Err(Error::WouldBlock) }
     }
 }

@@ -144,7 +144,7 @@ impl Pattern for Publish {
     fn readable(&mut self, key: usize, peers: &mut Peers) {
         // At once, and not only when the user receives: subscriptions take effect on arrival.
         let mut message = Message::new();
-        while peers.read(key, &mut message).is_some() {
+        while peers.read(key, &mut message) {
             self.take_upstream(key, mem::take(&mut message), peers);
         }
     }
@@ -159,11 +159,12 @@ impl Pattern for Publish {
         if nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
             return Err(Error::WouldBlock);
         }
-        for &key in &self.matched {
+        if !nodrop {
             // One whose high-water mark is reached does not get it.
-            let peer = &mut self.peers[key];
-            peer.writable = (nodrop || peer.writable) && peers.write_copy(key, message).is_ok();
+            self.matched.retain(|&key| self.peers[key].writable);
         }
+        let states = &mut self.peers;
+        peers.write_copies(&self.matched, message, |key, taken| states[key].writable = taken);
         Ok(())
     }
 

@@ -38,7 +38,7 @@ impl Pattern for Push {
 
     fn readable(&mut self, key: usize, peers: &mut Peers) {
         // Whatever a PULL says is not for us.
-        while peers.read(key, &mut Message::new()).is_some() {}
+        while peers.read(key, &mut Message::new()) {}
     }
 
     fn writable(&mut self, key: usize, _peers: &mut Peers) {

@@ -87,15 +87,11 @@ impl Rotation {
     /// Receives from the peer whose turn it is. Returns which it is.
     pub(crate) fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<usize> {
         while let Some(key) = self.current() {
-            let more = peers.read(key, message);
-            if more == Some(true) {
+            if peers.read(key, message) {
                 self.advance();
-            } else {
-                self.deactivate(key);
-            }
-            if more.is_some() {
                 return Ok(key);
             }
+            self.deactivate(key);
         }
         Err(Error::WouldBlock)
     }

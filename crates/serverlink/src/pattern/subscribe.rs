@@ -86,9 +86,7 @@ impl Pattern for Subscribe {
             _ => {
                 // To every publisher that takes it; what one does not take is dropped.
                 let keys: Vec<_> = peers.keys().collect();
-                for key in keys {
-                    let _ = peers.write_copy(key, message);
-                }
+                peers.write_copies(&keys, message, |_, _| {});
             }
         }
         Ok(())

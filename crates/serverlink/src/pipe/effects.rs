@@ -59,8 +59,8 @@ impl Effect {
     fn run(self) {
         match self {
             Self::Flush(Flush::No) => {}
-            Self::Flush(Flush::Direct(connection)) => connection.flush(),
-            Self::Flush(Flush::Schedule(connection)) => connection.schedule_flush(),
+            Self::Flush(Flush::Direct(connection, buffers)) => connection.send(buffers),
+            Self::Flush(Flush::Stream(connection, wait)) => connection.look_after_stream(wait),
             Self::Readable(pipe) => {
                 if let Some(owner) = pipe.owner() {
                     owner.pipe_readable(&pipe);

@@ -1,28 +1,43 @@
 //! Pipes: the two-way link between a socket and one peer.
 
+mod collector;
 mod effects;
-mod incoming;
 mod outbox;
+mod pacer;
+#[allow(unsafe_code)]
+mod queue;
 mod staging;
 
 use std::sync::{
-    Arc, OnceLock, Weak,
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
     atomic::{AtomicUsize, Ordering},
 };
 
 use bytes::BytesMut;
+pub(crate) use collector::Collector;
 pub(crate) use effects::{Effect, Effects};
-pub(crate) use incoming::{Incoming, Refused, Taken};
-pub(crate) use outbox::{Finished, Flush, Outbox};
+pub(crate) use outbox::{Finished, Flush, Look, Outbox};
+pub(crate) use pacer::Pacer;
+pub(crate) use queue::{Consumer, Producer};
+use staging::Outgoing;
+pub(crate) use staging::encode_once;
 
 use serverlink_zmtp::{Version, encode_subscription};
 
-use crate::{Message, socket::SocketInner};
+use crate::{Message, socket::SocketInner, transport::Connection};
 
-/// One peer of one socket: what comes in, and the way out.
+/// Why a message was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The high-water mark is reached; the writer will be told when it may go on.
+    Full,
+    /// Nobody will ever take it.
+    Gone,
+}
+
+/// One peer of one socket, as everybody may know it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
-    pub(crate) incoming: Incoming,
     link: Link,
     owner: OnceLock<Weak<SocketInner>>,
     /// Where the owner keeps it; `usize::MAX` until it does.
@@ -32,39 +47,32 @@ pub(crate) struct Pipe {
 #[derive(Debug)]
 enum Link {
     /// To a peer behind a connection.
-    Remote(Arc<Outbox>),
+    Remote {
+        outbox: Arc<Outbox>,
+        /// The way in, as long as no connection has it.
+        inlet: Mutex<Option<Producer<Message>>>,
+    },
     /// To the pipe of a socket of the same context.
     Inproc(OnceLock<Weak<Pipe>>),
 }
 
-impl Pipe {
-    /// A pipe of `owner` to a remote peer.
-    pub(crate) fn remote(owner: Weak<SocketInner>, limit: usize, outbox: Arc<Outbox>) -> Arc<Self> {
-        Arc::new(Self {
-            incoming: Incoming::new(limit),
-            link: Link::Remote(outbox),
-            owner: OnceLock::from(owner),
-            key: AtomicUsize::new(usize::MAX),
-        })
-    }
+/// What the owner of a pipe has of it: the way of messages in, and the way out.
+#[derive(Debug)]
+pub(crate) struct PipeEnd {
+    pub(crate) incoming: Consumer<Message>,
+    outward: Outward,
+    pub(crate) pipe: Arc<Pipe>,
+}
 
-    /// Two pipes joined to each other, not yet owned.
-    pub(crate) fn inproc_pair(limit: usize) -> (Arc<Self>, Arc<Self>) {
-        let half = || {
-            Arc::new(Self {
-                incoming: Incoming::new(limit),
-                link: Link::Inproc(OnceLock::new()),
-                owner: OnceLock::new(),
-                key: AtomicUsize::new(usize::MAX),
-            })
-        };
-        let (a, b) = (half(), half());
-        for (one, other) in [(&a, &b), (&b, &a)] {
-            if let Link::Inproc(peer) = &one.link {
-                let _ = peer.set(Arc::downgrade(other));
-            }
-        }
-        (a, b)
+#[derive(Debug)]
+enum Outward {
+    Remote { outbox: Arc<Outbox>, collector: Collector },
+    Inproc(Producer<Message>),
+}
+
+impl Pipe {
+    fn new(link: Link) -> Arc<Self> {
+        Arc::new(Self { link, owner: OnceLock::new(), key: AtomicUsize::new(usize::MAX) })
     }
 
     /// Gives the pipe its owner, once.
@@ -87,7 +95,7 @@ impl Pipe {
 
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         match &self.link {
-            Link::Remote(outbox) => Some(outbox),
+            Link::Remote { outbox, .. } => Some(outbox),
             Link::Inproc(_) => None,
         }
     }
@@ -95,76 +103,158 @@ impl Pipe {
     /// The other end, of a pipe within the process.
     pub(crate) fn inproc_peer(&self) -> Option<Arc<Self>> {
         match &self.link {
-            Link::Remote(_) => None,
+            Link::Remote { .. } => None,
             Link::Inproc(peer) => peer.get()?.upgrade(),
+        }
+    }
+
+    /// Has the other end told that there is something to read.
+    #[cold]
+    fn tell_peer(&self, effects: &mut Effects) {
+        if let Some(peer) = self.inproc_peer() {
+            effects.push(Effect::Readable(peer));
+        }
+    }
+
+    /// Takes the way in, for a connection to a remote peer.
+    pub(crate) fn take_inlet(&self) -> Option<Producer<Message>> {
+        self.inlet()?.take()
+    }
+
+    /// Gives it back, for the next connection.
+    pub(crate) fn give_inlet(&self, inlet: Producer<Message>) {
+        if let Some(mut place) = self.inlet() {
+            *place = Some(inlet);
+        }
+    }
+
+    fn inlet(&self) -> Option<MutexGuard<'_, Option<Producer<Message>>>> {
+        match &self.link {
+            Link::Remote { inlet, .. } => {
+                Some(inlet.lock().unwrap_or_else(PoisonError::into_inner))
+            }
+            Link::Inproc(_) => None,
+        }
+    }
+}
+
+impl PipeEnd {
+    /// The end of a pipe of `owner` to a remote peer.
+    pub(crate) fn remote(owner: Weak<SocketInner>, limit: usize, outbox: Arc<Outbox>) -> Self {
+        let (inlet, incoming) = queue::channel(limit);
+        let pipe =
+            Pipe::new(Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(inlet)) });
+        pipe.set_owner(owner);
+        Self { incoming, outward: Outward::Remote { outbox, collector: Collector::new() }, pipe }
+    }
+
+    /// The ends of two pipes joined to each other, not yet owned.
+    pub(crate) fn inproc_pair(limit: usize) -> (Self, Self) {
+        let [a, b] = [(); 2].map(|()| Pipe::new(Link::Inproc(OnceLock::new())));
+        for (one, other) in [(&a, &b), (&b, &a)] {
+            if let Link::Inproc(peer) = &one.link {
+                let _ = peer.set(Arc::downgrade(other));
+            }
+        }
+        let (to_a, from_b) = queue::channel(limit);
+        let (to_b, from_a) = queue::channel(limit);
+        (
+            Self { incoming: from_b, outward: Outward::Inproc(to_b), pipe: a },
+            Self { incoming: from_a, outward: Outward::Inproc(to_a), pipe: b },
+        )
+    }
+
+    /// Changes the high-water marks of both ways of a pipe within the process.
+    pub(crate) fn set_limits(&self, incoming: usize, outgoing: usize) {
+        self.incoming.set_limit(incoming);
+        if let Outward::Inproc(queue) = &self.outward {
+            queue.set_limit(outgoing);
         }
     }
 
     /// Sends a message down the pipe. It is left whole if it is refused, and as it happens to be
     /// if not.
+    #[inline]
     pub(crate) fn write(
-        &self,
+        &mut self,
         message: &mut Message,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        match &self.link {
-            Link::Remote(_) => self.write_copy(message, effects)?,
-            Link::Inproc(_) => {
-                let peer = self.inproc_peer().ok_or(Refused::Gone)?;
-                if peer.incoming.push(message)? {
-                    effects.push(Effect::Readable(peer));
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => {
+                effects.flush(collector.push(outbox, Outgoing::Message(message))?);
+            }
+            Outward::Inproc(queue) => {
+                if queue.push(message)? {
+                    self.pipe.tell_peer(effects);
                 }
             }
         }
         Ok(())
     }
 
-    /// Sends a message down the pipe, and leaves it whole in any case.
+    /// Sends a message down the pipe that others get too; `encoded`, if it could be.
     pub(crate) fn write_copy(
-        &self,
+        &mut self,
         message: &Message,
+        encoded: Option<&[u8]>,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        match &self.link {
-            Link::Remote(outbox) => {
-                effects.flush(outbox.push(message)?);
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => {
+                let outgoing = encoded.map_or(Outgoing::Message(message), Outgoing::Encoded);
+                effects.flush(collector.push(outbox, outgoing)?);
                 Ok(())
             }
-            Link::Inproc(_) => self.write(&mut message.clone(), effects),
+            Outward::Inproc(_) => self.write(&mut message.clone(), effects),
         }
     }
 
     /// Whether a message would be taken now. If not, the owner is told when it will be.
-    pub(crate) fn has_room(&self) -> bool {
-        match &self.link {
-            Link::Remote(outbox) => outbox.has_room(),
-            Link::Inproc(_) => self.inproc_peer().is_some_and(|peer| peer.incoming.room() > 0),
+    pub(crate) fn has_room(&mut self) -> bool {
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => collector.has_room(outbox),
+            Outward::Inproc(queue) => !queue.is_abandoned() && queue.room() > 0,
+        }
+    }
+
+    /// Looks after the stream of messages to a peer that `connection` serves.
+    pub(crate) fn look(&mut self, connection: &Connection, patient: bool) -> Look {
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => collector.look(outbox, connection, patient),
+            Outward::Inproc(_) => Look::Over,
+        }
+    }
+
+    /// Hands over to a peer's connection what has collected for it, because the stream may be
+    /// looked after no longer.
+    pub(crate) fn end_stream(&mut self) {
+        if let Outward::Remote { outbox, collector } = &mut self.outward {
+            collector.end_stream(outbox);
         }
     }
 
     /// Sends a subscription or its end, which no high-water mark holds back, in the form that a
     /// peer of `version` takes.
     pub(crate) fn write_subscription(
-        &self,
+        &mut self,
         topic: &[u8],
         subscribe: bool,
         version: Version,
         effects: &mut Effects,
     ) {
-        match &self.link {
-            Link::Remote(outbox) => {
+        match &mut self.outward {
+            Outward::Remote { outbox, .. } => {
                 let mut bytes = BytesMut::new();
                 encode_subscription(&mut bytes, version, topic, subscribe);
                 effects.flush(outbox.push_command(bytes.freeze()));
             }
-            Link::Inproc(_) => {
-                if let Some(peer) = self.inproc_peer() {
-                    let mut body = Vec::with_capacity(topic.len() + 1);
-                    body.push(u8::from(subscribe));
-                    body.extend_from_slice(topic);
-                    if peer.incoming.push_urgent(Message::from(body)) {
-                        effects.push(Effect::Readable(peer));
-                    }
+            Outward::Inproc(queue) => {
+                let mut body = Vec::with_capacity(topic.len() + 1);
+                body.push(u8::from(subscribe));
+                body.extend_from_slice(topic);
+                if queue.push_urgent(Message::from(body)) {
+                    self.pipe.tell_peer(effects);
                 }
             }
         }

@@ -7,21 +7,29 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::{
-    Refused,
-    staging::{Segment, Staging},
+    Pacer, Refused,
+    staging::{Outgoing, Segment, Staging},
 };
-use crate::{Message, transport::Connection};
+use crate::transport::Connection;
 
-/// A message that follows the last write sooner than this, with nothing heard from the peer
-/// between, belongs to a stream: it is left for the I/O thread, which writes many at once, instead
-/// of costing a system call of its own.
+/// After so many messages without a word from the peer, messages may belong to a stream;
+const ALONE: u32 = 4;
+/// they do if they follow the socket's last write sooner than this. Those of a stream collect, to be
+/// written together, instead of each costing a system call.
 const STREAMING: Duration = Duration::from_micros(10);
+/// So many bytes are worth a system call of their own, and a peer being woken for them: whoever
+/// brings them together writes them.
+pub(super) const WORTH_WRITING: usize = 256 * 1024;
+/// How long the messages of a stream may wait for more;
+const COLLECTING: Duration = Duration::from_micros(50);
+/// and how long when the sender writes by itself time and again.
+const COLLECTING_MOST: Duration = Duration::from_micros(200);
 /// About how many bytes are given to the engine at once.
 const BATCH: usize = 256 * 1024;
 
@@ -35,6 +43,7 @@ pub(crate) struct Outbox {
     /// The peer has sent something since the last write: what follows is likely an answer, which
     /// is waited for.
     heard: AtomicBool,
+    pacer: Arc<Pacer>,
 }
 
 #[derive(Debug)]
@@ -45,6 +54,10 @@ struct State {
     /// The high-water mark; `usize::MAX` for none.
     limit: usize,
     writer: Writer,
+    /// What is in flight.
+    batch: VecDeque<Segment>,
+    /// An empty list for the next write.
+    buffers: Vec<Bytes>,
     /// Whether the handshake is done, so that messages may be written.
     ready: bool,
     connection: Option<Arc<Connection>>,
@@ -53,7 +66,24 @@ struct State {
     /// The connection is over; nothing more is written to it.
     broken: bool,
     dead: bool,
-    last_active: Option<Instant>,
+    pace: Pace,
+    /// Chunks that were written, for the next messages of a stream.
+    spare: Vec<BytesMut>,
+}
+
+/// Tells a stream from messages that are waited for.
+#[derive(Debug, Default)]
+struct Pace {
+    /// How many messages were written, one by one, since the peer was heard.
+    alone: u32,
+    /// A stream is going on: what collects is looked at again and again until it ends.
+    streaming: bool,
+    /// until the next look.
+    collecting: Duration,
+    /// Counts writes,
+    writes: u64,
+    /// up to the last look.
+    seen: u64,
 }
 
 #[derive(Debug)]
@@ -62,8 +92,8 @@ enum Writer {
     Idle,
     /// The I/O thread was told to write.
     Scheduled,
-    /// The engine has this batch, after so many bytes of control.
-    InFlight { control: usize, batch: VecDeque<Segment>, messages: usize },
+    /// The engine has the batch, after so many bytes of control.
+    InFlight { control: usize, messages: usize },
 }
 
 /// What to do about a message that was taken.
@@ -71,10 +101,31 @@ enum Writer {
 pub(crate) enum Flush {
     /// Nothing: somebody is writing already, or nobody can.
     No,
-    /// Write now, in this thread.
-    Direct(Arc<Connection>),
-    /// Tell the I/O thread.
-    Schedule(Arc<Connection>),
+    /// Write this now, in this thread.
+    Direct(Arc<Connection>, Vec<Bytes>),
+    /// A stream begins: have a [look](Look) at it, so long from now.
+    Stream(Arc<Connection>, Duration),
+}
+
+/// How far an outbox is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Progress {
+    /// A stream goes on, and [`Outbox::look`] is called again and again until it is over.
+    pub(super) streaming: bool,
+    /// How many more messages it takes.
+    pub(super) credit: usize,
+}
+
+/// What a look at a stream found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Look {
+    /// Messages wait and nobody has written since the last look: write, and look again after this
+    /// time.
+    Write(Duration),
+    /// Look again after this time.
+    Again(Duration),
+    /// Nothing has come for a while.
+    Over,
 }
 
 /// What is left after a write.
@@ -91,21 +142,24 @@ pub(crate) struct Finished {
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize) -> Self {
+    pub(crate) fn new(limit: usize, pacer: Arc<Pacer>) -> Self {
         let state = State {
             staging: Staging::new(),
             control: Vec::new(),
             limit,
             writer: Writer::Idle,
+            batch: VecDeque::new(),
+            buffers: Vec::new(),
             ready: false,
             connection: None,
             writer_blocked: false,
             closing: false,
             broken: false,
             dead: false,
-            last_active: None,
+            pace: Pace::default(),
+            spare: Vec::new(),
         };
-        Self { state: Mutex::new(state), heard: AtomicBool::new(false) }
+        Self { state: Mutex::new(state), heard: AtomicBool::new(false), pacer }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -120,7 +174,7 @@ impl Outbox {
         state.ready = false;
         state.control.clear();
         state.writer = Writer::Idle;
-        state.last_active = None;
+        state.batch.clear();
     }
 
     /// The handshake is done.
@@ -133,7 +187,7 @@ impl Outbox {
     }
 
     /// Takes a message, unless the high-water mark is reached.
-    pub(crate) fn push(&self, message: &Message) -> Result<Flush, Refused> {
+    pub(super) fn push(&self, message: Outgoing<'_>) -> Result<(Flush, Progress), Refused> {
         let mut state = self.state();
         if state.dead {
             return Err(Refused::Gone);
@@ -143,7 +197,23 @@ impl Outbox {
             return Err(Refused::Full);
         }
         state.staging.push(message);
-        Ok(state.flush_needed(&self.heard))
+        let flush = state.flush_needed(self);
+        Ok((flush, state.progress()))
+    }
+
+    /// Takes messages that were within the credit.
+    pub(super) fn append(&self, messages: &mut Staging) -> (Flush, Progress) {
+        let mut state = self.state();
+        if state.dead {
+            messages.clear();
+            return (Flush::No, state.progress());
+        }
+        state.staging.append(messages);
+        if state.pace.streaming {
+            messages.prepare(&mut state.spare);
+        }
+        let flush = state.flush_needed(self);
+        (flush, state.progress())
     }
 
     /// Notes that the peer has sent something.
@@ -173,42 +243,37 @@ impl Outbox {
             return Flush::No;
         }
         state.control.push(bytes);
-        state.flush_needed(&self.heard)
+        match state.writer {
+            Writer::Idle => state.write_now(),
+            Writer::Scheduled | Writer::InFlight { .. } => Flush::No,
+        }
     }
 
     /// Begins a write by `connection`, if there is something to write and nobody does. One that no
     /// longer serves this outbox, and was asked late, has nothing to write.
     pub(crate) fn begin(&self, connection: &Connection) -> Option<Vec<Bytes>> {
         let mut state = self.state();
-        let serves = state.connection.as_ref().is_some_and(|own| ptr::eq(&**own, connection));
-        if matches!(state.writer, Writer::InFlight { .. }) || !serves || state.broken {
-            return None;
-        }
-        let mut buffers = mem::take(&mut state.control);
-        let control = buffers.iter().map(Bytes::len).sum();
-        let mut batch = VecDeque::new();
-        if state.ready && !state.staging.is_empty() {
-            batch = state.staging.take(BATCH);
-            buffers.extend(batch.iter().map(|segment| segment.bytes.clone()));
-        }
-        if buffers.is_empty() {
-            state.writer = Writer::Idle;
-            return None;
-        }
-        let messages = batch.iter().map(|segment| segment.messages).sum();
-        state.writer = Writer::InFlight { control, batch, messages };
-        Some(buffers)
+        if state.serves(connection) { state.take_batch() } else { None }
     }
 
-    /// The write begun last was done to its end.
-    pub(crate) fn finish(&self) -> Finished {
-        let mut state = self.state();
+    /// The write begun last was done to its end; `buffers` are those it was begun with.
+    pub(crate) fn finish(&self, mut buffers: Vec<Bytes>) -> Finished {
+        // So that the memory of the batch is referred to no more.
+        buffers.clear();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.buffers = buffers;
         state.writer = Writer::Idle;
-        let more = state.has_work();
+        if state.pace.streaming {
+            Staging::recycle(&mut state.batch, &mut state.spare);
+        }
+        state.batch.clear();
+        let collects = state.pace.streaming && state.control.is_empty();
+        let more = state.has_work() && (!collects || state.is_worth_writing());
         if more {
             state.writer = Writer::Scheduled;
-        } else {
-            state.last_active = Some(Instant::now());
+        } else if state.pace.alone >= ALONE {
+            self.pacer.wrote();
         }
         Finished {
             more,
@@ -216,6 +281,44 @@ impl Outbox {
             drained: state.closing && !more && state.staging.is_empty(),
             broken: state.broken,
         }
+    }
+
+    /// Looks at the stream that `connection` writes, and takes the messages that have `collected`
+    /// unless they may go on doing so: a `patient` look leaves them as long as others write.
+    pub(super) fn look(
+        &self,
+        connection: &Connection,
+        patient: bool,
+        collected: &mut Staging,
+    ) -> (Look, Progress) {
+        let mut state = self.state();
+        if !state.serves(connection) {
+            return (Look::Over, state.progress());
+        }
+        let writes = state.pace.writes;
+        let wrote = mem::replace(&mut state.pace.seen, writes) != writes;
+        let writing = !matches!(state.writer, Writer::Idle);
+        if patient && (wrote || writing) {
+            let wait = (state.pace.collecting * 2).min(COLLECTING_MOST);
+            state.pace.collecting = wait;
+            return (Look::Again(wait), state.progress());
+        }
+        if !state.dead {
+            state.staging.append(collected);
+        }
+        let look = if state.has_work() && !writing {
+            // That write will be no news.
+            state.pace.seen += 1;
+            state.pace.collecting = COLLECTING;
+            Look::Write(COLLECTING)
+        } else {
+            state.pace = Pace::default();
+            // Idle connections are many: they keep as little as they can.
+            state.spare = Vec::new();
+            state.buffers = Vec::new();
+            Look::Over
+        };
+        (look, state.progress())
     }
 
     /// Lets no further write begin; true if one is going on.
@@ -237,9 +340,10 @@ impl Outbox {
         state.broken = false;
         state.ready = false;
         state.control.clear();
-        if let Writer::InFlight { control, batch, .. } =
-            mem::replace(&mut state.writer, Writer::Idle)
-        {
+        state.pace = Pace::default();
+        state.spare = Vec::new();
+        if let Writer::InFlight { control, .. } = mem::replace(&mut state.writer, Writer::Idle) {
+            let batch = mem::take(&mut state.batch);
             state.staging.put_back(batch, sent.saturating_sub(control));
         }
     }
@@ -263,6 +367,7 @@ impl Outbox {
         state.ready = false;
         state.control.clear();
         state.staging.clear();
+        state.batch.clear();
         state.writer = Writer::Idle;
     }
 }
@@ -294,17 +399,80 @@ impl State {
         resume
     }
 
-    fn flush_needed(&mut self, heard: &AtomicBool) -> Flush {
-        let Some(connection) = &self.connection else { return Flush::No };
-        if !self.ready || !matches!(self.writer, Writer::Idle) {
+    fn serves(&self, connection: &Connection) -> bool {
+        self.connection.as_ref().is_some_and(|own| ptr::eq(&**own, connection))
+    }
+
+    fn progress(&self) -> Progress {
+        Progress {
+            streaming: self.pace.streaming && !self.dead,
+            credit: self.limit.saturating_sub(self.queued()),
+        }
+    }
+
+    /// Whether so much waits that it is written without waiting for more.
+    fn is_worth_writing(&self) -> bool {
+        self.staging.bytes() >= WORTH_WRITING || self.queued() >= self.limit
+    }
+
+    /// Begins a write, if there is something to write and nobody does.
+    fn take_batch(&mut self) -> Option<Vec<Bytes>> {
+        if matches!(self.writer, Writer::InFlight { .. }) || self.broken {
+            return None;
+        }
+        let mut buffers = mem::take(&mut self.buffers);
+        let control = self.control.iter().map(Bytes::len).sum();
+        buffers.append(&mut self.control);
+        let mut messages = 0;
+        if self.ready && !self.staging.is_empty() {
+            self.staging.take(BATCH, &mut self.batch);
+            for segment in &self.batch {
+                messages += segment.messages;
+                buffers.push(segment.bytes.clone());
+            }
+        }
+        if buffers.is_empty() {
+            self.writer = Writer::Idle;
+            return None;
+        }
+        self.pace.writes += 1;
+        self.writer = Writer::InFlight { control, messages };
+        Some(buffers)
+    }
+
+    fn write_now(&mut self) -> Flush {
+        match (self.take_batch(), &self.connection) {
+            (Some(buffers), Some(connection)) => Flush::Direct(connection.clone(), buffers),
+            _ => Flush::No,
+        }
+    }
+
+    fn flush_needed(&mut self, outbox: &Outbox) -> Flush {
+        if !self.ready || matches!(self.writer, Writer::InFlight { .. }) {
             return Flush::No;
         }
-        let answers = heard.load(Ordering::Relaxed) && heard.swap(false, Ordering::Relaxed);
-        if !answers && self.last_active.is_some_and(|then| then.elapsed() < STREAMING) {
-            self.writer = Writer::Scheduled;
-            Flush::Schedule(connection.clone())
-        } else {
-            Flush::Direct(connection.clone())
+        let somebody_will = self.pace.streaming || matches!(self.writer, Writer::Scheduled);
+        if somebody_will && !self.is_worth_writing() {
+            return Flush::No;
         }
+        let Some(connection) = &self.connection else { return Flush::No };
+        if somebody_will || !self.pace.begins_stream(outbox) {
+            return self.write_now();
+        }
+        self.pace.streaming = true;
+        self.pace.collecting = COLLECTING;
+        Flush::Stream(connection.clone(), COLLECTING)
+    }
+}
+
+impl Pace {
+    /// Counts a message; true if a stream begins with it.
+    fn begins_stream(&mut self, outbox: &Outbox) -> bool {
+        let heard = &outbox.heard;
+        if heard.load(Ordering::Relaxed) && heard.swap(false, Ordering::Relaxed) {
+            self.alone = 0;
+        }
+        self.alone = self.alone.saturating_add(1);
+        self.alone > ALONE && outbox.pacer.wrote_within(STREAMING)
     }
 }

@@ -1,6 +1,6 @@
 //! Messages encoded for the wire, waiting to be written.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, mem};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use serverlink_zmtp::{Frames, encode_frame, encode_header};
@@ -9,8 +9,35 @@ use crate::{Frame, Message};
 
 /// Frames are packed into chunks of this size.
 const CHUNK: usize = 64 * 1024;
+/// Room for a chunk and the message that fills it.
+const ROOMY: usize = CHUNK + SHARE_FROM + 9;
+/// How many chunks are kept to be used again.
+const SPARE: usize = 4;
+/// What a connection may keep that sends little: room for a few messages.
+const SMALL: usize = 512;
 /// Bodies from this size on are referred to and not copied.
 const SHARE_FROM: usize = 4 * 1024;
+
+/// A message to be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outgoing<'a> {
+    Message(&'a Message),
+    /// All of its frames, encoded.
+    Encoded(&'a [u8]),
+}
+
+/// Encodes a message that many peers get; false if it is so large that its bodies are better shared.
+pub(crate) fn encode_once(message: &Message, out: &mut BytesMut) -> bool {
+    if message.byte_len() >= SHARE_FROM {
+        return false;
+    }
+    out.clear();
+    let mut frames = message.iter().peekable();
+    while let Some(frame) = frames.next() {
+        encode_frame(out, frames.peek().is_some(), frame);
+    }
+    true
+}
 
 /// A run of encoded bytes.
 #[derive(Debug, Clone)]
@@ -22,6 +49,15 @@ pub(crate) struct Segment {
     pub(crate) messages: usize,
 }
 
+impl Segment {
+    /// The memory of a chunk that nobody refers to any more.
+    fn into_chunk(self) -> Option<BytesMut> {
+        let mut chunk = self.bytes.try_into_mut().ok()?;
+        chunk.clear();
+        (chunk.capacity() >= CHUNK).then_some(chunk)
+    }
+}
+
 /// A log of encoded messages: appended to at one end, taken off in batches at the other.
 #[derive(Debug)]
 pub(crate) struct Staging {
@@ -30,6 +66,10 @@ pub(crate) struct Staging {
     tail_clean: bool,
     tail_messages: usize,
     messages: usize,
+    /// How many bytes the segments have.
+    cut: usize,
+    /// Chunks to be used again.
+    spare: Vec<BytesMut>,
 }
 
 impl Staging {
@@ -40,6 +80,8 @@ impl Staging {
             tail_clean: true,
             tail_messages: 0,
             messages: 0,
+            cut: 0,
+            spare: Vec::new(),
         }
     }
 
@@ -48,19 +90,34 @@ impl Staging {
         self.messages
     }
 
+    /// How many bytes wait.
+    pub(crate) fn bytes(&self) -> usize {
+        self.cut + self.tail.len()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.messages == 0
     }
 
     /// Appends a message.
-    pub(crate) fn push(&mut self, message: &Message) {
-        let mut frames = message.iter().peekable();
-        while let Some(frame) = frames.next() {
-            self.push_frame(frame, frames.peek().is_some());
+    #[inline]
+    pub(crate) fn push(&mut self, message: Outgoing<'_>) {
+        match message {
+            Outgoing::Message(message) => {
+                let mut frames = message.iter().peekable();
+                while let Some(frame) = frames.next() {
+                    self.push_frame(frame, frames.peek().is_some());
+                }
+            }
+            Outgoing::Encoded(bytes) => {
+                self.reserve(bytes.len());
+                self.tail.put_slice(bytes);
+                self.tail_messages += 1;
+            }
         }
         self.messages += 1;
         if self.tail.len() >= CHUNK {
-            self.cut();
+            self.begin_chunk();
         }
     }
 
@@ -74,7 +131,7 @@ impl Staging {
             let (header, used) = encode_header(more, false, frame.len() as u64);
             self.tail.put_slice(&header[..used]);
             self.cut();
-            self.segments.push_back(Segment {
+            self.push_segment(Segment {
                 bytes: frame.to_bytes(),
                 clean: false,
                 messages: usize::from(!more),
@@ -83,29 +140,72 @@ impl Staging {
         }
     }
 
+    /// Gets ready for a stream: from now on messages are packed into whole chunks, those of
+    /// `spare` first.
+    pub(super) fn prepare(&mut self, spare: &mut Vec<BytesMut>) {
+        self.spare.append(spare);
+        if self.tail.capacity() < CHUNK {
+            self.begin_chunk();
+        }
+    }
+
+    fn begin_chunk(&mut self) {
+        self.cut();
+        self.tail = self.spare.pop().unwrap_or_else(|| BytesMut::with_capacity(ROOMY));
+    }
+
+    /// Moves all messages of `other` here, after those that are here.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        if self.is_empty() {
+            mem::swap(self, other);
+            return;
+        }
+        self.cut();
+        other.cut();
+        self.segments.append(&mut other.segments);
+        self.cut += mem::take(&mut other.cut);
+        self.messages += mem::take(&mut other.messages);
+    }
+
     fn reserve(&mut self, size: usize) {
         if self.tail.capacity() - self.tail.len() < size {
-            self.tail.reserve(size.max(CHUNK / 16));
+            self.tail.reserve(size.max(SMALL));
         }
     }
 
     /// Closes the tail off as a segment.
     fn cut(&mut self) {
         if !self.tail.is_empty() {
-            self.segments.push_back(Segment {
-                bytes: self.tail.split().freeze(),
+            let segment = Segment {
+                bytes: self.split_tail().freeze(),
                 clean: self.tail_clean,
-                messages: self.tail_messages,
-            });
-            self.tail_messages = 0;
+                messages: mem::take(&mut self.tail_messages),
+            };
+            self.push_segment(segment);
             // Cut before a shared body, the next byte of the tail is not the first of a message;
             // `push_frame` says so itself.
             self.tail_clean = true;
         }
     }
 
-    /// Takes whole messages off, of about `size` bytes together.
-    pub(crate) fn take(&mut self, size: usize) -> VecDeque<Segment> {
+    /// A whole chunk leaves as such, to be used again; of small ones the rest can be used.
+    fn split_tail(&mut self) -> BytesMut {
+        if self.tail.capacity() >= CHUNK { mem::take(&mut self.tail) } else { self.tail.split() }
+    }
+
+    fn push_segment(&mut self, segment: Segment) {
+        self.cut += segment.bytes.len();
+        self.segments.push_back(segment);
+    }
+
+    /// Keeps the memory of what was written, for the next messages of a stream.
+    pub(super) fn recycle(batch: &mut VecDeque<Segment>, spare: &mut Vec<BytesMut>) {
+        let chunks = batch.drain(..).filter_map(Segment::into_chunk);
+        spare.extend(chunks.take(SPARE - spare.len().min(SPARE)));
+    }
+
+    /// Takes whole messages off, of about `size` bytes together, into `batch`, which is empty.
+    pub(crate) fn take(&mut self, size: usize, batch: &mut VecDeque<Segment>) {
         self.cut();
         let mut total = 0;
         let mut count = 0;
@@ -116,13 +216,13 @@ impl Staging {
             total += segment.bytes.len();
             count += 1;
         }
-        let batch: VecDeque<_> = if count == self.segments.len() {
-            std::mem::take(&mut self.segments)
+        if count == self.segments.len() {
+            mem::swap(&mut self.segments, batch);
         } else {
-            self.segments.drain(..count).collect()
-        };
+            batch.extend(self.segments.drain(..count));
+        }
+        self.cut -= total;
         self.messages -= batch.iter().map(|segment| segment.messages).sum::<usize>();
-        batch
     }
 
     /// Puts back, before all others, what was taken but of which only `sent` bytes were written:
@@ -130,6 +230,7 @@ impl Staging {
     pub(crate) fn put_back(&mut self, batch: VecDeque<Segment>, sent: usize) {
         for segment in unsent(batch, sent).into_iter().rev() {
             self.messages += segment.messages;
+            self.cut += segment.bytes.len();
             self.segments.push_front(segment);
         }
     }
@@ -200,7 +301,7 @@ mod tests {
 
     fn staged(messages: &[Message]) -> Staging {
         let mut staging = Staging::new();
-        messages.iter().for_each(|message| staging.push(message));
+        messages.iter().for_each(|message| staging.push(Outgoing::Message(message)));
         staging
     }
 
@@ -214,6 +315,12 @@ mod tests {
         out.to_vec()
     }
 
+    fn take(staging: &mut Staging, size: usize) -> VecDeque<Segment> {
+        let mut batch = VecDeque::new();
+        staging.take(size, &mut batch);
+        batch
+    }
+
     #[test]
     fn batches_hold_whole_messages_in_order() {
         let all = messages();
@@ -222,7 +329,7 @@ mod tests {
             assert_eq!(staging.messages(), all.len());
             let (mut out, mut count) = (Vec::new(), 0);
             while !staging.is_empty() {
-                let batch = staging.take(size);
+                let batch = take(&mut staging, size);
                 count += batch.iter().map(|segment| segment.messages).sum::<usize>();
                 assert!(batch[0].clean);
                 assert_eq!(staging.messages(), all.len() - count);
@@ -233,20 +340,37 @@ mod tests {
     }
 
     #[test]
+    fn encoded_once_is_the_same_on_the_wire() {
+        let mut once = BytesMut::new();
+        for message in messages() {
+            let small = message.byte_len() < SHARE_FROM;
+            assert_eq!(encode_once(&message, &mut once), small);
+            if !small {
+                continue;
+            }
+            let mut staging = staged(&[Message::from("before")]);
+            staging.push(Outgoing::Encoded(&once));
+            assert_eq!(staging.messages(), 2);
+            let batch = take(&mut staging, usize::MAX);
+            assert_eq!(bytes(&batch), wire(&[Message::from("before"), message]));
+        }
+    }
+
+    #[test]
     fn whatever_was_sent_the_rest_comes_back_from_a_message_boundary() {
         let all = messages();
         let total = wire(&all).len();
         for sent in 0..=total {
             let mut staging = staged(&all);
-            let batch = staging.take(usize::MAX);
-            staging.push(&Message::from("later"));
+            let batch = take(&mut staging, usize::MAX);
+            staging.push(Outgoing::Message(&Message::from("later")));
             staging.put_back(batch, sent);
             // The first message not wholly sent.
             let first = (0..=all.len()).rev().find(|&n| wire(&all[..n]).len() <= sent).unwrap();
             let mut expected = all[first..].to_vec();
             expected.push(Message::from("later"));
             assert_eq!(staging.messages(), expected.len(), "sent {sent}");
-            assert_eq!(bytes(&staging.take(usize::MAX)), wire(&expected), "sent {sent}");
+            assert_eq!(bytes(&take(&mut staging, usize::MAX)), wire(&expected), "sent {sent}");
             assert!(staging.is_empty());
         }
     }

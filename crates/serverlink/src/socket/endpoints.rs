@@ -117,8 +117,8 @@ impl Socket {
                 return Err(invalid(endpoint, "connecting needs a port from 1 to 65535"));
             }
             Endpoint::Tcp(tcp) => {
-                let connecter = Connecter::new(self.runtime(), &self.inner, tcp, &options);
-                if !self.inner.attach(connecter.pipe(), None) {
+                let (connecter, end) = Connecter::new(self.runtime(), &self.inner, tcp, &options);
+                if !self.inner.attach(end, None) {
                     connecter.close(Some(Duration::ZERO));
                     return Err(one_peer());
                 }

@@ -12,15 +12,20 @@ use serverlink_zmtp::Version;
 use super::{PeerInfo, Peers, endpoints::Attachment};
 use crate::{
     Error, Message, Result, SocketType,
+    cache::CachePadded,
     context::Runtime,
     options::Options,
     pattern::{self, Pattern},
-    pipe::{Effect, Effects, Pipe},
+    pipe::{Effect, Effects, Look, Pacer, Pipe, PipeEnd},
+    transport::Connection,
 };
 
 /// The socket as the engine sees it. It outlives the user's handle as long as events refer to it.
+// On cache lines of its own, for its lock changes with every message.
+#[repr(align(128))]
 pub(crate) struct SocketInner {
     socket_type: SocketType,
+    pacer: Arc<Pacer>,
     core: Mutex<Core>,
     /// Drives the socket's connections, if all of them are on one port.
     port: Option<Port>,
@@ -29,7 +34,7 @@ pub(crate) struct SocketInner {
 }
 
 pub(super) struct Core {
-    pub(super) pattern: Box<dyn Pattern>,
+    pub(super) pattern: Box<CachePadded<dyn Pattern>>,
     pub(super) peers: Peers,
     /// What was bound and connected, by name.
     pub(super) attachments: Vec<(String, Attachment)>,
@@ -78,11 +83,11 @@ impl Core {
     /// Takes the peers out that have ended.
     fn settle(&mut self) {
         while let Some(key) = self.peers.next_ended() {
-            if self.peers.pipe(key).is_some() {
+            if self.peers.contains(key) {
                 self.pattern.detach(key, &mut self.peers);
                 let closed = self.peers.is_closed(key);
-                if let Some(pipe) = self.peers.remove(key) {
-                    dispose(&pipe, closed, &mut self.peers.effects);
+                if let Some(end) = self.peers.remove(key) {
+                    dispose(end, closed, &mut self.peers.effects);
                 }
             }
         }
@@ -96,8 +101,9 @@ impl Core {
 
 /// Lets go of a pipe that the socket no longer has. The connection of one that was closed ends by
 /// itself, when everything is sent.
-fn dispose(pipe: &Arc<Pipe>, closed: bool, effects: &mut Effects) {
-    pipe.incoming.abandon();
+fn dispose(end: PipeEnd, closed: bool, effects: &mut Effects) {
+    let pipe = end.pipe.clone();
+    drop(end);
     match pipe.outbox() {
         Some(outbox) => {
             if !closed && let Some(connection) = outbox.connection() {
@@ -116,6 +122,7 @@ impl SocketInner {
     pub(super) fn new(socket_type: SocketType, port: Option<Port>) -> Arc<Self> {
         Arc::new(Self {
             socket_type,
+            pacer: Arc::new(Pacer::new()),
             core: Mutex::new(Core {
                 pattern: pattern::new(socket_type),
                 peers: Peers::new(Options::default()),
@@ -133,6 +140,10 @@ impl SocketInner {
 
     pub(crate) fn socket_type(&self) -> SocketType {
         self.socket_type
+    }
+
+    pub(crate) fn pacer(&self) -> &Arc<Pacer> {
+        &self.pacer
     }
 
     pub(super) fn core(&self) -> MutexGuard<'_, Core> {
@@ -188,18 +199,20 @@ impl SocketInner {
         loop {
             core.check()?;
             let Core { pattern, peers, .. } = &mut *core;
-            let result = attempt(&mut **pattern, peers);
-            let effects = core.take_effects();
-            if !matches!(result, Err(Error::WouldBlock)) {
+            let result = attempt(&mut pattern.0, peers);
+            let done = !matches!(result, Err(Error::WouldBlock));
+            if !core.peers.is_quiet() {
+                let effects = core.take_effects();
                 drop(core);
                 effects.run();
-                return result;
-            }
-            if !effects.is_empty() {
-                drop(core);
-                effects.run();
+                if done {
+                    return result;
+                }
                 core = self.core();
                 continue;
+            }
+            if done {
+                return result;
             }
             let until = match deadline {
                 Ok(until) => until,
@@ -249,13 +262,13 @@ impl SocketInner {
     }
 
     /// A peer is there; its handshake done already if there is `info`. False refuses it.
-    pub(crate) fn attach(&self, pipe: &Arc<Pipe>, info: Option<PeerInfo>) -> bool {
+    pub(crate) fn attach(&self, end: PipeEnd, info: Option<PeerInfo>) -> bool {
         let mut guard = self.core();
         let core = &mut *guard;
         if core.life == Life::Closed {
             return false;
         }
-        let key = core.peers.insert(pipe.clone());
+        let key = core.peers.insert(end);
         let is_ready = info.is_some();
         core.peers.set_info(key, info);
         let mut accepted = core.pattern.attach(key, &mut core.peers);
@@ -265,7 +278,6 @@ impl SocketInner {
         }
         if !accepted {
             core.peers.remove(key);
-            pipe.incoming.abandon();
         }
         self.release(guard);
         accepted
@@ -293,9 +305,25 @@ impl SocketInner {
         accepted
     }
 
+    /// Looks after the stream of messages to a peer that `connection` serves.
+    pub(crate) fn look(&self, pipe: &Arc<Pipe>, connection: &Connection, patient: bool) -> Look {
+        let peers = &mut self.core().peers;
+        let key = peers.key_of(pipe).unwrap_or(usize::MAX);
+        peers.look(key, connection, patient)
+    }
+
+    /// Has everything that was sent to a peer wait in its outbox.
+    pub(crate) fn hand_over(&self, pipe: &Arc<Pipe>) {
+        let peers = &mut self.core().peers;
+        if let Some(key) = peers.key_of(pipe) {
+            peers.end_stream(key);
+        }
+    }
+
     /// A peer's connection broke; another will follow.
     pub(crate) fn pipe_lost(&self, pipe: &Arc<Pipe>) {
         self.with_peer(pipe, |core, key| {
+            core.peers.end_stream(key);
             core.peers.set_info(key, None);
             core.pattern.lost(key, &mut core.peers);
         });
@@ -303,8 +331,8 @@ impl SocketInner {
 
     /// A peer takes no more messages, and sends none but those on their way.
     pub(crate) fn pipe_closed(&self, pipe: &Arc<Pipe>) {
-        pipe.incoming.finish();
         self.with_peer(pipe, |core, key| {
+            core.peers.end_stream(key);
             core.peers.set_closed(key);
             core.pattern.closed(key, &mut core.peers);
             if core.peers.fill(key) {
@@ -343,15 +371,14 @@ impl SocketInner {
         let linger = core.peers.options.linger;
         let attachments = std::mem::take(&mut core.attachments);
         let keys: Vec<_> = core.peers.keys().collect();
-        let pipes: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
+        let ends: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
         self.release(core);
         for (_, attachment) in &attachments {
             attachment.close(self, runtime, linger);
         }
         runtime.inproc.forget(self);
         let mut effects = Effects::default();
-        for pipe in pipes {
-            pipe.incoming.abandon();
+        for PipeEnd { pipe, .. } in ends {
             if let Some(peer) = pipe.inproc_peer() {
                 effects.push(Effect::Closed(peer));
             }

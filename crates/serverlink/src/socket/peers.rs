@@ -1,14 +1,15 @@
 //! The peers of one socket.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::Version;
 
 use crate::{
     Message,
     options::Options,
-    pipe::{Effect, Effects, Pipe, Refused, Taken},
+    pipe::{Collector, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
+    transport::Connection,
 };
 
 /// What the handshake told of a peer.
@@ -27,15 +28,18 @@ pub(crate) struct Peers {
     free: Vec<usize>,
     /// Peers that ended while the pattern was at work.
     ended: Vec<usize>,
+    /// A message for many peers, encoded once.
+    encoded: BytesMut,
     pub(crate) effects: Effects,
     pub(crate) options: Options,
 }
 
+// On cache lines of its own: it changes with every message, and other sockets' slots may lie next
+// to it.
 #[derive(Debug)]
+#[repr(align(128))]
 struct Slot {
-    pipe: Arc<Pipe>,
-    /// The batch being read.
-    batch: VecDeque<Message>,
+    end: PipeEnd,
     info: Option<PeerInfo>,
     closed: bool,
 }
@@ -46,34 +50,36 @@ impl Peers {
             slots: Vec::new(),
             free: Vec::new(),
             ended: Vec::new(),
+            encoded: BytesMut::new(),
             effects: Effects::default(),
             options,
         }
     }
 
     /// Takes a pipe in and gives it its key.
-    pub(crate) fn insert(&mut self, pipe: Arc<Pipe>) -> usize {
+    pub(crate) fn insert(&mut self, end: PipeEnd) -> usize {
         let key = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        pipe.set_key(key);
-        self.slots[key] = Some(Slot { pipe, batch: VecDeque::new(), info: None, closed: false });
+        end.pipe.set_key(key);
+        self.slots[key] = Some(Slot { end, info: None, closed: false });
         key
     }
 
-    pub(crate) fn remove(&mut self, key: usize) -> Option<Arc<Pipe>> {
+    pub(crate) fn remove(&mut self, key: usize) -> Option<PipeEnd> {
+        self.end_stream(key);
         let slot = self.slots.get_mut(key)?.take()?;
         self.free.push(key);
-        slot.pipe.set_key(usize::MAX);
-        Some(slot.pipe)
+        slot.end.pipe.set_key(usize::MAX);
+        Some(slot.end)
     }
 
     /// The key of a pipe, if it is one of ours still.
     pub(crate) fn key_of(&self, pipe: &Arc<Pipe>) -> Option<usize> {
         let key = pipe.key();
         let slot = self.slots.get(key)?.as_ref()?;
-        Arc::ptr_eq(&slot.pipe, pipe).then_some(key)
+        Arc::ptr_eq(&slot.end.pipe, pipe).then_some(key)
     }
 
     pub(crate) fn keys(&self) -> impl Iterator<Item = usize> + '_ {
@@ -85,12 +91,13 @@ impl Peers {
         self.slots.iter().flatten().filter(|slot| slot.info.is_some() && !slot.closed).count()
     }
 
+    #[inline]
     fn slot(&mut self, key: usize) -> Option<&mut Slot> {
         self.slots.get_mut(key)?.as_mut()
     }
 
-    pub(crate) fn pipe(&self, key: usize) -> Option<&Arc<Pipe>> {
-        Some(&self.slots.get(key)?.as_ref()?.pipe)
+    pub(crate) fn contains(&self, key: usize) -> bool {
+        self.slots.get(key).is_some_and(Option::is_some)
     }
 
     pub(crate) fn info(&self, key: usize) -> Option<&PeerInfo> {
@@ -122,61 +129,106 @@ impl Peers {
         self.ended.pop()
     }
 
-    /// Fetches the next batch if the last one is used up; true if there is something to read.
+    /// Whether a peer has something to read. If not, its pipe is told of when it has.
     pub(crate) fn fill(&mut self, key: usize) -> bool {
-        let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) else { return false };
-        if !slot.batch.is_empty() {
-            return true;
+        let Some(slot) = self.slot(key) else { return false };
+        let there = slot.end.incoming.fetch();
+        if !there && slot.closed {
+            self.mark_ended(key);
         }
-        let (taken, resume) = slot.pipe.incoming.take(&mut slot.batch);
-        if resume {
-            match slot.pipe.inproc_peer() {
-                Some(peer) => self.effects.push(Effect::Writable(peer)),
-                None => self.effects.push(Effect::Resume(slot.pipe.clone())),
-            }
+        there
+    }
+
+    /// Reads one message from a peer. False if it has none, as [`fill`](Self::fill) says.
+    #[inline]
+    pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> bool {
+        let Some(slot) = self.slot(key) else { return false };
+        let Some(next) = slot.end.incoming.pop() else {
+            return self.fill(key) && self.read(key, message);
+        };
+        *message = next;
+        if slot.end.incoming.is_batch_over() {
+            self.end_batch(key);
         }
-        match taken {
-            Taken::Some => true,
-            Taken::Asleep => false,
-            Taken::Ended => {
-                self.mark_ended(key);
-                false
-            }
+        true
+    }
+
+    /// A peer's batch is used up.
+    fn end_batch(&mut self, key: usize) {
+        let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) else { return };
+        if slot.end.incoming.release() {
+            let pipe = &slot.end.pipe;
+            self.effects.push(match pipe.inproc_peer() {
+                Some(peer) => Effect::Writable(peer),
+                None => Effect::Resume(pipe.clone()),
+            });
+        }
+        if slot.closed {
+            // Its end should not wait for another call.
+            self.fill(key);
         }
     }
 
-    /// Reads one message from a peer; tells whether there are more. Nothing, if it has none.
-    pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> Option<bool> {
-        *message = self.slot(key)?.batch.pop_front()?;
-        Some(self.fill(key))
+    /// Whether nothing is to be told, and nobody has ended.
+    #[inline]
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.effects.is_empty() && self.ended.is_empty()
     }
 
     /// Sends a message to a peer. It is left whole if it is refused, and as it happens to be if
     /// not.
     pub(crate) fn write(&mut self, key: usize, message: &mut Message) -> Result<(), Refused> {
-        match self.slots.get(key).and_then(Option::as_ref) {
-            Some(slot) => slot.pipe.write(message, &mut self.effects),
+        match self.slots.get_mut(key).and_then(Option::as_mut) {
+            Some(slot) => slot.end.write(message, &mut self.effects),
             None => Err(Refused::Gone),
         }
     }
 
-    /// Sends a message to a peer, for others to get it too.
-    pub(crate) fn write_copy(&mut self, key: usize, message: &Message) -> Result<(), Refused> {
-        match self.slots.get(key).and_then(Option::as_ref) {
-            Some(slot) => slot.pipe.write_copy(message, &mut self.effects),
-            None => Err(Refused::Gone),
+    /// Sends a message to many peers; tells `sent` of each whether it took the message.
+    pub(crate) fn write_copies(
+        &mut self,
+        keys: &[usize],
+        message: &Message,
+        mut sent: impl FnMut(usize, bool),
+    ) {
+        let encoded = match keys {
+            [] | [_] => None,
+            _ => encode_once(message, &mut self.encoded).then_some(&self.encoded[..]),
+        };
+        for &key in keys {
+            let slot = self.slots.get_mut(key).and_then(Option::as_mut);
+            let result = slot
+                .ok_or(Refused::Gone)
+                .and_then(|slot| slot.end.write_copy(message, encoded, &mut self.effects));
+            sent(key, result.is_ok());
         }
     }
 
-    pub(crate) fn has_room(&self, key: usize) -> bool {
-        self.pipe(key).is_some_and(|pipe| pipe.has_room())
+    pub(crate) fn has_room(&mut self, key: usize) -> bool {
+        self.slot(key).is_some_and(|slot| slot.end.has_room())
+    }
+
+    /// Looks after the stream of messages to a peer that `connection` serves.
+    pub(super) fn look(&mut self, key: usize, connection: &Connection, patient: bool) -> Look {
+        match self.slot(key) {
+            Some(slot) => slot.end.look(connection, patient),
+            None => Collector::new().look(connection.outbox(), connection, patient),
+        }
+    }
+
+    /// Hands over to a peer's connection what has collected for it, because the stream may be
+    /// looked after no longer.
+    pub(crate) fn end_stream(&mut self, key: usize) {
+        if let Some(slot) = self.slot(key) {
+            slot.end.end_stream();
+        }
     }
 
     pub(crate) fn write_subscription(&mut self, key: usize, topic: &[u8], subscribe: bool) {
-        if let Some(slot) = self.slots.get(key).and_then(Option::as_ref)
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             && let Some(info) = &slot.info
         {
-            slot.pipe.write_subscription(topic, subscribe, info.version, &mut self.effects);
+            slot.end.write_subscription(topic, subscribe, info.version, &mut self.effects);
         }
     }
 }

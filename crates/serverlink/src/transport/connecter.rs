@@ -18,7 +18,7 @@ use crate::{
     context::Runtime,
     endpoint::{Host, TcpEndpoint},
     options::Options,
-    pipe::{Outbox, Pipe},
+    pipe::{Outbox, Pipe, PipeEnd},
     socket::{PeerInfo, SocketInner},
 };
 
@@ -78,24 +78,25 @@ impl Phase {
 }
 
 impl Connecter {
-    /// Prepares to connect; the pipe is there at once.
+    /// Prepares to connect; the pipe is there at once, for the socket to take its end.
     pub(crate) fn new(
         runtime: &Arc<Runtime>,
         socket: &Arc<SocketInner>,
         endpoint: &TcpEndpoint,
         options: &Options,
-    ) -> Arc<Self> {
-        let outbox = Arc::new(Outbox::new(options.send_limit()));
+    ) -> (Arc<Self>, PipeEnd) {
+        let outbox = Arc::new(Outbox::new(options.send_limit(), socket.pacer().clone()));
         let owner = Arc::downgrade(socket);
-        Arc::new_cyclic(|me| Self {
+        let end = PipeEnd::remote(owner.clone(), options.receive_limit(), outbox.clone());
+        let connecter = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
             port: runtime.port().clone(),
-            socket: owner.clone(),
+            socket: owner,
             socket_type: socket.socket_type(),
             endpoint: endpoint.clone(),
             options: options.clone(),
-            pipe: Pipe::remote(owner, options.receive_limit(), outbox.clone()),
+            pipe: end.pipe.clone(),
             outbox,
             state: Mutex::new(State {
                 phase: Phase::Resolving(None),
@@ -104,7 +105,8 @@ impl Connecter {
                 closing: None,
                 linger_timer: None,
             }),
-        })
+        });
+        (connecter, end)
     }
 
     /// Begins to connect.

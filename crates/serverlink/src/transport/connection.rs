@@ -1,7 +1,6 @@
 //! One connection to a remote peer: the protocol between a stream and a pipe.
 
 use std::{
-    collections::VecDeque,
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
@@ -10,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
 use serverlink_zmtp::{self as zmtp, Config, FrameBody};
 use socket2::{SockAddr, Socket};
@@ -19,8 +18,7 @@ use super::{Closing, End, Origin};
 use crate::{
     Frame, Message,
     context::Runtime,
-    message::INLINE,
-    pipe::{Finished, Outbox, Pipe},
+    pipe::{Collector, Finished, Look, Outbox, Pipe, Producer},
     socket::PeerInfo,
 };
 
@@ -29,7 +27,13 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How many batches the I/O thread writes for one connection before it turns to others.
 const WRITES_PER_TURN: usize = 8;
 
-/// What a packet posted to a connection asks for.
+/// From this size on a body stays where it was received: a frame keeps at most 128 times its size of
+/// the engine's default receive buffers, of 128 KiB.
+const SLICE_FROM: usize = 1024;
+
+/// What a timer is for, or a packet posted to a connection.
+const DEADLINE: u64 = 6;
+const LOOK_AT_STREAM: u64 = 7;
 const START: u64 = 0;
 const FLUSH: u64 = 1;
 const RESUME: u64 = 2;
@@ -61,7 +65,8 @@ struct Input {
     protocol: zmtp::Connection,
     /// The frames of a message whose last has not come yet.
     message: Message,
-    batch: VecDeque<Message>,
+    /// Where messages go, from the handshake on; none, if nobody wants any.
+    inlet: Option<Producer<Message>>,
     receiving: Receiving,
     timer: Option<(Instant, TimerId)>,
 }
@@ -128,7 +133,7 @@ impl Connection {
                 phase,
                 protocol: zmtp::Connection::new(config, now),
                 message: Message::new(),
-                batch: VecDeque::new(),
+                inlet: None,
                 receiving: Receiving::No,
                 timer: None,
             }),
@@ -163,6 +168,33 @@ impl Connection {
         &self.outbox
     }
 
+    /// Has the I/O thread look after the stream of messages that it writes, first after `wait`.
+    pub(crate) fn look_after_stream(&self, wait: Duration) {
+        if self.port.timer_grain() > wait {
+            self.post(LOOK_AT_STREAM);
+        } else if let Some(me) = self.me.upgrade() {
+            self.port.set_timer(Instant::now() + wait, me, LOOK_AT_STREAM);
+        }
+    }
+
+    /// Writes what has collected since the last look, if nobody else has. Without a timer that ends
+    /// the collecting in time, nothing collects while this thread has time to write.
+    fn look_at_stream(&self, patient: bool) {
+        let Some(pipe) = self.pipe.get() else { return };
+        let look = match pipe.owner() {
+            Some(owner) => owner.look(pipe, self, patient),
+            None => Collector::new().look(&self.outbox, self, patient),
+        };
+        match look {
+            Look::Write(wait) => {
+                self.write_all();
+                self.look_after_stream(wait);
+            }
+            Look::Again(wait) => self.look_after_stream(wait),
+            Look::Over => {}
+        }
+    }
+
     /// Has the I/O thread write what waits.
     pub(crate) fn schedule_flush(&self) {
         self.post(FLUSH);
@@ -170,7 +202,10 @@ impl Connection {
 
     /// Has the I/O thread read on.
     pub(crate) fn schedule_resume(&self) {
-        self.post(RESUME);
+        // Whoever has just read enough to make room comes back for more, and then drives.
+        if let Some(me) = self.me.upgrade() {
+            self.port.post_lazily(me, RESUME);
+        }
     }
 
     /// Ends the connection once everything is sent, or time is up.
@@ -184,18 +219,17 @@ impl Connection {
         self.post(ABORT);
     }
 
-    /// Writes what waits, in the calling thread, unless somebody does already.
-    pub(crate) fn flush(&self) {
-        let finished = self.write();
+    /// Writes a batch that the outbox began, in the calling thread.
+    pub(crate) fn send(&self, buffers: Vec<Bytes>) {
+        let finished = self.write(buffers);
         if finished.is_some_and(|finished| finished.more) {
             self.schedule_flush();
         }
     }
 
-    /// Writes one batch; nothing if there was none, or it is not done yet.
-    fn write(&self) -> Option<Finished> {
+    /// Writes one batch; nothing if it is not done yet.
+    fn write(&self, buffers: Vec<Bytes>) -> Option<Finished> {
         let handle = self.handle.get()?;
-        let buffers = self.outbox.begin(self)?;
         match handle.send(buffers) {
             Sending::Pending => {
                 if self.outbox.is_broken() {
@@ -204,7 +238,7 @@ impl Connection {
                 }
                 None
             }
-            Sending::Done { result: Ok(()), .. } => Some(self.wrote()),
+            Sending::Done { buffers, result: Ok(()), .. } => Some(self.wrote(buffers)),
             Sending::Done { sent, .. } => {
                 self.sent.store(sent, Ordering::Release);
                 self.post(CONCLUDE);
@@ -214,8 +248,8 @@ impl Connection {
     }
 
     /// A batch is written.
-    fn wrote(&self) -> Finished {
-        let finished = self.outbox.finish();
+    fn wrote(&self, buffers: Vec<Bytes>) -> Finished {
+        let finished = self.outbox.finish(buffers);
         if finished.broken {
             self.post(CONCLUDE);
         }
@@ -233,7 +267,8 @@ impl Connection {
 
     fn write_all(&self) {
         for _ in 0..WRITES_PER_TURN {
-            if !self.write().is_some_and(|finished| finished.more) {
+            let Some(buffers) = self.outbox.begin(self) else { return };
+            if !self.write(buffers).is_some_and(|finished| finished.more) {
                 return;
             }
         }
@@ -257,7 +292,7 @@ impl Connection {
     /// The stream is there.
     fn opened(&self, input: &mut Input) {
         input.phase = Phase::Open;
-        self.pump(input);
+        self.pump(input, Instant::now());
     }
 
     fn received(&self, input: &mut Input, result: io::Result<BytesMut>) {
@@ -277,7 +312,7 @@ impl Connection {
                 } else {
                     input.protocol.feed(buffer.freeze(), now);
                 }
-                self.pump(input);
+                self.pump(input, now);
             }
             (_, Phase::Parting(_)) => self.end(input, End::Closed),
             // The end of the stream, or an error.
@@ -286,19 +321,22 @@ impl Connection {
     }
 
     /// Decodes what is there, hands it over, and sees to it that more comes.
-    fn pump(&self, input: &mut Input) {
+    fn pump(&self, input: &mut Input, now: Instant) {
         while input.phase == Phase::Open {
-            let room = self.pipe.get().map_or(usize::MAX, |pipe| pipe.incoming.room());
+            let room = input.room();
             if room == 0 {
                 input.receiving = Receiving::Paused;
                 input.protocol.pause_input(true);
                 break;
             }
-            let decoded = self.decode(input, room);
+            let decoded = self.decode(input, room, now);
             self.deliver(input);
             match decoded {
                 Ok(Decoded::Full) => {}
                 Ok(Decoded::Starved) => {
+                    if let Ok(buffer) = input.protocol.take_spent_chunk().try_into_mut() {
+                        self.port.reuse(buffer);
+                    }
                     self.receive(input);
                     break;
                 }
@@ -318,24 +356,24 @@ impl Connection {
         self.set_timer(input);
     }
 
-    fn decode(&self, input: &mut Input, room: usize) -> Result<Decoded, zmtp::Error> {
-        let now = Instant::now();
-        let Input { protocol, message, batch, .. } = input;
-        while batch.len() < room {
-            match protocol.next_event(now)? {
+    fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
+        let Input { protocol, message, inlet, .. } = input;
+        let mut left = room;
+        while left > 0 {
+            let whole = match protocol.next_event(now)? {
                 None => return Ok(Decoded::Starved),
+                Some(zmtp::Event::Frame { body, more: false }) if message.is_empty() => {
+                    Message::from(frame(body))
+                }
                 Some(zmtp::Event::Frame { body, more }) => {
-                    if !more && message.is_empty() {
-                        batch.push_back(Message::from(frame(body)));
+                    message.push_back(frame(body));
+                    if more {
                         continue;
                     }
-                    message.push_back(frame(body));
-                    if !more {
-                        batch.push_back(mem::take(message));
-                    }
+                    mem::take(message)
                 }
-                Some(zmtp::Event::Subscribe(topic)) => batch.push_back(subscription(1, topic)),
-                Some(zmtp::Event::Cancel(topic)) => batch.push_back(subscription(0, topic)),
+                Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
+                Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
                 Some(zmtp::Event::Ready(peer)) => {
                     let info =
                         PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
@@ -350,27 +388,27 @@ impl Connection {
                     }
                     self.write_all();
                     // There is a pipe now, with a limit of its own.
+                    *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet());
                     return Ok(Decoded::Full);
                 }
-                Some(_) => {}
+                Some(_) => continue,
+            };
+            left -= 1;
+            if let Some(inlet) = inlet {
+                inlet.write(whole);
             }
         }
         Ok(Decoded::Full)
     }
 
+    /// Lets the socket have what was decoded.
     fn deliver(&self, input: &mut Input) {
-        if input.batch.is_empty() {
-            return;
-        }
-        match self.pipe.get() {
-            Some(pipe) => {
-                if pipe.incoming.push_batch(&mut input.batch)
-                    && let Some(owner) = pipe.owner()
-                {
-                    owner.pipe_readable(pipe);
-                }
-            }
-            None => input.batch.clear(),
+        if let Some(inlet) = &mut input.inlet
+            && inlet.publish()
+            && let Some(pipe) = self.pipe.get()
+            && let Some(owner) = pipe.owner()
+        {
+            owner.pipe_readable(pipe);
         }
     }
 
@@ -392,6 +430,9 @@ impl Connection {
     }
 
     fn write_control(&self, input: &mut Input) {
+        if !input.protocol.has_output() {
+            return;
+        }
         while let Some(bytes) = input.protocol.take_output() {
             self.outbox.push_control(bytes);
         }
@@ -421,7 +462,7 @@ impl Connection {
                 }
                 input.timer = new.and_then(|deadline| {
                     let me = self.me.upgrade()?;
-                    Some((deadline, self.port.set_timer(deadline, me, 0)))
+                    Some((deadline, self.port.set_timer(deadline, me, DEADLINE)))
                 });
             }
         }
@@ -462,6 +503,11 @@ impl Connection {
         else {
             return;
         };
+        if let Some(pipe) = self.pipe.get()
+            && let Some(owner) = pipe.owner()
+        {
+            owner.hand_over(pipe);
+        }
         let drained = self.outbox.close();
         match input.phase {
             Phase::Ended => {
@@ -516,6 +562,10 @@ impl Connection {
             handle.retire();
         }
         self.outbox.detach(sent);
+        if let (Some(inlet), Some(pipe)) = (input.inlet.take(), self.pipe.get()) {
+            // For the next connection.
+            pipe.give_inlet(inlet);
+        }
         if let Some(me) = self.me.upgrade() {
             self.origin.ended(&me, end);
         }
@@ -523,12 +573,22 @@ impl Connection {
     }
 }
 
+impl Input {
+    /// How many messages may be decoded now.
+    fn room(&mut self) -> usize {
+        if self.inlet.as_ref().is_some_and(Producer::is_abandoned) {
+            self.inlet = None;
+        }
+        self.inlet.as_mut().map_or(usize::MAX, Producer::room)
+    }
+}
+
 impl Handler for Connection {
     fn complete(&self, event: Event) {
         match event {
             Event::Received(result) => self.received(&mut self.input(), result),
-            Event::Sent { result: Ok(()), .. } => {
-                self.wrote();
+            Event::Sent { buffers, result: Ok(()), .. } => {
+                self.wrote(buffers);
                 self.write_all();
             }
             Event::Sent { sent, .. } => self.conclude(&mut self.input(), sent),
@@ -539,6 +599,8 @@ impl Handler for Connection {
                 }
             }
             Event::Connected(Err(_)) => self.end(&mut self.input(), End::NotConnected),
+            Event::Timer { tag: LOOK_AT_STREAM, .. } => self.look_at_stream(true),
+            Event::Posted { tag: LOOK_AT_STREAM } => self.look_at_stream(false),
             Event::Timer { .. } => self.timer_expired(&mut self.input()),
             Event::Posted { tag: FLUSH } => self.write_all(),
             Event::Posted { tag } => {
@@ -549,7 +611,7 @@ impl Handler for Connection {
                     RESUME if input.receiving == Receiving::Paused => {
                         input.receiving = Receiving::No;
                         input.protocol.pause_input(false);
-                        self.pump(&mut input);
+                        self.pump(&mut input, Instant::now());
                     }
                     CLOSE => self.close_when_drained(&mut input),
                     ABORT => self.end(&mut input, End::Closed),
@@ -565,8 +627,9 @@ impl Handler for Connection {
     }
 }
 
+/// A small body is copied, so that keeping it does not keep a whole receive buffer.
 fn frame(body: FrameBody<'_>) -> Frame {
-    if body.len() <= INLINE {
+    if body.len() < SLICE_FROM {
         Frame::copy_from_slice(body.as_slice())
     } else {
         Frame::from(body.to_bytes())

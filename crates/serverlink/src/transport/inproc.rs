@@ -9,7 +9,7 @@ use crate::{
     Error, Result,
     endpoint::invalid,
     options::Options,
-    pipe::Pipe,
+    pipe::{Pipe, PipeEnd},
     socket::{PeerInfo, SocketInner, one_peer},
 };
 
@@ -37,7 +37,7 @@ struct Waiting {
     options: Options,
     /// The connecting socket's end, and the one kept for whoever binds.
     near: Arc<Pipe>,
-    far: Arc<Pipe>,
+    far: PipeEnd,
 }
 
 impl Registry {
@@ -66,7 +66,7 @@ impl Registry {
                 connecting.pipe_closed(&near);
                 continue;
             }
-            join(socket, options, &far, &connecting, &theirs, &near);
+            join(socket, options, far, &connecting, &theirs, &near);
         }
         Ok(())
     }
@@ -86,10 +86,11 @@ impl Registry {
         socket: &Arc<SocketInner>,
         options: &Options,
     ) -> Result<Arc<Pipe>> {
-        let (near, far) = Pipe::inproc_pair(options.send_limit());
+        let (end, far) = PipeEnd::inproc_pair(options.send_limit());
+        let near = end.pipe.clone();
         near.set_owner(Arc::downgrade(socket));
         // Before anyone who binds the name meanwhile can find it.
-        if !socket.attach(&near, None) {
+        if !socket.attach(end, None) {
             return Err(one_peer());
         }
         let mut state = self.state();
@@ -111,7 +112,7 @@ impl Registry {
                         ),
                     ));
                 }
-                join(&binder, &theirs, &far, socket, options, &near);
+                join(&binder, &theirs, far, socket, options, &near);
             }
             None => {
                 state.waiting.entry(name.to_owned()).or_default().push(Waiting {
@@ -146,21 +147,24 @@ impl Registry {
 fn join(
     binder: &Arc<SocketInner>,
     binder_options: &Options,
-    far: &Arc<Pipe>,
+    far: PipeEnd,
     connecting: &Arc<SocketInner>,
     connecting_options: &Options,
     near: &Arc<Pipe>,
 ) {
-    far.incoming.set_limit(Options::inproc_limit(connecting_options, binder_options));
-    near.incoming.set_limit(Options::inproc_limit(binder_options, connecting_options));
-    far.set_owner(Arc::downgrade(binder));
+    far.set_limits(
+        Options::inproc_limit(connecting_options, binder_options),
+        Options::inproc_limit(binder_options, connecting_options),
+    );
+    let pipe = far.pipe.clone();
+    pipe.set_owner(Arc::downgrade(binder));
     let accepted = binder.attach(far, Some(PeerInfo::inproc(connecting_options)))
         && connecting.pipe_ready(near, PeerInfo::inproc(binder_options));
     if accepted {
         // What was sent before there was anyone to tell.
-        binder.pipe_readable(far);
+        binder.pipe_readable(&pipe);
     } else {
         connecting.pipe_closed(near);
-        binder.pipe_closed(far);
+        binder.pipe_closed(&pipe);
     }
 }

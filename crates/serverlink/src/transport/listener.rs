@@ -17,7 +17,7 @@ use crate::{
     context::Runtime,
     endpoint::{Endpoint, TcpEndpoint},
     options::Options,
-    pipe::{Outbox, Pipe},
+    pipe::{Outbox, Pacer, PipeEnd},
     socket::{PeerInfo, SocketInner},
 };
 
@@ -32,6 +32,7 @@ pub(crate) struct Listener {
     socket: Weak<SocketInner>,
     socket_type: SocketType,
     options: Options,
+    pacer: Arc<Pacer>,
     handle: OnceLock<Handle>,
     state: Mutex<State>,
 }
@@ -59,6 +60,7 @@ impl Listener {
             socket: Arc::downgrade(socket),
             socket_type: socket.socket_type(),
             options: options.clone(),
+            pacer: socket.pacer().clone(),
             handle: OnceLock::new(),
             state: Mutex::default(),
         });
@@ -100,7 +102,7 @@ impl Listener {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         tcp::accepted(&socket)?;
         let config = self.options.protocol(self.socket_type, true);
-        let outbox = Arc::new(Outbox::new(self.options.send_limit()));
+        let outbox = Arc::new(Outbox::new(self.options.send_limit(), self.pacer.clone()));
         // Held until the connection is in the list: it cannot end before.
         let mut state = self.state();
         if state.closed {
@@ -147,13 +149,14 @@ impl Handler for Listener {
 impl Origin for Listener {
     fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool {
         let Some(owner) = self.socket.upgrade() else { return false };
-        let pipe = Pipe::remote(
+        let end = PipeEnd::remote(
             self.socket.clone(),
             self.options.receive_limit(),
             connection.outbox().clone(),
         );
+        let pipe = end.pipe.clone();
         connection.set_pipe(pipe.clone());
-        let accepted = owner.attach(&pipe, Some(info));
+        let accepted = owner.attach(end, Some(info));
         if accepted && self.state().closed {
             // Closed just before the connection had a pipe.
             owner.pipe_closed(&pipe);

@@ -145,6 +145,25 @@ fn only_the_peer_that_was_asked_may_answer() {
 }
 
 #[test]
+fn what_a_peer_said_unasked_does_not_answer_a_later_question() {
+    let context = context();
+    let routers = ["inproc://a", "inproc://b"]
+        .map(|endpoint| bound(&context, SocketType::Router, endpoint).0);
+    let req = socket(&context, SocketType::Req);
+    req.set_routing_id("req").unwrap();
+    req.connect("inproc://a").unwrap();
+    req.connect("inproc://b").unwrap();
+    for turn in 0..4 {
+        req.send("question").unwrap();
+        let (asked, next) = (&routers[turn % 2], &routers[1 - turn % 2]);
+        let (way_back, _) = request(asked);
+        reply(asked, &way_back, "answer");
+        expect(&req, "answer");
+        reply(next, &way_back, "unasked");
+    }
+}
+
+#[test]
 fn a_late_reply_is_not_taken_for_the_next_one() {
     for endpoint in TRANSPORTS {
         let context = context();

@@ -1,0 +1,87 @@
+//! The socket's end of an outbox.
+
+use super::{
+    Flush, Look, Refused,
+    outbox::{Outbox, Progress, WORTH_WRITING},
+    staging::{Outgoing, Staging},
+};
+use crate::transport::Connection;
+
+/// Collects the messages of a stream before they are handed over to the outbox, many at a time.
+///
+/// It belongs to the sending socket and is used under its lock, so that a message of a stream
+/// costs no other. [`Outbox::look`] sees to it that nothing stays here for long: whoever looks
+/// after the stream has the socket hand over first.
+#[derive(Debug)]
+pub(crate) struct Collector {
+    staging: Staging,
+    /// A stream is going on, and is looked after.
+    streaming: bool,
+    /// How many more messages the high-water mark allows, for all that is known here.
+    credit: usize,
+}
+
+impl Collector {
+    pub(crate) fn new() -> Self {
+        Self { staging: Staging::new(), streaming: false, credit: 0 }
+    }
+
+    /// Takes a message, unless the high-water mark is reached.
+    #[inline]
+    pub(crate) fn push(
+        &mut self,
+        outbox: &Outbox,
+        message: Outgoing<'_>,
+    ) -> Result<Flush, Refused> {
+        if !self.streaming || self.credit == 0 {
+            let (flush, progress) = outbox.push(message)?;
+            self.note(progress);
+            return Ok(flush);
+        }
+        self.staging.push(message);
+        self.credit -= 1;
+        if self.credit == 0 || self.staging.bytes() >= WORTH_WRITING {
+            return Ok(self.hand_over(outbox));
+        }
+        Ok(Flush::No)
+    }
+
+    /// Whether a message would be taken. If not, the socket will be told when it may go on.
+    pub(crate) fn has_room(&self, outbox: &Outbox) -> bool {
+        (self.streaming && self.credit > 0) || outbox.has_room()
+    }
+
+    /// Looks after the stream: see [`Look`].
+    pub(crate) fn look(&mut self, outbox: &Outbox, connection: &Connection, patient: bool) -> Look {
+        let (look, progress) = outbox.look(connection, patient, &mut self.staging);
+        if !matches!(look, Look::Again(_)) {
+            self.note(progress);
+        }
+        if look == Look::Over {
+            self.staging.clear();
+        }
+        look
+    }
+
+    /// Gives everything to the outbox. What follows goes there directly, unless a stream goes on.
+    #[inline(never)]
+    fn hand_over(&mut self, outbox: &Outbox) -> Flush {
+        let (flush, progress) = outbox.append(&mut self.staging);
+        self.note(progress);
+        flush
+    }
+
+    /// Gives everything to the outbox, where nobody will look after the stream any more.
+    pub(crate) fn end_stream(&mut self, outbox: &Outbox) {
+        if self.streaming {
+            // Whoever ended it sees to the rest.
+            let _ = outbox.append(&mut self.staging);
+            *self = Self::new();
+        }
+    }
+
+    fn note(&mut self, progress: Progress) {
+        self.streaming = progress.streaming;
+        self.credit = progress.credit;
+    }
+}

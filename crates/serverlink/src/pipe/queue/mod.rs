@@ -1,0 +1,456 @@
+//! The way of messages into a socket, from one peer: a queue with one writer and one reader, who
+//! share no lock.
+//!
+//! Messages lie in a chain of blocks. The writer fills slots and then *publishes* them, by one
+//! exchange of a counter; the reader *fetches* what is published, a batch at a time, reads the
+//! batch, and then *releases* it, by one addition to another counter. Neither looks at the other's
+//! counter before it has to: the writer when the queue looks full, the reader when its batch is
+//! used up.
+//!
+//! Each counter carries, in its lowest bit, a mark that the side sets which waits for it to
+//! change: the reader that found nothing is *asleep*, the writer that found no room is *blocked*.
+//! The mark is set only if the counter is still what that side has seen, so either it sees the
+//! change or the change sees the mark: no wake-up is lost, and nobody is told who does not wait.
+
+mod block;
+#[cfg(all(test, loom))]
+mod model;
+mod prefetch;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{fmt, mem, ptr};
+
+use block::{AHEAD, Block, Place};
+use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell};
+
+use super::Refused;
+use crate::cache::CachePadded;
+
+/// How much a counter grows by with each message: the lowest bit is a mark.
+const ONE: usize = 2;
+/// The reader found nothing and must be told of what is published.
+const ASLEEP: usize = 1;
+/// The writer found no room and must be told when half of it is there.
+const BLOCKED: usize = 1;
+
+/// How many messages the smallest and the largest blocks hold. Models need small ones.
+const SMALLEST: usize = if cfg!(loom) { 1 } else { 8 };
+const LARGEST: usize = if cfg!(loom) { 2 } else { 128 };
+/// How many blocks the reader keeps at most for the writer to use again.
+const SPARE: usize = if cfg!(loom) { 2 } else { 8 };
+
+/// The two ends of a new queue of at most `limit` messages; `usize::MAX` for any number. Its reader
+/// is asleep.
+pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
+    let shared = Arc::new(Shared {
+        published: CachePadded(AtomicUsize::new(ASLEEP)),
+        reader: CachePadded(Reader {
+            released: AtomicUsize::new(0),
+            spare: AtomicPtr::new(ptr::null_mut()),
+        }),
+        rare: CachePadded(Rare {
+            limit: AtomicUsize::new(limit),
+            abandoned: AtomicBool::new(false),
+            start: UnsafeCell::new(Place::NOWHERE),
+        }),
+    });
+    let producer = Producer {
+        shared: shared.clone(),
+        place: Place::NOWHERE,
+        stash: ptr::null_mut(),
+        written: 0,
+        published: 0,
+        released: 0,
+    };
+    (producer, Consumer { shared, place: Place::NOWHERE, batch: 0, read: 0, released: 0 })
+}
+
+/// The writer's end.
+pub(crate) struct Producer<T> {
+    shared: Arc<Shared<T>>,
+    /// Where the next message goes.
+    place: Place<T>,
+    /// A chain of blocks to use next.
+    stash: *mut Block<T>,
+    /// The counter of messages written, and of those published.
+    written: usize,
+    published: usize,
+    /// The counter of messages released, as last seen.
+    released: usize,
+}
+
+/// The reader's end. Dropping it drops what is queued, and lets every push be refused.
+pub(crate) struct Consumer<T> {
+    shared: Arc<Shared<T>>,
+    /// Where the next message is.
+    place: Place<T>,
+    /// How many messages of the batch are left.
+    batch: usize,
+    /// The counter of messages read, and of those released.
+    read: usize,
+    released: usize,
+}
+
+struct Shared<T> {
+    /// The counter of messages published, with `ASLEEP`.
+    published: CachePadded<AtomicUsize>,
+    reader: CachePadded<Reader<T>>,
+    rare: CachePadded<Rare<T>>,
+}
+
+/// What the reader changes.
+struct Reader<T> {
+    /// The counter of messages released, with `BLOCKED`.
+    released: AtomicUsize,
+    /// A chain of blocks for the writer.
+    spare: AtomicPtr<Block<T>>,
+}
+
+/// What does not change while messages flow.
+struct Rare<T> {
+    limit: AtomicUsize,
+    /// The reader has gone.
+    abandoned: AtomicBool,
+    /// Where the reader begins. The writer's until it publishes first, then the reader's.
+    start: UnsafeCell<Place<T>>,
+}
+
+impl<T> Producer<T> {
+    /// Takes one message, which is left whole if it is refused. True if the reader sleeps and must
+    /// be told.
+    #[inline]
+    pub(crate) fn push(&mut self, message: &mut T) -> Result<bool, Refused>
+    where
+        T: Default,
+    {
+        if self.is_abandoned() {
+            return Err(Refused::Gone);
+        }
+        if self.room() == 0 {
+            return Err(Refused::Full);
+        }
+        self.write(mem::take(message));
+        Ok(self.publish())
+    }
+
+    /// Takes one message whatever the limit says. True if the reader sleeps and must be told.
+    pub(crate) fn push_urgent(&mut self, message: T) -> bool {
+        if self.is_abandoned() {
+            return false;
+        }
+        self.write(message);
+        self.publish()
+    }
+
+    /// Whether the reader has gone.
+    #[inline]
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.shared.rare.abandoned.load(Ordering::Relaxed)
+    }
+
+    /// How many messages may be written at least. If none, the writer will be told when it may go
+    /// on.
+    #[inline]
+    pub(crate) fn room(&mut self) -> usize {
+        let room = self.seen_room();
+        if room > 0 { room } else { self.look_for_room() }
+    }
+
+    fn seen_room(&self) -> usize {
+        let limit = self.shared.rare.limit.load(Ordering::Relaxed);
+        limit.saturating_sub(self.written.wrapping_sub(self.released) / ONE)
+    }
+
+    #[cold]
+    fn look_for_room(&mut self) -> usize {
+        let mut seen = self.shared.reader.released.load(Ordering::Relaxed);
+        loop {
+            self.released = seen & !BLOCKED;
+            let room = self.seen_room();
+            if room > 0 || seen & BLOCKED != 0 {
+                return room;
+            }
+            // Released by the writer, so that the reader sees how much is published.
+            let marked = self.shared.reader.released.compare_exchange(
+                seen,
+                seen | BLOCKED,
+                Ordering::Release,
+                Ordering::Relaxed,
+            );
+            match marked {
+                Ok(_) => return 0,
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+
+    /// Puts a message behind the others, unpublished.
+    #[inline]
+    pub(crate) fn write(&mut self, message: T) {
+        if self.place.is_at_end() {
+            self.next_block();
+        }
+        // SAFETY: the block is there, and this is not its end. Nothing is in the slot: the block was
+        // new or came back from the reader, and the place only advances. The reader does not look
+        // into a slot before it is published.
+        unsafe {
+            self.place.slot().with_mut(|slot| (*slot).write(message));
+            self.place.look_ahead(true);
+        }
+        self.place.advance();
+        self.written = self.written.wrapping_add(ONE);
+    }
+
+    /// Lets the reader have what is written. True if it sleeps and must be told.
+    #[inline]
+    pub(crate) fn publish(&mut self) -> bool {
+        if self.written == self.published {
+            return false;
+        }
+        self.published = self.written;
+        self.shared.published.swap(self.written, Ordering::Release) & ASLEEP != 0
+    }
+
+    /// Goes on to another block.
+    #[cold]
+    fn next_block(&mut self) {
+        let block = self.take_spare().unwrap_or_else(|| {
+            // As large as the queue is long: with little in it, little memory is gone through.
+            let released = self.shared.reader.released.load(Ordering::Relaxed) & !BLOCKED;
+            let queued = self.written.wrapping_sub(released) / ONE;
+            Block::allocate(queued.clamp(SMALLEST, LARGEST).next_power_of_two())
+        });
+        // SAFETY: it is ours.
+        let next = unsafe { Place::first_of(block) };
+        if self.place.block.is_null() {
+            // SAFETY: nothing is published, so that the reader does not look at it yet.
+            self.shared.rare.start.with_mut(|start| unsafe { *start = next });
+        } else {
+            // SAFETY: the reader neither leaves the block nor looks at what follows it before a
+            // message there is published.
+            unsafe { Block::set_next(self.place.block, block) };
+        }
+        self.place = next;
+    }
+
+    /// A block that has been used already, followed by none.
+    fn take_spare(&mut self) -> Option<*mut Block<T>> {
+        if self.stash.is_null() {
+            // Acquired from the reader, which has read what was in them.
+            self.stash = self.shared.reader.spare.swap(ptr::null_mut(), Ordering::Acquire);
+        }
+        let block = self.stash;
+        if block.is_null() {
+            return None;
+        }
+        // SAFETY: who has taken a chain of spare blocks has it to itself.
+        self.stash = unsafe { Block::take_next(block) };
+        Some(block)
+    }
+
+    /// Changes how many messages there may be.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.shared.set_limit(limit);
+    }
+}
+
+impl<T> Drop for Producer<T> {
+    fn drop(&mut self) {
+        self.publish();
+        // SAFETY: nobody else knows of the stash.
+        unsafe { Block::free(self.stash) };
+    }
+}
+
+impl<T> Consumer<T> {
+    /// Looks for more if the batch is used up. False if there is nothing: the reader is asleep.
+    #[inline]
+    pub(crate) fn fetch(&mut self) -> bool {
+        self.batch > 0 || self.look_for_more()
+    }
+
+    fn look_for_more(&mut self) -> bool {
+        let shared = &*self.shared;
+        let mut seen = shared.published.load(Ordering::Acquire);
+        loop {
+            let queued = (seen & !ASLEEP).wrapping_sub(self.read) / ONE;
+            if queued > 0 {
+                // Half the limit at a time, so that the writer fills one half while the other is
+                // used up.
+                let most = shared.rare.limit.load(Ordering::Relaxed).div_ceil(2);
+                self.batch = queued.min(most);
+                return true;
+            }
+            if seen & ASLEEP != 0 {
+                return false;
+            }
+            let marked = shared.published.compare_exchange(
+                seen,
+                seen | ASLEEP,
+                Ordering::Relaxed,
+                Ordering::Acquire,
+            );
+            match marked {
+                Ok(_) => return false,
+                Err(changed) => seen = changed,
+            }
+        }
+    }
+
+    /// Reads a message of the batch.
+    #[inline]
+    pub(crate) fn pop(&mut self) -> Option<T> {
+        if self.batch == 0 {
+            return None;
+        }
+        if self.place.is_at_end() {
+            self.next_block();
+        }
+        // SAFETY: the block is there, and this is not its end. As part of the batch the slot is
+        // published, hence filled, and the writer is past it. The place only advances, so that it
+        // is read once.
+        let message = unsafe { self.place.slot().with(|slot| (*slot).assume_init_read()) };
+        if self.batch > AHEAD {
+            // SAFETY: the block is there.
+            unsafe { self.place.look_ahead(false) };
+        }
+        self.place.advance();
+        self.batch -= 1;
+        self.read = self.read.wrapping_add(ONE);
+        Some(message)
+    }
+
+    /// Whether the batch is used up, so that it should be released.
+    #[inline]
+    pub(crate) fn is_batch_over(&self) -> bool {
+        self.batch == 0
+    }
+
+    /// Counts no longer what was read. True if the writer was blocked, may go on, and must be told.
+    pub(crate) fn release(&mut self) -> bool {
+        let shared = &*self.shared;
+        let size = self.read.wrapping_sub(self.released);
+        self.released = self.read;
+        // Acquired from the writer that found no room, so as to see all it has published.
+        if shared.reader.released.fetch_add(size, Ordering::Acquire) & BLOCKED == 0 {
+            return false;
+        }
+        let published = shared.published.load(Ordering::Relaxed) & !ASLEEP;
+        let queued = published.wrapping_sub(self.read) / ONE;
+        let resume = queued <= shared.rare.limit.load(Ordering::Relaxed) / 2;
+        if resume {
+            shared.reader.released.fetch_and(!BLOCKED, Ordering::Relaxed);
+        }
+        resume
+    }
+
+    /// Goes on to the next block, where the next message is.
+    #[cold]
+    fn next_block(&mut self) {
+        let old = self.place.block;
+        if old.is_null() {
+            // SAFETY: a message is published, so that the writer does not touch it any more.
+            self.place = self.shared.rare.start.with(|start| unsafe { *start });
+            return;
+        }
+        // SAFETY: the block is full, and a message behind it is published: the writer has left it,
+        // having said what follows, and it is the reader's alone.
+        unsafe {
+            self.place = Place::first_of(Block::take_next(old));
+            self.recycle(old);
+        }
+    }
+
+    /// Lets the writer have a block again.
+    ///
+    /// # Safety
+    ///
+    /// It is nobody else's, and nothing follows it.
+    unsafe fn recycle(&self, block: *mut Block<T>) {
+        // SAFETY: by contract.
+        if unsafe { Block::capacity(block) } < self.place.capacity {
+            // The queue has become too long for blocks of this size.
+            // SAFETY: by contract.
+            unsafe { Block::free(block) };
+            return;
+        }
+        let spare = &self.shared.reader.spare;
+        // Only the reader puts any there; the writer, if it looks meanwhile, finds none.
+        let chain = spare.swap(ptr::null_mut(), Ordering::Relaxed);
+        // SAFETY: by contract; and who has taken a chain of spare blocks has it to itself.
+        let (chain, left_over) = unsafe { Block::chain(block, chain, SPARE) };
+        spare.store(chain, Ordering::Release);
+        // SAFETY: as above.
+        unsafe { Block::free(left_over) };
+    }
+
+    /// Changes how many messages there may be.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.shared.set_limit(limit);
+    }
+}
+
+impl<T> Drop for Consumer<T> {
+    fn drop(&mut self) {
+        self.shared.rare.abandoned.store(true, Ordering::Relaxed);
+        while self.fetch() {
+            while self.pop().is_some() {}
+            self.release();
+        }
+        if !self.place.block.is_null() {
+            // For whatever the writer publishes yet.
+            // SAFETY: something was published, so that the writer does not touch it any more.
+            self.shared.rare.start.with_mut(|start| unsafe { *start = self.place });
+        }
+    }
+}
+
+impl<T> Shared<T> {
+    fn set_limit(&self, limit: usize) {
+        self.rare.limit.store(limit, Ordering::Relaxed);
+    }
+}
+
+impl<T> Drop for Shared<T> {
+    fn drop(&mut self) {
+        let end = self.published.load(Ordering::Relaxed) & !ASLEEP;
+        let mut read = self.reader.released.load(Ordering::Relaxed) & !BLOCKED;
+        // SAFETY: both sides have gone, and what they left is ours: from `start` on as many messages
+        // as lie between the counters.
+        unsafe {
+            let mut place = self.rare.start.with(|start| *start);
+            while read != end {
+                if place.is_at_end() {
+                    let next = Block::take_next(place.block);
+                    Block::free(place.block);
+                    place = Place::first_of(next);
+                }
+                place.slot().with_mut(|slot| (*slot).assume_init_drop());
+                place.advance();
+                read = read.wrapping_add(ONE);
+            }
+            Block::free(place.block);
+            Block::free(self.reader.spare.load(Ordering::Relaxed));
+        }
+    }
+}
+
+// SAFETY: an end may go to another thread with the messages it has; what the two ends share is made
+// for two threads.
+unsafe impl<T: Send> Send for Producer<T> {}
+// SAFETY: as above.
+unsafe impl<T: Send> Send for Consumer<T> {}
+
+impl<T> fmt::Debug for Producer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer").field("written", &(self.written / ONE)).finish_non_exhaustive()
+    }
+}
+
+impl<T> fmt::Debug for Consumer<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer").field("read", &(self.read / ONE)).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,381 @@
+//! The queue on one thread against a simple model, and on two threads for a while.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Arc, mpsc},
+    thread,
+};
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A message that is counted as long as it lives.
+#[derive(Debug, Default)]
+struct Counted {
+    number: usize,
+    _life: Option<Arc<()>>,
+}
+
+fn push<T: From<usize> + Default>(
+    producer: &mut Producer<T>,
+    number: usize,
+) -> Result<bool, Refused> {
+    producer.push(&mut T::from(number))
+}
+
+/// Reads one message, and releases the batch when it is over; tells whether the writer may go on.
+fn read<T>(consumer: &mut Consumer<T>) -> Option<(T, bool)> {
+    if !consumer.fetch() {
+        return None;
+    }
+    let message = consumer.pop()?;
+    Some((message, consumer.is_batch_over() && consumer.release()))
+}
+
+#[test]
+fn exactly_the_limit_fits() {
+    for limit in 1..40 {
+        let (mut producer, _consumer) = channel::<usize>(limit);
+        for i in 0..limit {
+            assert_eq!(push(&mut producer, i), Ok(i == 0), "only a sleeper is told");
+        }
+        assert_eq!(push(&mut producer, 0), Err(Refused::Full));
+        assert!(!producer.push_urgent(0), "no limit holds it back");
+    }
+}
+
+#[test]
+fn what_is_read_makes_room_at_once_when_the_batch_is_over() {
+    let (mut producer, mut consumer) = channel::<usize>(4);
+    for _ in 0..10 {
+        assert_eq!((0..5).filter(|&i| push(&mut producer, i).is_ok()).count(), 4);
+        assert_eq!((0..5).filter(|_| read(&mut consumer).is_some()).count(), 4);
+    }
+}
+
+#[test]
+fn a_blocked_writer_is_told_once_when_half_is_used_up() {
+    for limit in 1..40 {
+        let (mut producer, mut consumer) = channel::<usize>(limit);
+        while push(&mut producer, 0).is_ok() {}
+        let mut told = Vec::new();
+        for count in 1.. {
+            let Some((_, resume)) = read(&mut consumer) else { break };
+            if resume {
+                assert!(producer.room() > 0);
+                told.push(count);
+            }
+        }
+        assert_eq!(told, [limit.div_ceil(2)], "limit {limit}");
+    }
+}
+
+#[test]
+fn another_limit_counts_at_once() {
+    let (mut producer, mut consumer) = channel::<usize>(1);
+    assert!(push(&mut producer, 0).is_ok());
+    assert_eq!(push(&mut producer, 1), Err(Refused::Full));
+    consumer.set_limit(3);
+    assert!(push(&mut producer, 1).is_ok());
+    assert_eq!(producer.room(), 1);
+    producer.set_limit(usize::MAX);
+    assert!((2..1000).all(|i| push(&mut producer, i).is_ok()));
+    assert!((0..1000).all(|i| read(&mut consumer).is_some_and(|(number, _)| number == i)));
+}
+
+#[test]
+fn what_was_written_is_read_after_the_writer_left() {
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    for i in 0..300 {
+        producer.write(i);
+    }
+    assert!(!consumer.fetch(), "not published");
+    drop(producer);
+    assert!((0..300).all(|i| read(&mut consumer).is_some_and(|(number, _)| number == i)));
+    assert!(read(&mut consumer).is_none());
+}
+
+#[test]
+fn an_abandoned_queue_refuses_and_leaves_the_message_whole() {
+    let (mut producer, consumer) = channel::<usize>(2);
+    push(&mut producer, 1).unwrap();
+    drop(consumer);
+    let mut refused = 7;
+    assert_eq!(producer.push(&mut refused), Err(Refused::Gone));
+    assert_eq!(refused, 7);
+    assert!(!producer.push_urgent(8));
+}
+
+#[test]
+fn an_idle_queue_has_no_blocks_and_a_busy_one_no_new_ones() {
+    let (mut producer, mut consumer) = channel::<usize>(1000);
+    assert!(producer.place.block.is_null() && consumer.place.block.is_null());
+    let mut blocks = HashSet::new();
+    for depth in [1, 300] {
+        for _ in 0..100 {
+            for i in 0..depth {
+                push(&mut producer, i).unwrap();
+                blocks.insert(producer.place.block);
+            }
+            while read(&mut consumer).is_some() {}
+        }
+        assert!(blocks.len() < 20, "{} blocks", blocks.len());
+    }
+}
+
+#[test]
+fn a_queue_that_was_long_keeps_little() {
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    (0..100_000).for_each(|i| _ = push(&mut producer, i));
+    while read(&mut consumer).is_some() {}
+    let spare = consumer.shared.reader.spare.swap(ptr::null_mut(), Ordering::Relaxed);
+    let mut blocks = HashSet::from([spare]);
+    let mut last = spare;
+    while blocks.len() < 100 && !last.is_null() {
+        // SAFETY: nobody else looks at them now.
+        last = unsafe { Block::take_next(last) };
+        blocks.insert(last);
+    }
+    assert_eq!(blocks.len(), SPARE + 1, "and none after the last");
+    // SAFETY: as above.
+    blocks.into_iter().for_each(|block| unsafe { Block::free(block) });
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Push(usize),
+    Urgent,
+    Write(usize),
+    Publish,
+    Read(usize),
+    Limit(usize),
+    Room,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..200usize).prop_map(Step::Push),
+        1 => Just(Step::Urgent),
+        2 => (1..50usize).prop_map(Step::Write),
+        2 => Just(Step::Publish),
+        5 => (1..200usize).prop_map(Step::Read),
+        1 => prop_oneof![1..300usize, Just(usize::MAX)].prop_map(Step::Limit),
+        1 => Just(Step::Room),
+    ]
+}
+
+/// What the queue should be like.
+struct Model {
+    queue: VecDeque<usize>,
+    next: usize,
+    limit: usize,
+    unpublished: usize,
+    /// Of the batch: how many are left, and how many were read.
+    batch: usize,
+    unreleased: usize,
+    asleep: bool,
+    blocked: bool,
+}
+
+impl Model {
+    fn room(&mut self) -> usize {
+        let room = self.limit.saturating_sub(self.queue.len() + self.unreleased);
+        self.blocked |= room == 0;
+        room
+    }
+
+    fn write(&mut self) -> usize {
+        self.queue.push_back(self.next);
+        self.unpublished += 1;
+        self.next += 1;
+        self.next - 1
+    }
+
+    fn publish(&mut self) -> bool {
+        mem::take(&mut self.unpublished) > 0 && mem::take(&mut self.asleep)
+    }
+
+    fn read(&mut self) -> Option<(usize, bool)> {
+        if self.batch == 0 {
+            let published = self.queue.len() - self.unpublished;
+            self.batch = published.min(self.limit.div_ceil(2));
+            self.asleep |= published == 0;
+        }
+        self.batch = self.batch.checked_sub(1)?;
+        self.unreleased += 1;
+        let number = self.queue.pop_front()?;
+        let mut resume = false;
+        if self.batch == 0 {
+            self.unreleased = 0;
+            let left = self.queue.len() - self.unpublished;
+            resume = left <= self.limit / 2 && mem::take(&mut self.blocked);
+        }
+        Some((number, resume))
+    }
+}
+
+fn follows_the_model(steps: Vec<Step>, limit: usize, writer_first: bool) {
+    let life = Arc::new(());
+    let counted = |number| Counted { number, _life: Some(life.clone()) };
+    let (mut producer, mut consumer) = channel(limit);
+    let mut model = Model {
+        queue: VecDeque::new(),
+        next: 0,
+        limit,
+        unpublished: 0,
+        batch: 0,
+        unreleased: 0,
+        asleep: true,
+        blocked: false,
+    };
+    for step in steps {
+        match step {
+            Step::Push(count) => {
+                for _ in 0..count {
+                    let mut message = counted(model.next);
+                    let pushed = producer.push(&mut message);
+                    if model.room() == 0 {
+                        assert_eq!(pushed, Err(Refused::Full));
+                        assert_eq!(message.number, model.next, "left whole");
+                    } else {
+                        model.write();
+                        assert_eq!(pushed, Ok(model.publish()));
+                    }
+                }
+            }
+            Step::Urgent => {
+                let message = counted(model.write());
+                assert_eq!(producer.push_urgent(message), model.publish());
+            }
+            Step::Write(count) => {
+                model.room();
+                for _ in 0..count.min(producer.room()) {
+                    producer.write(counted(model.write()));
+                }
+            }
+            Step::Publish => assert_eq!(producer.publish(), model.publish()),
+            Step::Read(count) => {
+                for _ in 0..count {
+                    let message =
+                        read(&mut consumer).map(|(message, resume)| (message.number, resume));
+                    assert_eq!(message, model.read());
+                }
+            }
+            Step::Limit(limit) => {
+                producer.set_limit(limit);
+                model.limit = limit;
+            }
+            Step::Room => {
+                // What the writer has seen; more may be known by now.
+                let (least, most) = (producer.room(), model.room());
+                assert!(least <= most && (least > 0) == (most > 0), "{least} of {most}");
+            }
+        }
+        assert_eq!(Arc::strong_count(&life) - 1, model.queue.len(), "all others are dropped");
+    }
+    if writer_first {
+        drop(producer);
+        assert_eq!(Arc::strong_count(&life) - 1, model.queue.len());
+        drop(consumer);
+    } else {
+        let unpublished = model.unpublished;
+        drop(consumer);
+        assert_eq!(Arc::strong_count(&life) - 1, unpublished);
+        drop(producer);
+    }
+    assert_eq!(Arc::strong_count(&life), 1, "nothing is left");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: if cfg!(miri) { 4 } else { 200 },
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn it_is_a_queue(
+        steps in prop::collection::vec(step(), 1..60),
+        limit in prop_oneof![1..300usize, Just(usize::MAX)],
+        writer_first: bool,
+    ) {
+        follows_the_model(steps, limit, writer_first);
+    }
+}
+
+/// Both sides at full speed, each waiting only when it is told to; ends if and only if no telling
+/// is lost.
+#[test]
+fn two_threads_lose_nothing_and_wake_each_other() {
+    let count = if cfg!(miri) { 500 } else { 200_000 };
+    for limit in [1, 2, 7, 1000, usize::MAX] {
+        let count = if limit < 10 { count / 20 } else { count };
+        let life = Arc::new(());
+        let (mut producer, mut consumer) = channel(limit);
+        let (tell_reader, readable) = mpsc::channel();
+        let (tell_writer, writable) = mpsc::channel();
+        thread::scope(|scope| {
+            scope.spawn({
+                let life = life.clone();
+                move || {
+                    for number in 0..count {
+                        let mut message = Counted { number, _life: Some(life.clone()) };
+                        loop {
+                            match producer.push(&mut message) {
+                                Ok(false) => break,
+                                Ok(true) => break tell_reader.send(()).unwrap(),
+                                Err(Refused::Full) => writable.recv().unwrap(),
+                                Err(Refused::Gone) => panic!("the reader is there"),
+                            }
+                        }
+                    }
+                }
+            });
+            for number in 0..count {
+                let (message, resume) = loop {
+                    match read(&mut consumer) {
+                        Some(read) => break read,
+                        None => readable.recv().unwrap(),
+                    }
+                };
+                assert_eq!(message.number, number);
+                if resume {
+                    // The writer may have found room by itself, and left.
+                    let _ = tell_writer.send(());
+                }
+            }
+        });
+        drop(consumer);
+        assert_eq!(Arc::strong_count(&life), 1);
+    }
+}
+
+#[test]
+fn a_reader_may_leave_at_any_moment() {
+    for round in 0..if cfg!(miri) { 3 } else { 100 } {
+        let life = Arc::new(());
+        let (mut producer, mut consumer) = channel(usize::MAX);
+        thread::scope(|scope| {
+            scope.spawn({
+                let life = life.clone();
+                move || {
+                    for number in 0.. {
+                        let mut message = Counted { number, _life: Some(life.clone()) };
+                        match producer.push(&mut message) {
+                            Ok(_) => {}
+                            Err(refused) => return assert_eq!(refused, Refused::Gone),
+                        }
+                    }
+                }
+            });
+            while consumer.read < round * ONE {
+                if read(&mut consumer).is_none() {
+                    thread::yield_now();
+                }
+            }
+            drop(consumer);
+        });
+        assert_eq!(Arc::strong_count(&life), 1);
+    }
+}
