@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod counts;
 mod exit;
 mod layout;
@@ -32,6 +33,13 @@ enum Action {
     /// peers, Windows under Wine, other platforms
     #[command(after_help = test::help())]
     Test(test::Arguments),
+    /// Measure the library beside its peers; `bench --help` tells more
+    #[command(disable_help_flag = true)]
+    Bench {
+        /// What to hand to the benchmark program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Run any cargo command for Windows, its programs running under Wine
     #[command(after_help = windows::EXAMPLES)]
     Windows {
@@ -44,6 +52,7 @@ enum Action {
 fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Action::Test(arguments) => test::run(&arguments),
+        Action::Bench { arguments } => bench::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };
     let status = outcome.unwrap_or_else(|message| {

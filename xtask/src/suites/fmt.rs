@@ -1,7 +1,7 @@
 //! Formatting.
 
 use super::{Suite, cargo};
-use crate::needs;
+use crate::{layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "fmt",
@@ -11,5 +11,9 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = cargo();
         command.args(["fmt", "--all", "--check"]);
         recorder.check("rustfmt", command);
+        let mut command = cargo();
+        command.args(["fmt", "--check", "--manifest-path"]);
+        command.arg(layout::root().join("bench/Cargo.toml"));
+        recorder.check("rustfmt of the benchmark", command);
     },
 };

@@ -1,7 +1,7 @@
 //! Lints.
 
 use super::{Suite, cargo};
-use crate::needs;
+use crate::{bench, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "lint",
@@ -11,5 +11,8 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = cargo();
         command.args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy", command);
+        let mut command = bench::cargo("clippy");
+        command.args(["--all-targets", "--", "--deny=warnings"]);
+        recorder.check("clippy on the benchmark", command);
     },
 };

@@ -1,4 +1,4 @@
-//! Lock protocols, in every interleaving of their threads.
+//! Lock protocols and lock-free queues, in every interleaving of their threads.
 
 use super::{Suite, cargo};
 use crate::counts::Runner;
@@ -6,12 +6,13 @@ use crate::layout;
 
 pub(super) const SUITE: Suite = Suite {
     name: "loom",
-    about: "every interleaving of the threads that share a port, by loom",
+    about: "every interleaving of threads that share a port or a queue, by loom",
     needs: &[],
     run: |recorder| {
         let mut command = cargo();
         command
-            .args(["test", "--release", "--package=serverlink-io", "--lib", "model"])
+            .args(["test", "--release", "--package=serverlink-io", "--package=serverlink"])
+            .args(["--lib", "model"])
             .arg("--target-dir")
             .arg(layout::target().join("loom"))
             .env("RUSTFLAGS", "--cfg loom");

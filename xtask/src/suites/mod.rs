@@ -1,5 +1,6 @@
 //! The suites of `cargo xtask test`: one file each, and one list of them all.
 
+mod bench;
 mod conformance;
 mod docs;
 mod fmt;
@@ -33,6 +34,7 @@ pub(crate) const ALL: &[Suite] = &[
     conformance::SUITE,
     loom::SUITE,
     interop::SUITE,
+    bench::SUITE,
     docs::SUITE,
     windows::SUITE,
     platforms::SUITE,
