@@ -1,6 +1,6 @@
 //! High-water marks: how much fits, who waits and who drops, and how it goes on.
 
-use std::{thread, time::Duration};
+use std::{sync::Barrier, thread, time::Duration};
 
 use serverlink::{Context, Error, Message, Socket, SocketType};
 
@@ -257,6 +257,45 @@ fn a_publisher_told_not_to_drop_waits() {
         thread::scope(|scope| {
             scope.spawn(|| (0..many).for_each(|n| publisher.send(number(n)).unwrap()));
             expect_numbers(&sub, 0..many);
+        });
+    }
+}
+
+/// A reader who takes some from each in turn must never wait for one subscriber while the publisher
+/// waits for it to read more of another.
+#[test]
+fn a_waiting_publisher_goes_on_while_its_subscribers_are_read_in_turn() {
+    const TURN: u32 = 7;
+    const TURNS: u32 = 60;
+    let context = context();
+    // Wherever the first batch ends, and whoever is read first.
+    for first in 1..100 {
+        let publisher = socket(&context, SocketType::Pub);
+        marks(&publisher, 50, 1);
+        publisher.set_xpub_nodrop(true).unwrap();
+        publisher.bind("inproc://turns").unwrap();
+        let mut subs = [(); 3].map(|()| {
+            let sub = socket(&context, SocketType::Sub);
+            marks(&sub, 1, 50);
+            sub.subscribe("").unwrap();
+            sub.connect("inproc://turns").unwrap();
+            sub
+        });
+        subs.rotate_left(first as usize % 3);
+        (0..first).for_each(|n| publisher.try_send(number(n)).unwrap());
+        subs.iter().for_each(|sub| expect_numbers(sub, 0..1));
+        let full = (first..).find(|&n| publisher.try_send(number(n)).is_err()).unwrap();
+        let started = Barrier::new(2);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                started.wait();
+                (full..=TURNS * TURN).for_each(|n| publisher.send(number(n)).unwrap());
+            });
+            started.wait();
+            for turn in 0..TURNS {
+                let from = 1 + turn * TURN;
+                subs.iter().for_each(|sub| expect_numbers(sub, from..from + TURN));
+            }
         });
     }
 }

@@ -277,10 +277,7 @@ impl<T> Consumer<T> {
         loop {
             let queued = (seen & !ASLEEP).wrapping_sub(self.read) / ONE;
             if queued > 0 {
-                // Half the limit at a time, so that the writer fills one half while the other is
-                // used up.
-                let most = shared.rare.limit.load(Ordering::Relaxed).div_ceil(2);
-                self.batch = queued.min(most);
+                self.batch = batch_of(queued, shared.rare.limit.load(Ordering::Relaxed));
                 return true;
             }
             if seen & ASLEEP != 0 {
@@ -390,6 +387,16 @@ impl<T> Consumer<T> {
     pub(crate) fn set_limit(&self, limit: usize) {
         self.shared.set_limit(limit);
     }
+}
+
+/// How many of so many messages to read before they are released.
+///
+/// At most half the limit, so that the writer fills one half while the other is used up. Of more
+/// than half only what makes it half, or a little more: a blocked writer is told then, and not when
+/// all is read. Its reader may wait for what the writer sends to others.
+fn batch_of(queued: usize, limit: usize) -> usize {
+    let (half, most) = (limit / 2, limit.div_ceil(2));
+    if queued <= half { queued } else { (queued - half).clamp(most.div_ceil(8), most) }
 }
 
 impl<T> Drop for Consumer<T> {

@@ -72,6 +72,30 @@ fn a_blocked_writer_is_told_once_when_half_is_used_up() {
 }
 
 #[test]
+fn a_blocked_writer_is_told_with_nearly_half_unread_wherever_the_batch_ended() {
+    for limit in 2..200 {
+        for first in 1..limit {
+            let (mut producer, mut consumer) = channel::<usize>(limit);
+            (0..first).for_each(|i| assert!(push(&mut producer, i).is_ok()));
+            assert!(read(&mut consumer).is_some(), "a batch begins");
+            let mut queued = first - 1;
+            while push(&mut producer, 0).is_ok() {
+                queued += 1;
+            }
+            loop {
+                let (_, resume) = read(&mut consumer).expect("told before the end");
+                queued -= 1;
+                if resume {
+                    break;
+                }
+            }
+            let least = limit / 2 - limit.div_ceil(2).div_ceil(8);
+            assert!(queued >= least.saturating_sub(1), "{queued} of {limit} after {first}");
+        }
+    }
+}
+
+#[test]
 fn another_limit_counts_at_once() {
     let (mut producer, mut consumer) = channel::<usize>(1);
     assert!(push(&mut producer, 0).is_ok());
@@ -199,7 +223,12 @@ impl Model {
     fn read(&mut self) -> Option<(usize, bool)> {
         if self.batch == 0 {
             let published = self.queue.len() - self.unpublished;
-            self.batch = published.min(self.limit.div_ceil(2));
+            let most = self.limit.div_ceil(2);
+            let beyond = published.saturating_sub(self.limit / 2);
+            self.batch = match beyond {
+                0 => published,
+                _ => beyond.max(most.div_ceil(8)).min(most),
+            };
             self.asleep |= published == 0;
         }
         self.batch = self.batch.checked_sub(1)?;
