@@ -38,6 +38,18 @@ fn processor_time() -> Duration {
     Duration::from_millis(10 * ticks)
 }
 
+/// How often threads have gone to sleep so far.
+fn sleeps() -> u64 {
+    let status = |task: fs::DirEntry| fs::read_to_string(task.path().join("status"));
+    let counts = fs::read_dir("/proc/self/task").unwrap().map(|task| {
+        // One may have ended meanwhile.
+        let status = task.and_then(status).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.map_or(0, |count| count.trim().parse::<u64>().unwrap())
+    });
+    counts.sum()
+}
+
 /// Resident memory, in bytes.
 fn memory() -> usize {
     let statm = fs::read_to_string("/proc/self/statm").unwrap();
@@ -169,10 +181,11 @@ fn an_idle_context_uses_no_processor() {
         .collect();
     pushes.iter().for_each(|push| push.send("x").unwrap());
     pushes.iter().for_each(|_| drop(pull.recv().unwrap()));
-    let before = processor_time();
+    let (before, sleeps_before) = (processor_time(), sleeps());
     assert!(pull.recv_timeout(Duration::from_secs(1)).is_err());
-    let used = processor_time() - before;
+    let (used, woken) = (processor_time() - before, sleeps() - sleeps_before);
     assert!(used <= Duration::from_millis(50), "{used:?} in a second of idleness");
+    assert!(woken <= 100, "woken {woken} times in a second of idleness");
 }
 
 #[test]
@@ -180,18 +193,29 @@ fn a_peer_that_reads_slowly_uses_no_processor() {
     let _alone = alone();
     let context = Context::new().unwrap();
     let pull = socket(&context, SocketType::Pull);
-    pull.set_receive_high_water_mark(10).unwrap();
+    pull.set_receive_high_water_mark(1000).unwrap();
     let push = socket(&context, SocketType::Push);
-    push.set_send_high_water_mark(10).unwrap();
+    push.set_send_high_water_mark(1000).unwrap();
     push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
-    let used = loop {
-        let before = processor_time();
-        // Until there is no room for so long that there will be none.
-        if push.send_timeout(vec![0; 100_000], Duration::from_secs(1)).is_err() {
-            break processor_time() - before;
-        }
-    };
-    assert!(used <= Duration::from_millis(50), "{used:?} in a second of waiting");
+    // Of the small ones many are written at a time, of the large ones few.
+    for size in [500, 100_000] {
+        let mut sent = 0;
+        let (used, woken) = loop {
+            while push.try_send(vec![0; size]).is_ok() {
+                sent += 1;
+            }
+            let (time, sleeps_before) = (processor_time(), sleeps());
+            // Until there is no room for so long that there will be none.
+            if push.send_timeout(vec![0; size], Duration::from_secs(1)).is_err() {
+                break (processor_time() - time, sleeps() - sleeps_before);
+            }
+            sent += 1;
+        };
+        assert!(used <= Duration::from_millis(50), "{used:?} in a second of waiting");
+        assert!(woken <= 100, "woken {woken} times in a second of waiting");
+        // And it goes on by itself.
+        (0..sent).for_each(|_| drop(pull.recv_timeout(Duration::from_secs(10)).unwrap()));
+    }
 }
 
 #[test]

@@ -54,7 +54,7 @@ impl Collector {
     /// Looks after the stream: see [`Look`].
     pub(crate) fn look(&mut self, outbox: &Outbox, connection: &Connection, patient: bool) -> Look {
         let (look, progress) = outbox.look(connection, patient, &mut self.staging);
-        if !matches!(look, Look::Again(_)) {
+        if !matches!(look, Look::Again(_) | Look::Rest) {
             self.note(progress);
         }
         if look == Look::Over {

@@ -80,6 +80,8 @@ struct Pace {
     streaming: bool,
     /// until the next look.
     collecting: Duration,
+    /// The peer takes nothing: nobody looks until the write in flight is done.
+    resting: bool,
     /// Counts writes,
     writes: u64,
     /// up to the last look.
@@ -124,6 +126,8 @@ pub(crate) enum Look {
     Write(Duration),
     /// Look again after this time.
     Again(Duration),
+    /// The peer has taken nothing for a while: look again when [`Finished::look`] says so.
+    Rest,
     /// Nothing has come for a while.
     Over,
 }
@@ -139,6 +143,8 @@ pub(crate) struct Finished {
     pub(crate) drained: bool,
     /// The connection was broken off meanwhile.
     pub(crate) broken: bool,
+    /// The stream is to be [looked at](Look) again, after this time.
+    pub(crate) look: Option<Duration>,
 }
 
 impl Outbox {
@@ -280,6 +286,7 @@ impl Outbox {
             resume: state.resume(),
             drained: state.closing && !more && state.staging.is_empty(),
             broken: state.broken,
+            look: mem::take(&mut state.pace.resting).then_some(COLLECTING),
         }
     }
 
@@ -298,6 +305,10 @@ impl Outbox {
         let writes = state.pace.writes;
         let wrote = mem::replace(&mut state.pace.seen, writes) != writes;
         let writing = !matches!(state.writer, Writer::Idle);
+        if patient && !wrote && matches!(state.writer, Writer::InFlight { .. }) {
+            state.pace.resting = true;
+            return (Look::Rest, state.progress());
+        }
         if patient && (wrote || writing) {
             let wait = (state.pace.collecting * 2).min(COLLECTING_MOST);
             state.pace.collecting = wait;

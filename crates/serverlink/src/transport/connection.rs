@@ -191,7 +191,7 @@ impl Connection {
                 self.look_after_stream(wait);
             }
             Look::Again(wait) => self.look_after_stream(wait),
-            Look::Over => {}
+            Look::Rest | Look::Over => {}
         }
     }
 
@@ -252,6 +252,9 @@ impl Connection {
         let finished = self.outbox.finish(buffers);
         if finished.broken {
             self.post(CONCLUDE);
+        }
+        if let Some(wait) = finished.look {
+            self.look_after_stream(wait);
         }
         if finished.drained {
             self.post(CLOSE);
