@@ -40,36 +40,49 @@ pub enum Event<'a> {
 /// without copying.
 #[derive(Clone, Copy)]
 pub struct FrameBody<'a> {
-    /// A part of `source`.
-    content: &'a [u8],
+    /// The end of `source`, from the content on.
+    rest: &'a [u8],
+    /// How long the content is.
+    len: usize,
     source: &'a Bytes,
 }
 
 impl<'a> FrameBody<'a> {
     #[inline]
     pub(crate) fn new(source: &'a Bytes, start: usize, end: usize) -> Self {
-        Self { content: &source[start..end], source }
+        let rest = &source[start..];
+        assert!(end - start <= rest.len(), "frames lie within their source");
+        Self { rest, len: end - start, source }
     }
 
     /// The bytes.
     #[inline]
     #[must_use]
     pub fn as_slice(&self) -> &'a [u8] {
-        self.content
+        &self.rest[..self.len]
+    }
+
+    /// The first `N` bytes of the content and whatever follows it in the input, if there are so
+    /// many. A small body is copied fastest with a size known beforehand: those of its bytes that
+    /// count are the first [`len`](Self::len).
+    #[inline]
+    #[must_use]
+    pub fn window<const N: usize>(&self) -> Option<&'a [u8; N]> {
+        self.rest.first_chunk()
     }
 
     /// The number of bytes.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
-        self.content.len()
+        self.len
     }
 
     /// Whether there are no bytes.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.content.is_empty()
+        self.len == 0
     }
 
     /// The bytes as a shared slice of the input that carried them, without a copy. The slice keeps
@@ -77,7 +90,7 @@ impl<'a> FrameBody<'a> {
     #[inline]
     #[must_use]
     pub fn to_bytes(&self) -> Bytes {
-        self.source.slice_ref(self.content)
+        self.source.slice_ref(self.as_slice())
     }
 
     /// The length in bytes of the buffer that the result of [`to_bytes`](Self::to_bytes) keeps
@@ -91,7 +104,7 @@ impl<'a> FrameBody<'a> {
 
 impl AsRef<[u8]> for FrameBody<'_> {
     fn as_ref(&self) -> &[u8] {
-        self.content
+        self.as_slice()
     }
 }
 
@@ -99,19 +112,15 @@ impl std::ops::Deref for FrameBody<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        self.content
+        self.as_slice()
     }
 }
 
 impl fmt::Debug for FrameBody<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const SHOWN: usize = 64;
-        let shown = &self.content[..self.content.len().min(SHOWN)];
+        let shown = &self.as_slice()[..self.len.min(SHOWN)];
         write!(f, "b\"{}\"", shown.escape_ascii())?;
-        if shown.len() < self.content.len() {
-            write!(f, "... {} bytes", self.len())
-        } else {
-            Ok(())
-        }
+        if shown.len() < self.len { write!(f, "... {} bytes", self.len()) } else { Ok(()) }
     }
 }

@@ -5,7 +5,7 @@ use std::{borrow::Borrow, fmt, hash, ops::Deref};
 use bytes::Bytes;
 
 /// Bodies up to this size are kept within the `Frame` itself.
-const INLINE: usize = 70;
+pub(crate) const INLINE: usize = 70;
 
 /// One part of a [`Message`](crate::Message): a body of bytes, immutable and cheap to clone.
 ///
@@ -50,6 +50,13 @@ impl Frame {
             other => *other = Body::Shared(Bytes::copy_from_slice(body)),
         }
         frame
+    }
+
+    /// A frame of the first `len` bytes of `window`.
+    #[inline]
+    pub(crate) fn inline(window: &[u8; INLINE], len: usize) -> Self {
+        debug_assert!(len <= INLINE);
+        Self(Body::Inline { len: len as u8, bytes: *window })
     }
 
     /// A frame that refers to `body` for ever, without a copy.
@@ -167,6 +174,7 @@ impl PartialEq<&str> for Frame {
 }
 
 impl From<Bytes> for Frame {
+    #[inline]
     fn from(body: Bytes) -> Self {
         if body.len() <= INLINE { Self::copy_from_slice(&body) } else { Self(Body::Shared(body)) }
     }
@@ -189,6 +197,7 @@ impl From<String> for Frame {
 }
 
 impl From<&[u8]> for Frame {
+    #[inline]
     fn from(body: &[u8]) -> Self {
         Self::copy_from_slice(body)
     }
@@ -207,6 +216,7 @@ impl<const N: usize> From<[u8; N]> for Frame {
 }
 
 impl From<&str> for Frame {
+    #[inline]
     fn from(body: &str) -> Self {
         Self::copy_from_slice(body.as_bytes())
     }

@@ -69,6 +69,7 @@ impl Message {
     }
 
     /// Appends a frame.
+    #[inline]
     pub fn push_back(&mut self, frame: impl Into<Frame>) {
         if self.first.is_none() {
             self.first = Some(frame.into());
@@ -122,6 +123,7 @@ impl Message {
 }
 
 impl<T: Into<Frame>> From<T> for Message {
+    #[inline]
     fn from(frame: T) -> Self {
         Self { first: Some(frame.into()), rest: Vec::new() }
     }

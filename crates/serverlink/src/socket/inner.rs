@@ -181,9 +181,15 @@ impl SocketInner {
         &self,
         deadline: impl FnOnce(&Options) -> Option<Instant>,
     ) -> Result<Message> {
-        let mut message = Message::new();
-        self.try_until(Way::In, deadline, |pattern, peers| pattern.receive(&mut message, peers))?;
-        Ok(message)
+        // Received to where it is returned: moving it there would take as long as receiving it.
+        let mut received = Ok(Message::new());
+        if let Ok(message) = &mut received
+            && let Err(error) =
+                self.try_until(Way::In, deadline, |pattern, peers| pattern.receive(message, peers))
+        {
+            received = Err(error);
+        }
+        received
     }
 
     /// Tries until it need not be tried again, or the deadline has come; between tries, waits for

@@ -103,7 +103,7 @@ impl Socket {
     /// [`Error::HostUnreachable`] (mandatory ROUTER), [`Error::InvalidMessage`],
     /// [`Error::Terminated`]. The error holds the message, whole.
     pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_within(message.into(), Patience::AsSet)
+        self.send_patiently(message.into(), Patience::AsSet)
     }
 
     /// Sends a message if that is possible without waiting.
@@ -112,7 +112,7 @@ impl Socket {
     ///
     /// Those of [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_within(message.into(), Patience::None)
+        self.send_patiently(message.into(), Patience::None)
     }
 
     /// Sends a message, waiting at most so long.
@@ -125,16 +125,23 @@ impl Socket {
         message: impl Into<Message>,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_within(message.into(), Patience::For(timeout))
+        self.send_patiently(message.into(), Patience::For(timeout))
     }
 
-    fn send_within(&self, mut message: Message, patience: Patience) -> Result<(), SendError> {
-        let sent = if message.is_empty() {
-            Err(Error::InvalidMessage("a message has at least one frame"))
-        } else {
-            self.inner.send(&mut message, |options| patience.deadline(options.send_timeout))
-        };
-        sent.map_err(|error| SendError { error, message })
+    /// Inlined, so that the message is sent from where it was made.
+    #[inline]
+    fn send_patiently(&self, mut message: Message, patience: Patience) -> Result<(), SendError> {
+        match self.send_within(&mut message, patience) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(SendError { error, message }),
+        }
+    }
+
+    fn send_within(&self, message: &mut Message, patience: Patience) -> Result<()> {
+        if message.is_empty() {
+            return Err(Error::InvalidMessage("a message has at least one frame"));
+        }
+        self.inner.send(message, |options| patience.deadline(options.send_timeout))
     }
 
     /// Receives a message, waiting as long as the

@@ -143,10 +143,9 @@ impl Peers {
     #[inline]
     pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> bool {
         let Some(slot) = self.slot(key) else { return false };
-        let Some(next) = slot.end.incoming.pop() else {
+        if !slot.end.incoming.pop_into(message) {
             return self.fill(key) && self.read(key, message);
-        };
-        *message = next;
+        }
         if slot.end.incoming.is_batch_over() {
             self.end_batch(key);
         }

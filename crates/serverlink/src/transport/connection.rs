@@ -366,7 +366,11 @@ impl Connection {
             let whole = match protocol.next_event(now)? {
                 None => return Ok(Decoded::Starved),
                 Some(zmtp::Event::Frame { body, more: false }) if message.is_empty() => {
-                    Message::from(frame(body))
+                    if let Some(inlet) = inlet {
+                        inlet.write_with(|message| fill(message, body));
+                    }
+                    left -= 1;
+                    continue;
                 }
                 Some(zmtp::Event::Frame { body, more }) => {
                     message.push_back(frame(body));
@@ -628,6 +632,15 @@ impl Handler for Connection {
             _ => {}
         }
     }
+}
+
+/// Makes the one frame of a message.
+#[inline]
+fn fill(message: &mut Message, body: FrameBody<'_>) {
+    message.push_back(match body.window() {
+        Some(window) if body.len() <= window.len() => Frame::inline(window, body.len()),
+        _ => frame(body),
+    });
 }
 
 /// A small body is copied, so that keeping it does not keep a whole receive buffer.

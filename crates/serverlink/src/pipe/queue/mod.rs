@@ -136,7 +136,10 @@ impl<T> Producer<T> {
     }
 
     /// Takes one message whatever the limit says. True if the reader sleeps and must be told.
-    pub(crate) fn push_urgent(&mut self, message: T) -> bool {
+    pub(crate) fn push_urgent(&mut self, message: T) -> bool
+    where
+        T: Default,
+    {
         if self.is_abandoned() {
             return false;
         }
@@ -188,7 +191,20 @@ impl<T> Producer<T> {
 
     /// Puts a message behind the others, unpublished.
     #[inline]
-    pub(crate) fn write(&mut self, message: T) {
+    pub(crate) fn write(&mut self, message: T)
+    where
+        T: Default,
+    {
+        self.write_with(|place| *place = message);
+    }
+
+    /// Has a message filled in where it is to be, behind the others, unpublished. It need not be
+    /// moved there.
+    #[inline]
+    pub(crate) fn write_with(&mut self, fill: impl FnOnce(&mut T))
+    where
+        T: Default,
+    {
         if self.place.is_at_end() {
             self.next_block();
         }
@@ -196,7 +212,7 @@ impl<T> Producer<T> {
         // new or came back from the reader, and the place only advances. The reader does not look
         // into a slot before it is published.
         unsafe {
-            self.place.slot().with_mut(|slot| (*slot).write(message));
+            self.place.slot().with_mut(|slot| fill((*slot).write(T::default())));
             self.place.look_ahead(true);
         }
         self.place.advance();
@@ -299,16 +315,32 @@ impl<T> Consumer<T> {
     /// Reads a message of the batch.
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
+        let place = self.take_place()?;
+        // SAFETY: as `take_place` says.
+        Some(unsafe { place.slot().with(|slot| (*slot).assume_init_read()) })
+    }
+
+    /// Reads a message of the batch to where it is wanted. False if the batch is used up.
+    #[inline]
+    pub(crate) fn pop_into(&mut self, message: &mut T) -> bool {
+        let Some(place) = self.take_place() else { return false };
+        // SAFETY: as `take_place` says.
+        *message = unsafe { place.slot().with(|slot| (*slot).assume_init_read()) };
+        true
+    }
+
+    /// The place of the next message of the batch, which is to be read before anything else is done:
+    /// it will not be named again. As part of the batch its slot is published, hence filled, and the
+    /// writer is past it.
+    #[inline]
+    fn take_place(&mut self) -> Option<Place<T>> {
         if self.batch == 0 {
             return None;
         }
         if self.place.is_at_end() {
             self.next_block();
         }
-        // SAFETY: the block is there, and this is not its end. As part of the batch the slot is
-        // published, hence filled, and the writer is past it. The place only advances, so that it
-        // is read once.
-        let message = unsafe { self.place.slot().with(|slot| (*slot).assume_init_read()) };
+        let place = self.place;
         if self.batch > AHEAD {
             // SAFETY: the block is there.
             unsafe { self.place.look_ahead(false) };
@@ -316,7 +348,7 @@ impl<T> Consumer<T> {
         self.place.advance();
         self.batch -= 1;
         self.read = self.read.wrapping_add(ONE);
-        Some(message)
+        Some(place)
     }
 
     /// Whether the batch is used up, so that it should be released.
