@@ -71,11 +71,11 @@ impl Collector {
         flush
     }
 
-    /// Gives everything to the outbox, where nobody will look after the stream any more.
+    /// Gives everything to the outbox, where the looks at the stream, or the next connection, find
+    /// it.
     pub(crate) fn end_stream(&mut self, outbox: &Outbox) {
         if self.streaming {
-            // Whoever ended it sees to the rest.
-            let _ = outbox.append(&mut self.staging);
+            outbox.keep(&mut self.staging);
             *self = Self::new();
         }
     }

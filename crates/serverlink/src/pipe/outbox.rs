@@ -222,6 +222,17 @@ impl Outbox {
         (flush, state.progress())
     }
 
+    /// Takes messages that were within the credit, and begins no write: the stream that they belong
+    /// to is looked at until it is over, or its connection is.
+    pub(super) fn keep(&self, messages: &mut Staging) {
+        let mut state = self.state();
+        if state.dead {
+            messages.clear();
+        } else {
+            state.staging.append(messages);
+        }
+    }
+
     /// Notes that the peer has sent something.
     pub(crate) fn note_heard(&self) {
         self.heard.store(true, Ordering::Relaxed);

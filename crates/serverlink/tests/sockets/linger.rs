@@ -326,3 +326,25 @@ fn a_terminated_context_still_delivers() {
         end.recv_timeout(PATIENCE).unwrap();
     });
 }
+
+#[test]
+fn a_stream_that_is_full_ends_with_its_socket() {
+    for stream in ["tcp://127.0.0.1:*"] {
+        let context = context();
+        for linger in [Some(Duration::ZERO), None] {
+            let pull = socket(&context, SocketType::Pull);
+            pull.set_receive_high_water_mark(1).unwrap();
+            let push = lingering(&context, SocketType::Push, linger);
+            push.set_send_high_water_mark(1).unwrap();
+            push.connect(&pull.bind(stream).unwrap()).unwrap();
+            await_peers(&push, 1);
+            // At once, while the last of them still waits for more to come.
+            let sent = crate::harness::fill(&push);
+            drop(push);
+            if linger.is_none() {
+                expect_numbers(&pull, 0..sent);
+            }
+        }
+        context.terminate_timeout(PATIENCE).unwrap();
+    }
+}
