@@ -133,4 +133,6 @@ pub use handle::{Direction, Handle, Sending};
 pub use notice::Notice;
 pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};
+#[cfg(unix)]
+pub use sys::credentials::PeerCredentials;
 pub use timers::TimerId;

@@ -38,6 +38,8 @@ use socket2::{SockAddr, Socket};
 use crate::{Direction, Handler, Interest, PortOptions, Sending};
 
 mod buffer_pool;
+#[cfg(unix)]
+pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
 mod epoll;
 #[cfg(windows)]
