@@ -7,11 +7,33 @@ use crate::{Error, Result};
 /// Longest name of an in-process endpoint, as in libzmq.
 const LONGEST_INPROC_NAME: usize = 256;
 
+/// Longest path of a Unix domain socket, as the system's `sockaddr_un` has room for it, in bytes.
+const LONGEST_IPC_PATH: usize =
+    if cfg!(any(target_os = "linux", target_os = "android", windows)) { 107 } else { 103 };
+
 /// An endpoint, understood.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Endpoint {
-    Tcp(TcpEndpoint),
+    Stream(StreamEndpoint),
     Inproc(String),
+}
+
+/// An endpoint that a stream of the operating system's leads to.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum StreamEndpoint {
+    Tcp(TcpEndpoint),
+    Ipc(IpcEndpoint),
+}
+
+/// The address part of `ipc://path`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum IpcEndpoint {
+    /// `*`: a new name.
+    Any,
+    /// A name in the file system.
+    Path(String),
+    /// `@name`: a name in the abstract namespace, unix(7), without the `@`.
+    Abstract(String),
 }
 
 /// The address part of `tcp://host:port`.
@@ -39,7 +61,12 @@ impl FromStr for Endpoint {
             return Err(invalid(text, "write transport://address, such as tcp://127.0.0.1:5555"));
         };
         match transport {
-            "tcp" => TcpEndpoint::parse(text, address).map(Self::Tcp),
+            "tcp" => {
+                TcpEndpoint::parse(text, address).map(|tcp| Self::Stream(StreamEndpoint::Tcp(tcp)))
+            }
+            "ipc" => {
+                IpcEndpoint::parse(text, address).map(|ipc| Self::Stream(StreamEndpoint::Ipc(ipc)))
+            }
             "inproc" if address.is_empty() => {
                 Err(invalid(text, "the name after inproc:// is missing"))
             }
@@ -88,11 +115,55 @@ impl TcpEndpoint {
     }
 }
 
+impl IpcEndpoint {
+    pub(crate) fn parse(text: &str, address: &str) -> Result<Self> {
+        if address.contains('\0') {
+            return Err(invalid(text, "a path has no zero bytes"));
+        }
+        if address.len() > LONGEST_IPC_PATH {
+            let reason = format!("a path after ipc:// has at most {LONGEST_IPC_PATH} bytes here");
+            return Err(invalid(text, &reason));
+        }
+        match (address, address.strip_prefix('@')) {
+            ("", _) => Err(invalid(text, "the path after ipc:// is missing")),
+            ("*", _) => Ok(Self::Any),
+            (_, None) => Ok(Self::Path(address.to_owned())),
+            (_, Some("")) => Err(invalid(text, "the name after ipc://@ is missing")),
+            (_, Some(name)) if cfg!(any(target_os = "linux", target_os = "android")) => {
+                Ok(Self::Abstract(name.to_owned()))
+            }
+            (_, Some(_)) => Err(invalid(
+                text,
+                "only Linux has names that begin with @; write ./@ if it is meant as a file",
+            )),
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Tcp(tcp) => tcp.fmt(f),
+            Self::Stream(stream) => stream.fmt(f),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+        }
+    }
+}
+
+impl fmt::Display for StreamEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(tcp) => tcp.fmt(f),
+            Self::Ipc(ipc) => ipc.fmt(f),
+        }
+    }
+}
+
+impl fmt::Display for IpcEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("ipc://*"),
+            Self::Path(path) => write!(f, "ipc://{path}"),
+            Self::Abstract(name) => write!(f, "ipc://@{name}"),
         }
     }
 }
@@ -129,10 +200,24 @@ mod tests {
             "tcp://[fe80::1%eth0]:9",
             "tcp://localhost:65535",
             "inproc://a b/c",
+            "ipc:///tmp/a b",
+            "ipc://relative/path",
+            "ipc://*",
+            "ipc://*.socket",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         assert_eq!("tcp://h:0".parse::<Endpoint>().unwrap().to_string(), "tcp://h:*");
+    }
+
+    #[test]
+    fn abstract_names_are_linuxs() {
+        let endpoint = "ipc://@name".parse::<Endpoint>();
+        if cfg!(target_os = "linux") {
+            assert_eq!(endpoint.unwrap().to_string(), "ipc://@name");
+        } else {
+            assert!(endpoint.unwrap_err().to_string().contains("Linux"));
+        }
     }
 
     #[test]
@@ -149,12 +234,19 @@ mod tests {
             ("tcp://a b:5555", "spaces"),
             ("tcp://a:1;b:2", "source address"),
             ("inproc://", "missing"),
+            ("ipc://", "missing"),
+            ("ipc://@", "missing"),
+            ("ipc:///tmp/a\0b", "zero"),
         ] {
             let error = text.parse::<Endpoint>().unwrap_err();
             assert_eq!(error.errno_name(), "EINVAL");
             assert!(error.to_string().contains(hint), "{text}: {error}");
         }
         assert!(format!("inproc://{}", "x".repeat(257)).parse::<Endpoint>().is_err());
+        let longest = format!("ipc://{}", "x".repeat(LONGEST_IPC_PATH));
+        assert!(longest.parse::<Endpoint>().is_ok());
+        let error = format!("{longest}x").parse::<Endpoint>().unwrap_err();
+        assert!(error.to_string().contains(&LONGEST_IPC_PATH.to_string()), "{error}");
         let error = "quic://a:1".parse::<Endpoint>().unwrap_err();
         assert_eq!(error.errno_name(), "EPROTONOSUPPORT");
     }

@@ -46,8 +46,11 @@ pub enum Error {
         /// What is wrong with it and what would be right.
         reason: String,
     },
-    /// The endpoint's transport is not one of ours (`EPROTONOSUPPORT`).
-    #[error("the transport {transport:?} is not supported; use tcp:// or inproc://")]
+    /// The endpoint's transport is not one of ours, or this system does not have it
+    /// (`EPROTONOSUPPORT`).
+    #[error(
+        "the transport {transport:?} is not supported here; use tcp://, inproc://, or ipc:// where the system has Unix domain sockets"
+    )]
     UnsupportedTransport {
         /// What stood before `://`.
         transport: String,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serverlink_zmtp::{Config, Heartbeat, SocketType};
 
-use crate::{Error, Result};
+use crate::{Error, Result, transport::IpcFilters};
 
 /// What a socket is set to. High-water marks of zero mean no limit, as in libzmq.
 #[derive(Debug, Clone)]
@@ -35,6 +35,7 @@ pub(crate) struct Options {
     pub(crate) backlog: i32,
     pub(crate) send_buffer: Option<usize>,
     pub(crate) receive_buffer: Option<usize>,
+    pub(crate) ipc_filters: IpcFilters,
     pub(crate) router_mandatory: bool,
     pub(crate) router_handover: bool,
     pub(crate) probe_router: bool,
@@ -67,6 +68,7 @@ impl Default for Options {
             backlog: 100,
             send_buffer: None,
             receive_buffer: None,
+            ipc_filters: IpcFilters::default(),
             router_mandatory: false,
             router_handover: false,
             probe_router: false,

@@ -6,7 +6,7 @@ use super::{Socket, SocketInner};
 use crate::{
     Error, Result,
     context::Runtime,
-    endpoint::{Endpoint, TcpEndpoint, invalid},
+    endpoint::Endpoint,
     pipe::{Effect, Effects, Pipe},
     transport::{Connecter, Listener},
 };
@@ -60,6 +60,13 @@ impl Socket {
     /// * `tcp://HOST:PORT`: an address or name of this machine, or `*` for all of its addresses; a
     ///   port, or `*` (or 0) for any free one. `tcp://*` takes IPv4 only, unless the
     ///   [IPv6 option](Self::set_ipv6) is on.
+    /// * `ipc://PATH`: a Unix domain socket in the file system, absolute or relative to the working
+    ///   directory, of at most 107 bytes (103 on macOS and the BSDs). Its directory must exist. Who
+    ///   may write to the file may connect; the umask decides that, and
+    ///   [filters](Self::set_ipc_filter_uid) restrict it further. A socket file that nobody listens
+    ///   at any more is replaced; no other file ever is. Unbinding removes it, if it is still ours.
+    /// * `ipc://*`: the same in a new directory for temporary files that belongs to the user alone.
+    /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
     ///
     /// A socket may be bound to several endpoints. Options set later do not change those bound
@@ -77,9 +84,9 @@ impl Socket {
             core.peers.options.clone()
         };
         let (bound, attachment) = match &parsed {
-            Endpoint::Tcp(tcp) => {
-                let (listener, bound) = Listener::bind(self.runtime(), &self.inner, tcp, &options)?;
-                (bound.to_string(), Attachment::Listener(listener))
+            Endpoint::Stream(stream) => {
+                let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)?;
+                (listener.endpoint().to_string(), Attachment::Listener(listener))
             }
             Endpoint::Inproc(name) => {
                 self.runtime().inproc.bind(name, &self.inner, &options)?;
@@ -94,6 +101,7 @@ impl Socket {
     /// need not be there yet.
     ///
     /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt.
+    /// * `ipc://PATH` and `ipc://@NAME`: see [`bind`](Self::bind).
     /// * `inproc://NAME`: of a socket of the same context.
     ///
     /// Messages may be sent at once: they wait for the connection, up to the
@@ -113,11 +121,10 @@ impl Socket {
             core.peers.options.clone()
         };
         let attachment = match &parsed {
-            Endpoint::Tcp(TcpEndpoint { port: 0, .. }) => {
-                return Err(invalid(endpoint, "connecting needs a port from 1 to 65535"));
-            }
-            Endpoint::Tcp(tcp) => {
-                let (connecter, end) = Connecter::new(self.runtime(), &self.inner, tcp, &options);
+            Endpoint::Stream(stream) => {
+                stream.check_peer()?;
+                let (connecter, end) =
+                    Connecter::new(self.runtime(), &self.inner, stream, &options);
                 if !self.inner.attach(end, None) {
                     connecter.close(Some(Duration::ZERO));
                     return Err(one_peer());

@@ -268,6 +268,46 @@ impl Socket {
         })
     }
 
+    /// Whose processes may connect to `ipc://` endpoints, by effective user id
+    /// (`ZMQ_IPC_FILTER_UID`). A peer is accepted if any of the filters names it (by user,
+    /// [group](Self::set_ipc_filter_gid) or [process](Self::set_ipc_filter_pid)), and everyone is if
+    /// none does, as when not set; who is not accepted is disconnected without a word. Replaces the
+    /// users set before. Holds for endpoints bound later.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] on Windows, which has no such ids, [`Error::Terminated`].
+    pub fn set_ipc_filter_uid(&self, users: &[u32]) -> Result<()> {
+        self.set_checked("ipc_filter_uid", cfg!(unix) || users.is_empty(), NO_IDS, |options| {
+            options.ipc_filters.users = users.to_vec();
+        })
+    }
+
+    /// The same by group id (`ZMQ_IPC_FILTER_GID`): the effective one, and on Linux, macOS and
+    /// FreeBSD the others that the process is a member of.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] on Windows, which has no such ids, [`Error::Terminated`].
+    pub fn set_ipc_filter_gid(&self, groups: &[u32]) -> Result<()> {
+        self.set_checked("ipc_filter_gid", cfg!(unix) || groups.is_empty(), NO_IDS, |options| {
+            options.ipc_filters.groups = groups.to_vec();
+        })
+    }
+
+    /// The same by process id (`ZMQ_IPC_FILTER_PID`).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidOption`] where the system does not tell: everywhere but on Linux and macOS;
+    /// [`Error::Terminated`].
+    pub fn set_ipc_filter_pid(&self, processes: &[u32]) -> Result<()> {
+        let told = cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple"));
+        self.set_checked("ipc_filter_pid", told || processes.is_empty(), NO_IDS, |options| {
+            options.ipc_filters.processes = processes.to_vec();
+        })
+    }
+
     /// Whether a ROUTER tells of messages it cannot deliver (`ZMQ_ROUTER_MANDATORY`), instead of
     /// dropping them; false if not set.
     ///
@@ -349,6 +389,7 @@ impl Socket {
     }
 }
 
+const NO_IDS: &str = "this system does not tell such ids of the process at the other end";
 const BUFFER_SIZE: &str = "it is from 1 to 2147483647 bytes";
 
 fn buffer_size(bytes: Option<usize>) -> bool {

@@ -3,7 +3,6 @@
 use std::{
     collections::VecDeque,
     io, mem,
-    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
     time::{Duration, Instant},
@@ -13,10 +12,10 @@ use serverlink_io::{Event, Handler, Port, TimerId};
 use serverlink_zmtp::SocketType;
 use socket2::SockAddr;
 
-use super::{Closing, Connection, End, Origin, tcp};
+use super::{Closing, Connection, End, Origin};
 use crate::{
     context::Runtime,
-    endpoint::{Host, TcpEndpoint},
+    endpoint::StreamEndpoint,
     options::Options,
     pipe::{Outbox, Pipe, PipeEnd},
     socket::{PeerInfo, SocketInner},
@@ -30,7 +29,7 @@ const CLOSE: u64 = 2;
 /// The longest wait that is a moment on every clock.
 const LONGEST_WAIT: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
-/// The way to one TCP endpoint, over as many connections as it takes, one at a time.
+/// The way to one endpoint, over as many connections as it takes, one at a time.
 #[derive(Debug)]
 pub(crate) struct Connecter {
     me: Weak<Connecter>,
@@ -38,7 +37,7 @@ pub(crate) struct Connecter {
     port: Port,
     socket: Weak<SocketInner>,
     socket_type: SocketType,
-    endpoint: TcpEndpoint,
+    endpoint: StreamEndpoint,
     options: Options,
     pipe: Arc<Pipe>,
     outbox: Arc<Outbox>,
@@ -49,7 +48,7 @@ pub(crate) struct Connecter {
 struct State {
     phase: Phase,
     /// Where else to try before waiting.
-    addresses: VecDeque<SocketAddr>,
+    addresses: VecDeque<SockAddr>,
     /// The back-off after the last failure.
     interval: Option<Duration>,
     closing: Option<Closing>,
@@ -58,7 +57,7 @@ struct State {
 
 #[derive(Debug)]
 enum Phase {
-    Resolving(Option<io::Result<Vec<SocketAddr>>>),
+    Resolving(Option<io::Result<Vec<SockAddr>>>),
     Connecting(Arc<Connection>),
     Connected(Arc<Connection>),
     Waiting(TimerId),
@@ -82,7 +81,7 @@ impl Connecter {
     pub(crate) fn new(
         runtime: &Arc<Runtime>,
         socket: &Arc<SocketInner>,
-        endpoint: &TcpEndpoint,
+        endpoint: &StreamEndpoint,
         options: &Options,
     ) -> (Arc<Self>, PipeEnd) {
         let outbox = Arc::new(Outbox::new(options.send_limit(), socket.pacer().clone()));
@@ -133,19 +132,16 @@ impl Connecter {
 
     /// Finds the addresses out, without blocking this thread.
     fn resolve(&self, state: &mut State) {
-        if let Some(address) = tcp::literal(&self.endpoint) {
+        if let Some(address) = self.endpoint.literal() {
             state.addresses = VecDeque::from([address]);
             self.connect(state);
             return;
         }
         state.phase = Phase::Resolving(None);
-        let (Some(me), Host::Name(host)) = (self.me.upgrade(), self.endpoint.host.clone()) else {
-            return;
-        };
-        let (port, ipv6) = (self.endpoint.port, self.options.ipv6);
+        let Some(me) = self.me.upgrade() else { return };
         let asking =
             thread::Builder::new().name("serverlink-resolve".to_owned()).spawn(move || {
-                let answer = tcp::resolve(&host, port, ipv6);
+                let answer = me.endpoint.resolve(&me.options);
                 if let Phase::Resolving(slot) = &mut me.state().phase {
                     *slot = Some(answer);
                 }
@@ -171,7 +167,7 @@ impl Connecter {
     /// Tries the next address; when there is none left, waits before it tries all again.
     fn connect(&self, state: &mut State) {
         while let Some(address) = state.addresses.pop_front() {
-            if let Ok(connection) = self.connect_to(address) {
+            if let Ok(connection) = self.connect_to(&address) {
                 state.phase = Phase::Connecting(connection);
                 return;
             }
@@ -179,15 +175,15 @@ impl Connecter {
         self.wait(state);
     }
 
-    fn connect_to(&self, address: SocketAddr) -> io::Result<Arc<Connection>> {
+    fn connect_to(&self, address: &SockAddr) -> io::Result<Arc<Connection>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
         let config = self.options.protocol(self.socket_type, false);
-        let socket = tcp::unconnected(address, &self.options)?;
+        let socket = self.endpoint.unconnected(address, &self.options)?;
         Connection::start(
             &self.runtime,
             socket,
-            Some((&SockAddr::from(address), self.options.connect_timeout)),
+            Some((address, self.options.connect_timeout)),
             config,
             self.outbox.clone(),
             me,

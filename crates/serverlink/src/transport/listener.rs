@@ -11,11 +11,11 @@ use serverlink_io::{Event, Handle, Handler};
 use serverlink_zmtp::SocketType;
 use socket2::Socket;
 
-use super::{Closing, Connection, End, Origin, tcp};
+use super::{Closing, Connection, End, Origin, ipc::SocketFile, stream::Listening};
 use crate::{
     Error, Result,
     context::Runtime,
-    endpoint::{Endpoint, TcpEndpoint},
+    endpoint::StreamEndpoint,
     options::Options,
     pipe::{Outbox, Pacer, PipeEnd},
     socket::{PeerInfo, SocketInner},
@@ -24,13 +24,14 @@ use crate::{
 /// How long to wait, when accepting failed for want of descriptors or memory, before the next try.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// A listening TCP socket.
+/// A listening socket.
 #[derive(Debug)]
 pub(crate) struct Listener {
     me: Weak<Listener>,
     runtime: Arc<Runtime>,
     socket: Weak<SocketInner>,
     socket_type: SocketType,
+    endpoint: StreamEndpoint,
     options: Options,
     pacer: Arc<Pacer>,
     handle: OnceLock<Handle>,
@@ -40,29 +41,30 @@ pub(crate) struct Listener {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
+    /// Of a socket that has one.
+    file: Option<SocketFile>,
     connections: HashMap<usize, Arc<Connection>>,
 }
 
 impl Listener {
-    /// Binds; returns the endpoint with everything filled in, too.
+    /// Binds.
     pub(crate) fn bind(
         runtime: &Arc<Runtime>,
         socket: &Arc<SocketInner>,
-        endpoint: &TcpEndpoint,
+        endpoint: &StreamEndpoint,
         options: &Options,
-    ) -> Result<(Arc<Self>, Endpoint)> {
-        let listening = tcp::listen(endpoint, options)?;
-        let address = listening.local_addr().map_err(Error::io("asking for the bound address"))?;
-        let bound = tcp::bound_endpoint(&address).unwrap_or(Endpoint::Tcp(endpoint.clone()));
+    ) -> Result<Arc<Self>> {
+        let Listening { socket: listening, endpoint, file } = endpoint.listen(options)?;
         let listener = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
             socket: Arc::downgrade(socket),
             socket_type: socket.socket_type(),
+            endpoint,
             options: options.clone(),
             pacer: socket.pacer().clone(),
             handle: OnceLock::new(),
-            state: Mutex::default(),
+            state: Mutex::new(State { file, ..State::default() }),
         });
         let handle = runtime
             .port()
@@ -70,20 +72,27 @@ impl Listener {
             .map_err(Error::io("registering a listening socket"))?;
         let handle = listener.handle.get_or_init(|| handle);
         handle.accept().map_err(Error::io("accepting connections"))?;
-        Ok((listener, bound))
+        Ok(listener)
+    }
+
+    /// Where it is bound, with everything filled in.
+    pub(crate) fn endpoint(&self) -> &StreamEndpoint {
+        &self.endpoint
     }
 
     /// Accepts no more, and ends the connections accepted so far once they have sent everything or
     /// their time is up.
     pub(crate) fn close(&self, linger: Option<Duration>) {
+        let (file, connections) = {
+            let mut state = self.state();
+            state.closed = true;
+            (state.file.take(), state.connections.values().cloned().collect::<Vec<_>>())
+        };
+        // While the socket is open, no other can have a file that looks the same.
+        drop(file);
         if let Some(handle) = self.handle.get() {
             handle.retire();
         }
-        let connections: Vec<_> = {
-            let mut state = self.state();
-            state.closed = true;
-            state.connections.values().cloned().collect()
-        };
         let owner = self.socket.upgrade();
         for connection in connections {
             // What is sent from now on is for other peers.
@@ -100,7 +109,7 @@ impl Listener {
 
     fn accepted(&self, socket: Socket) -> io::Result<()> {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
-        tcp::accepted(&socket)?;
+        self.endpoint.accepted(&socket, &self.options)?;
         let config = self.options.protocol(self.socket_type, true);
         let outbox = Arc::new(Outbox::new(self.options.send_limit(), self.pacer.clone()));
         // Held until the connection is in the list: it cannot end before.
@@ -135,7 +144,7 @@ impl Handler for Listener {
     fn complete(&self, event: Event) {
         match event {
             Event::Accepted(Ok((socket, _))) => {
-                // One that cannot be served is closed; the others must not suffer.
+                // One that is not wanted or cannot be served is closed; the others must not suffer.
                 let _ = self.accepted(socket);
                 self.accept_next();
             }

@@ -3,7 +3,9 @@
 mod connecter;
 mod connection;
 pub(crate) mod inproc;
+mod ipc;
 mod listener;
+mod stream;
 mod tcp;
 
 use std::{
@@ -14,6 +16,7 @@ use std::{
 
 pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
+pub(crate) use ipc::IpcFilters;
 pub(crate) use listener::Listener;
 
 use crate::{context::LingerGuard, socket::PeerInfo};

@@ -7,14 +7,15 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
+use super::stream::{Listening, set_buffers};
 use crate::{
     Error, Result,
-    endpoint::{Endpoint, Host, TcpEndpoint},
+    endpoint::{Host, StreamEndpoint, TcpEndpoint},
     options::Options,
 };
 
 /// A listening socket for `endpoint`.
-pub(crate) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Socket> {
+pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listening> {
     let name = endpoint.to_string();
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
@@ -38,7 +39,9 @@ pub(crate) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Socket
         io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.clone() },
         _ => Error::Io { action: format!("listening on {name}"), source },
     })?;
-    Ok(socket)
+    let address = socket.local_addr().map_err(Error::io("asking for the bound address"))?;
+    let bound = bound_endpoint(&address).unwrap_or_else(|| endpoint.clone());
+    Ok(Listening { socket, endpoint: StreamEndpoint::Tcp(bound), file: None })
 }
 
 fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
@@ -53,40 +56,30 @@ fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> 
 }
 
 /// An unconnected socket for `address`.
-pub(crate) fn unconnected(address: SocketAddr, options: &Options) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+pub(super) fn unconnected(address: &SockAddr, options: &Options) -> io::Result<Socket> {
+    let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
     set_buffers(&socket, options)?;
     socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }
 
 /// Sets a socket just accepted up.
-pub(crate) fn accepted(socket: &Socket) -> io::Result<()> {
+pub(super) fn accepted(socket: &Socket) -> io::Result<()> {
     socket.set_tcp_nodelay(true)
 }
 
-fn set_buffers(socket: &Socket, options: &Options) -> io::Result<()> {
-    if let Some(size) = options.send_buffer {
-        socket.set_send_buffer_size(size)?;
-    }
-    if let Some(size) = options.receive_buffer {
-        socket.set_recv_buffer_size(size)?;
-    }
-    Ok(())
-}
-
 /// The endpoint a listening socket is bound to.
-pub(crate) fn bound_endpoint(address: &SockAddr) -> Option<Endpoint> {
+fn bound_endpoint(address: &SockAddr) -> Option<TcpEndpoint> {
     let address = address.as_socket()?;
     let host = match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
         _ => address.ip().to_string(),
     };
-    Some(Endpoint::Tcp(TcpEndpoint { host: Host::Name(host), port: address.port() }))
+    Some(TcpEndpoint { host: Host::Name(host), port: address.port() })
 }
 
 /// Where a connection to `endpoint` can go without asking a name server.
-pub(crate) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
+pub(super) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
     match &endpoint.host {
         // As libzmq has it: what is bound to any address is reached at the loopback one.
         Host::Any => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, endpoint.port))),
@@ -98,9 +91,18 @@ pub(crate) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
     }
 }
 
+/// All addresses of an endpoint, at least one. This may block.
+pub(super) fn addresses(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Vec<SockAddr>> {
+    let addresses = match (literal(endpoint), &endpoint.host) {
+        (None, Host::Name(host)) => resolve(host, endpoint.port, ipv6)?,
+        (literal, _) => literal.into_iter().collect(),
+    };
+    Ok(addresses.into_iter().map(SockAddr::from).collect())
+}
+
 /// All addresses of a host, at least one. Names give IPv4 addresses, unless IPv6 is wanted too.
 /// This may block.
-pub(crate) fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
     let literal = host.parse::<IpAddr>().is_ok() || host.contains('%');
     let mut addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     if !literal && !ipv6 {

@@ -1,7 +1,7 @@
 //! What the tests have in common.
 
 use std::{
-    fmt,
+    env, fmt,
     net::Ipv4Addr,
     process,
     sync::atomic::{AtomicU32, Ordering},
@@ -14,8 +14,19 @@ use serverlink::{Context, Error, Message, SendError, Socket, SocketType};
 /// How long something may take that must happen.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Both transports, as an endpoint to bind.
+/// Every transport, as an endpoint to bind.
+#[cfg(unix)]
+pub(crate) const TRANSPORTS: [&str; 3] = ["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*"];
+/// Every transport, as an endpoint to bind; of `ipc://` see the cases of its own.
+#[cfg(windows)]
 pub(crate) const TRANSPORTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://endpoint"];
+
+/// Those that are streams of the system's.
+#[cfg(unix)]
+pub(crate) const STREAMS: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
+/// Those that are streams of the system's.
+#[cfg(windows)]
+pub(crate) const STREAMS: [&str; 1] = ["tcp://127.0.0.1:*"];
 
 /// A number of messages: a tenth of it where the system is emulated.
 pub(crate) const fn scaled(count: u32) -> u32 {
@@ -173,4 +184,16 @@ pub(crate) fn vacant(context: &Context) -> String {
         Ipv4Addr::LOCALHOST
     };
     bound(context, SocketType::Pull, &format!("tcp://{host}:*")).1
+}
+
+/// Endpoints as [`vacant`], one of each transport that is a stream of the system's.
+pub(crate) fn vacancies(context: &Context) -> Vec<String> {
+    let mut endpoints = vec![vacant(context)];
+    if cfg!(unix) {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let (process, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = env::temp_dir().join(format!("serverlink-test-{process}-{count}"));
+        endpoints.push(format!("ipc://{}", path.display()));
+    }
+    endpoints
 }

@@ -9,8 +9,8 @@ use std::{
 use serverlink::{Context, Error, Message, Socket, SocketType};
 
 use crate::harness::{
-    PATIENCE, TRANSPORTS, await_peers, bound, connected, context, expect, expect_nothing,
-    expect_numbers, number, number_in, scaled, socket, vacant,
+    PATIENCE, STREAMS, TRANSPORTS, await_peers, bound, connected, context, expect, expect_nothing,
+    expect_numbers, number, number_in, scaled, socket, vacancies, vacant,
 };
 
 const SHORT: Duration = Duration::from_millis(300);
@@ -65,44 +65,49 @@ fn without_end_everything_is_delivered() {
 #[test]
 fn a_bound_socket_lingers_as_a_connected_one_does() {
     let context = context();
-    let push = lingering(&context, SocketType::Push, None);
-    push.set_send_high_water_mark(0).unwrap();
-    let endpoint = push.bind("tcp://127.0.0.1:*").unwrap();
-    let pull = socket(&context, SocketType::Pull);
-    pull.set_receive_high_water_mark(5).unwrap();
-    pull.connect(&endpoint).unwrap();
-    await_peers(&push, 1);
-    (0..2000).for_each(|n| push.send(number(n)).unwrap());
-    drop(push);
-    expect_numbers(&pull, 0..2000);
+    for stream in STREAMS {
+        let push = lingering(&context, SocketType::Push, None);
+        push.set_send_high_water_mark(0).unwrap();
+        let endpoint = push.bind(stream).unwrap();
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_receive_high_water_mark(5).unwrap();
+        pull.connect(&endpoint).unwrap();
+        await_peers(&push, 1);
+        (0..2000).for_each(|n| push.send(number(n)).unwrap());
+        drop(push);
+        expect_numbers(&pull, 0..2000);
+    }
 }
 
 #[test]
 fn large_messages_linger_too() {
     let context = context();
-    let (pull, endpoint) = bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
-    let push = lingering(&context, SocketType::Push, None);
-    push.connect(&endpoint).unwrap();
-    let body = vec![7; 16 << 20];
-    for _ in 0..2 {
-        push.send(body.clone()).unwrap();
-    }
-    drop(push);
-    for _ in 0..2 {
-        assert_eq!(pull.recv().unwrap(), Message::from(body.clone()));
+    for stream in STREAMS {
+        let (pull, endpoint) = bound(&context, SocketType::Pull, stream);
+        let push = lingering(&context, SocketType::Push, None);
+        push.connect(&endpoint).unwrap();
+        let body = vec![7; 16 << 20];
+        for _ in 0..2 {
+            push.send(body.clone()).unwrap();
+        }
+        drop(push);
+        for _ in 0..2 {
+            assert_eq!(pull.recv().unwrap(), Message::from(body.clone()));
+        }
     }
 }
 
 #[test]
 fn messages_wait_for_a_peer_that_is_not_there_yet() {
     let context = context();
-    let endpoint = vacant(&context);
-    let push = lingering(&context, SocketType::Push, None);
-    push.connect(&endpoint).unwrap();
-    (0..100).for_each(|n| push.send(number(n)).unwrap());
-    drop(push);
-    let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
-    expect_numbers(&pull, 0..100);
+    for endpoint in vacancies(&context) {
+        let push = lingering(&context, SocketType::Push, None);
+        push.connect(&endpoint).unwrap();
+        (0..100).for_each(|n| push.send(number(n)).unwrap());
+        drop(push);
+        let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
+        expect_numbers(&pull, 0..100);
+    }
 }
 
 #[test]
@@ -329,7 +334,7 @@ fn a_terminated_context_still_delivers() {
 
 #[test]
 fn a_stream_that_is_full_ends_with_its_socket() {
-    for stream in ["tcp://127.0.0.1:*"] {
+    for stream in STREAMS {
         let context = context();
         for linger in [Some(Duration::ZERO), None] {
             let pull = socket(&context, SocketType::Pull);

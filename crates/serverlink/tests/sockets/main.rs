@@ -9,6 +9,7 @@ mod fairness;
 mod harness;
 mod high_water;
 mod inproc;
+mod ipc;
 mod linger;
 mod options;
 mod pair;

@@ -11,7 +11,7 @@ use serverlink::{Context, SocketType};
 
 use crate::harness::{
     PATIENCE, await_peers, bound, connected, context, errno, eventually, expect, expect_numbers,
-    frames, number, number_in, socket, vacant,
+    frames, number, number_in, socket, vacancies, vacant,
 };
 
 /// Somebody who listens at a port of ours and speaks no ZMTP.
@@ -34,31 +34,33 @@ impl Stranger {
 #[test]
 fn a_stream_goes_on_when_the_listener_comes_back() {
     let context = context();
-    let endpoint = vacant(&context);
-    let push = connected(&context, SocketType::Push, &endpoint);
-    for round in 0..10 {
-        let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
-        await_peers(&push, 1);
-        (0..100).for_each(|n| push.send(number(100 * round + n)).unwrap());
-        expect_numbers(&pull, 100 * round..100 * (round + 1));
-        drop(pull);
-        await_peers(&push, 0);
+    for endpoint in vacancies(&context) {
+        let push = connected(&context, SocketType::Push, &endpoint);
+        for round in 0..10 {
+            let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
+            await_peers(&push, 1);
+            (0..100).for_each(|n| push.send(number(100 * round + n)).unwrap());
+            expect_numbers(&pull, 100 * round..100 * (round + 1));
+            drop(pull);
+            await_peers(&push, 0);
+        }
     }
 }
 
 #[test]
 fn what_is_sent_while_nobody_is_there_waits() {
     let context = context();
-    let endpoint = vacant(&context);
-    for socket_type in [SocketType::Push, SocketType::Dealer] {
-        let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
-        let from = connected(&context, socket_type, &endpoint);
-        for round in 0..3 {
-            (0..50).for_each(|n| from.send(number(50 * round + n)).unwrap());
-            let (to, _) = bound(&context, to, &endpoint);
-            expect_numbers(&to, 50 * round..50 * (round + 1));
-            drop(to);
-            await_peers(&from, 0);
+    for endpoint in vacancies(&context) {
+        for socket_type in [SocketType::Push, SocketType::Dealer] {
+            let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
+            let from = connected(&context, socket_type, &endpoint);
+            for round in 0..3 {
+                (0..50).for_each(|n| from.send(number(50 * round + n)).unwrap());
+                let (to, _) = bound(&context, to, &endpoint);
+                expect_numbers(&to, 50 * round..50 * (round + 1));
+                drop(to);
+                await_peers(&from, 0);
+            }
         }
     }
 }
@@ -66,19 +68,20 @@ fn what_is_sent_while_nobody_is_there_waits() {
 #[test]
 fn an_immediate_socket_sends_only_to_who_is_there() {
     let context = context();
-    let endpoint = vacant(&context);
-    for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
-        let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
-        let from = socket(&context, socket_type);
-        from.set_immediate(true).unwrap();
-        from.connect(&endpoint).unwrap();
-        for _ in 0..3 {
-            assert_eq!(errno(from.try_send("nobody there")), "EAGAIN");
-            let (to, _) = bound(&context, to, &endpoint);
-            from.send("somebody").unwrap();
-            expect(&to, "somebody");
-            drop(to);
-            await_peers(&from, 0);
+    for endpoint in vacancies(&context) {
+        for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
+            let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
+            let from = socket(&context, socket_type);
+            from.set_immediate(true).unwrap();
+            from.connect(&endpoint).unwrap();
+            for _ in 0..3 {
+                assert_eq!(errno(from.try_send("nobody there")), "EAGAIN");
+                let (to, _) = bound(&context, to, &endpoint);
+                from.send("somebody").unwrap();
+                expect(&to, "somebody");
+                drop(to);
+                await_peers(&from, 0);
+            }
         }
     }
 }
@@ -154,18 +157,19 @@ fn the_interval_doubles_up_to_its_maximum() {
 #[test]
 fn a_router_recognises_a_client_that_comes_back() {
     let context = context();
-    let endpoint = vacant(&context);
-    let dealer = socket(&context, SocketType::Dealer);
-    dealer.set_routing_id("client").unwrap();
-    dealer.connect(&endpoint).unwrap();
-    for round in 0..5 {
-        let (router, _) = bound(&context, SocketType::Router, &endpoint);
-        router.set_router_mandatory(true).unwrap();
-        await_peers(&router, 1);
-        router.send(frames(["client", &round.to_string()])).unwrap();
-        expect(&dealer, round.to_string());
-        drop(router);
-        await_peers(&dealer, 0);
+    for endpoint in vacancies(&context) {
+        let dealer = socket(&context, SocketType::Dealer);
+        dealer.set_routing_id("client").unwrap();
+        dealer.connect(&endpoint).unwrap();
+        for round in 0..5 {
+            let (router, _) = bound(&context, SocketType::Router, &endpoint);
+            router.set_router_mandatory(true).unwrap();
+            await_peers(&router, 1);
+            router.send(frames(["client", &round.to_string()])).unwrap();
+            expect(&dealer, round.to_string());
+            drop(router);
+            await_peers(&dealer, 0);
+        }
     }
 }
 
@@ -173,34 +177,35 @@ fn a_router_recognises_a_client_that_comes_back() {
 fn nothing_comes_twice_or_out_of_order() {
     // What a listener had when it went is lost with it, and nothing else is.
     let context = context();
-    let endpoint = vacant(&context);
-    let push = connected(&context, SocketType::Push, &endpoint);
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        let sending = scope.spawn(|| {
-            for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
-                push.send(number(n)).unwrap();
+    for endpoint in vacancies(&context) {
+        let push = connected(&context, SocketType::Push, &endpoint);
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                for n in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    push.send(number(n)).unwrap();
+                }
+            });
+            let mut next = 0;
+            for _ in 0..20 {
+                let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
+                let mut last = None;
+                for _ in 0..500 {
+                    let n = number_in(&pull.recv().unwrap());
+                    assert!(n >= next, "{n} came again after {next}");
+                    assert!(last.is_none_or(|last| n == last + 1), "{n} after {last:?}");
+                    last = Some(n);
+                    next = n + 1;
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            // The sender may be waiting for room.
+            let (last, _) = bound(&context, SocketType::Pull, &endpoint);
+            while !sending.is_finished() {
+                let _ = last.recv_timeout(Duration::from_millis(20));
             }
         });
-        let mut next = 0;
-        for _ in 0..20 {
-            let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
-            let mut last = None;
-            for _ in 0..500 {
-                let n = number_in(&pull.recv().unwrap());
-                assert!(n >= next, "{n} came again after {next}");
-                assert!(last.is_none_or(|last| n == last + 1), "{n} after {last:?}");
-                last = Some(n);
-                next = n + 1;
-            }
-        }
-        done.store(true, Ordering::Relaxed);
-        // The sender may be waiting for room.
-        let (last, _) = bound(&context, SocketType::Pull, &endpoint);
-        while !sending.is_finished() {
-            let _ = last.recv_timeout(Duration::from_millis(20));
-        }
-    });
+    }
 }
 
 #[test]

@@ -224,7 +224,7 @@ fn many_contexts_live_side_by_side() {
         for n in 0..4 {
             scope.spawn(move || {
                 for round in 0..10 {
-                    let endpoint = TRANSPORTS[(n + round) % 2];
+                    let endpoint = TRANSPORTS[(n + round) % TRANSPORTS.len()];
                     let contexts = [context(), context()];
                     let (pull, endpoint) = bound(&contexts[0], SocketType::Pull, endpoint);
                     let from = usize::from(endpoint.starts_with("tcp"));

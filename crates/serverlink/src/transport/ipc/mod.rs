@@ -1,0 +1,99 @@
+//! Unix domain sockets, as every connection of ours wants them.
+
+mod file;
+mod filters;
+
+use std::io;
+
+use socket2::{Domain, SockAddr, Socket, Type};
+
+pub(crate) use file::SocketFile;
+pub(crate) use filters::IpcFilters;
+
+use super::stream::{Listening, set_buffers};
+use crate::{
+    Error, Result,
+    endpoint::{IpcEndpoint, StreamEndpoint, invalid},
+    options::Options,
+};
+
+/// A listening socket for `endpoint`.
+pub(super) fn listen(endpoint: &IpcEndpoint, options: &Options) -> Result<Listening> {
+    let socket = new_socket(Type::STREAM).map_err(not_made)?;
+    set_buffers(&socket, options).map_err(Error::io("preparing a Unix domain socket"))?;
+    let (endpoint, file) = match endpoint {
+        IpcEndpoint::Any => {
+            let (endpoint, file) = SocketFile::temporary(&socket)?;
+            (endpoint, Some(file))
+        }
+        IpcEndpoint::Path(path) => {
+            (endpoint.clone(), Some(SocketFile::bind(&socket, path, &endpoint.to_string())?))
+        }
+        IpcEndpoint::Abstract(_) => {
+            bind_abstract(&socket, endpoint)?;
+            (endpoint.clone(), None)
+        }
+    };
+    let action = || format!("listening on {endpoint}");
+    socket.listen(options.backlog).map_err(|source| Error::Io { action: action(), source })?;
+    Ok(Listening { socket, endpoint: StreamEndpoint::Ipc(endpoint), file })
+}
+
+/// The kernel frees such a name with its socket.
+fn bind_abstract(socket: &Socket, endpoint: &IpcEndpoint) -> Result<()> {
+    address(endpoint).and_then(|address| socket.bind(&address)).map_err(|source| {
+        let endpoint = endpoint.to_string();
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint },
+            _ => Error::Io { action: format!("binding {endpoint}"), source },
+        }
+    })
+}
+
+/// Says why nobody can connect to an endpoint, if so.
+pub(super) fn check_peer(endpoint: &IpcEndpoint) -> Result<()> {
+    if *endpoint == IpcEndpoint::Any {
+        return Err(invalid(&endpoint.to_string(), "* is for binding; name the peer's path"));
+    }
+    // Of what fails here, only the lack of such sockets stays as it is.
+    match new_socket(Type::STREAM).map_err(not_made) {
+        Err(error @ Error::UnsupportedTransport { .. }) => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// Where to connect to.
+pub(super) fn address(endpoint: &IpcEndpoint) -> io::Result<SockAddr> {
+    match endpoint {
+        IpcEndpoint::Any => Err(io::ErrorKind::InvalidInput.into()),
+        IpcEndpoint::Path(path) => SockAddr::unix(path),
+        // unix(7): a zero, and the name without one at its end, as libzmq has it.
+        IpcEndpoint::Abstract(name) => SockAddr::unix(format!("\0{name}")),
+    }
+}
+
+/// An unconnected socket.
+pub(super) fn unconnected(options: &Options) -> io::Result<Socket> {
+    let socket = new_socket(Type::STREAM)?;
+    set_buffers(&socket, options)?;
+    Ok(socket)
+}
+
+/// Sets a socket up that was accepted just now, unless its peer is not wanted. Buffer sizes are not
+/// the listener's.
+pub(super) fn accepted(socket: &Socket, options: &Options) -> io::Result<()> {
+    options.ipc_filters.admit(socket)?;
+    set_buffers(socket, options)
+}
+
+fn new_socket(socket_type: Type) -> io::Result<Socket> {
+    Socket::new(Domain::UNIX, socket_type, None)
+}
+
+fn not_made(source: io::Error) -> Error {
+    // WSAEAFNOSUPPORT: Windows has Unix domain sockets since version 1803 of Windows 10.
+    if cfg!(windows) && source.raw_os_error() == Some(10047) {
+        return Error::UnsupportedTransport { transport: "ipc".to_owned() };
+    }
+    Error::Io { action: "making a Unix domain socket".to_owned(), source }
+}
