@@ -45,10 +45,10 @@ pub(crate) struct SocketArgs {
 #[derive(Debug, Clone, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct EndpointArgs {
-    /// Listen here, like tcp://*:5555; port * takes a free one (repeatable)
+    /// Listen here, like tcp://*:5555 or ipc:///tmp/socket; port * takes a free one (repeatable)
     #[arg(long, short, value_name = "ENDPOINT", value_parser = values::bind_endpoint)]
     pub(crate) bind: Vec<String>,
-    /// Connect to a peer there, like tcp://localhost:5555 (repeatable)
+    /// Connect to a peer there, like tcp://localhost:5555 or ipc:///tmp/socket (repeatable)
     #[arg(long, short, value_name = "ENDPOINT", value_parser = values::connect_endpoint)]
     pub(crate) connect: Vec<String>,
 }

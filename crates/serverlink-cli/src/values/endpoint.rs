@@ -1,11 +1,11 @@
 //! Endpoints: their shape is checked before anything is opened.
 
-/// An endpoint to listen on: `*` may stand for every address, and for a free port.
+/// An endpoint to listen on: `*` may stand for every address, for a free port, for a new file.
 pub(crate) fn bind_endpoint(text: &str) -> Result<String, String> {
     check(text, true)
 }
 
-/// An endpoint to connect to: a peer's address or name, and its port.
+/// An endpoint to connect to: a peer's address or name and its port, or its file.
 pub(crate) fn connect_endpoint(text: &str) -> Result<String, String> {
     check(text, false)
 }
@@ -18,8 +18,12 @@ fn check(text: &str, binding: bool) -> Result<String, String> {
         "tcp" => tcp(address, binding)?,
         "inproc" => {
             return Err(
-                "inproc:// stays within one process and reaches nobody here; use tcp://".into()
+                "inproc:// stays within one process and reaches nobody here; use ipc:// or tcp://"
+                    .into(),
             );
+        }
+        "ipc" if address == "*" && !binding => {
+            return Err("* is for --bind; name the peer's file, like ipc:///tmp/socket".into());
         }
         "" => return Err("a transport is missing before ://; try tcp://".into()),
         // Others are the library's to accept or to refuse.
@@ -75,6 +79,11 @@ mod tests {
             assert_eq!(bind_endpoint(text).as_deref(), Ok(text));
         }
         assert!(connect_endpoint("tcp://10.0.0.1:0;10.0.0.2:5555").is_ok());
+        for text in ["ipc:///tmp/socket", "ipc://socket", "ipc://@name"] {
+            assert_eq!(bind_endpoint(text).as_deref(), Ok(text));
+            assert_eq!(connect_endpoint(text).as_deref(), Ok(text));
+        }
+        assert_eq!(bind_endpoint("ipc://*").as_deref(), Ok("ipc://*"));
     }
 
     #[test]
@@ -94,6 +103,7 @@ mod tests {
             ("inproc://x", "tcp://"),
             ("://x", "transport"),
             ("ipc://", "address"),
+            ("ipc://*", "--bind"),
         ] {
             let refused = connect_endpoint(text).unwrap_err();
             assert!(refused.contains(remedy), "{text}: {refused}");

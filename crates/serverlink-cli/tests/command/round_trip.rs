@@ -19,6 +19,20 @@ fn awkward_lines_arrive_unchanged() {
     assert_eq!(printed.stdout, input);
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_is_an_endpoint_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let named = format!("ipc://{}", folder.path().join("a socket").display());
+    for endpoint in [named.as_str(), "ipc://*"] {
+        let pull = Running::bound(&["pull", &format!("--bind={endpoint}"), PATIENCE, "--count=2"]);
+        assert!(pull.endpoint == endpoint || endpoint == "ipc://*", "{}", pull.endpoint);
+        run(&["push", &pull.connect(), PATIENCE, "one", "two"], b"").well();
+        assert_eq!(pull.end().well().text(), "one\ntwo\n");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
 #[test]
 fn a_long_stream_keeps_its_digest() {
     let lines: Vec<u8> =
