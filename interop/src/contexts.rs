@@ -1,6 +1,9 @@
 //! Both libraries, side by side.
 
-use std::fmt;
+use std::{
+    env, fmt, process,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use serverlink::SocketType;
 
@@ -38,13 +41,43 @@ impl fmt::Display for Library {
     }
 }
 
-/// Who sends to whom, and who binds.
+/// How the two sides are joined.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transport {
+    /// Loopback TCP.
+    Tcp,
+    /// A Unix domain socket.
+    Ipc,
+}
+
+impl Transport {
+    /// Those that both libraries have on this system.
+    pub const HERE: &[Self] = if cfg!(unix) { &[Self::Tcp, Self::Ipc] } else { &[Self::Tcp] };
+
+    /// Where to bind: a new endpoint each time, which may also be bound again.
+    #[must_use]
+    pub fn anywhere(self) -> String {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        match self {
+            Self::Tcp => "tcp://127.0.0.1:*".to_owned(),
+            Self::Ipc => {
+                let (id, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+                let path = env::temp_dir().join(format!("serverlink-interop-{id}-{count}"));
+                format!("ipc://{}", path.display())
+            }
+        }
+    }
+}
+
+/// Who sends to whom, who binds, and how they are joined.
 #[derive(Debug, Clone, Copy)]
 pub struct Way {
     /// The library of the one that sends, asks or publishes.
     pub from: Library,
     /// The library of the one that binds; the other one connects.
     pub binder: Library,
+    /// The transport.
+    pub transport: Transport,
 }
 
 /// A context of each library.
@@ -71,7 +104,7 @@ impl Contexts {
         }
     }
 
-    /// Two sockets, sender first, connected to each other over TCP once `prepare` has seen them.
+    /// Two sockets, sender first, connected to each other once `prepare` has seen them.
     #[must_use]
     pub fn link(
         &self,
@@ -83,37 +116,49 @@ impl Contexts {
         let to = self.open(way.from.other(), to);
         prepare(&from, &to);
         let (binder, connecter) = if way.binder == way.from { (&from, &to) } else { (&to, &from) };
-        connecter.connect(&binder.bind());
+        connecter.connect(&binder.bind_over(way.transport));
         [from, to]
     }
 }
 
-/// Makes four tests of each function that takes a [`Way`]: both directions, either side binding.
+/// Makes tests of each function that takes a [`Way`], four over each transport: both directions,
+/// either side binding.
 #[macro_export]
 macro_rules! each_way {
     ($($scenario:ident),+ $(,)?) => {
         $(mod $scenario {
-            use $crate::{Library::{Libzmq, ServerLink}, Way};
+            $crate::each_way!(@transport $scenario, tcp, Tcp);
+            #[cfg(unix)]
+            $crate::each_way!(@transport $scenario, ipc, Ipc);
+        })+
+    };
+    (@transport $scenario:ident, $name:ident, $transport:ident) => {
+        mod $name {
+            use $crate::{Library::{self, Libzmq, ServerLink}, Transport, Way};
+
+            fn run(from: Library, binder: Library) {
+                super::super::$scenario(Way { from, binder, transport: Transport::$transport });
+            }
 
             #[test]
             fn serverlink_to_libzmq_serverlink_binds() {
-                super::$scenario(Way { from: ServerLink, binder: ServerLink });
+                run(ServerLink, ServerLink);
             }
 
             #[test]
             fn serverlink_to_libzmq_libzmq_binds() {
-                super::$scenario(Way { from: ServerLink, binder: Libzmq });
+                run(ServerLink, Libzmq);
             }
 
             #[test]
             fn libzmq_to_serverlink_serverlink_binds() {
-                super::$scenario(Way { from: Libzmq, binder: ServerLink });
+                run(Libzmq, ServerLink);
             }
 
             #[test]
             fn libzmq_to_serverlink_libzmq_binds() {
-                super::$scenario(Way { from: Libzmq, binder: Libzmq });
+                run(Libzmq, Libzmq);
             }
-        })+
+        }
     };
 }

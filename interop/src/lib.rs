@@ -23,7 +23,7 @@ pub mod roles;
 mod wait;
 
 pub use child::Process;
-pub use contexts::{Contexts, Library, Way};
+pub use contexts::{Contexts, Library, Transport, Way};
 pub use monitor::Monitor;
 pub use peer::{Frames, Peer};
 pub use wait::{OnDrop, PATIENCE, until};

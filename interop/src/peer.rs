@@ -1,22 +1,21 @@
 //! One side of a conversation, whichever library speaks it.
 
-use std::time::Duration;
+use std::{cell::RefCell, fs, path::PathBuf, time::Duration};
 
 use serverlink::{Error, Message, SocketType};
 use zmq::SocketEvent;
 
-use crate::{Library, Monitor, PATIENCE, until};
+use crate::{Library, Monitor, PATIENCE, Transport, until};
 
 /// The frames of a message.
 pub type Frames = Vec<Vec<u8>>;
-
-/// Any free port of this machine.
-const ANYWHERE: &str = "tcp://127.0.0.1:*";
 
 /// A socket of either library. Calls that wait fail the test after [`PATIENCE`]; sockets do not
 /// linger unless told to.
 pub struct Peer {
     socket: Socket,
+    /// What libzmq would leave behind.
+    files: RefCell<Vec<PathBuf>>,
 }
 
 enum Socket {
@@ -39,7 +38,7 @@ impl Peer {
         let socket = context.socket(socket_type).unwrap();
         socket.set_receive_timeout(Some(PATIENCE)).unwrap();
         socket.set_send_timeout(Some(PATIENCE)).unwrap();
-        Self { socket: Socket::ServerLink(socket) }.configured()
+        Self::configured(Socket::ServerLink(socket))
     }
 
     pub(crate) fn libzmq(context: &zmq::Context, socket_type: SocketType) -> Self {
@@ -47,13 +46,14 @@ impl Peer {
         socket.set_rcvtimeo(millis(PATIENCE)).unwrap();
         socket.set_sndtimeo(millis(PATIENCE)).unwrap();
         let monitor = Monitor::new(context, &socket);
-        Self { socket: Socket::Libzmq(monitor, socket) }.configured()
+        Self::configured(Socket::Libzmq(monitor, socket))
     }
 
-    fn configured(self) -> Self {
-        self.set_linger(Some(Duration::ZERO));
-        self.set_reconnect_interval(Duration::from_millis(10));
-        self
+    fn configured(socket: Socket) -> Self {
+        let peer = Self { socket, files: RefCell::default() };
+        peer.set_linger(Some(Duration::ZERO));
+        peer.set_reconnect_interval(Duration::from_millis(10));
+        peer
     }
 
     /// Whose socket it is.
@@ -89,10 +89,25 @@ impl Peer {
     #[track_caller]
     #[must_use]
     pub fn bind(&self) -> String {
+        self.bind_over(Transport::Tcp)
+    }
+
+    /// Binds to a new endpoint and returns it.
+    #[track_caller]
+    #[must_use]
+    pub fn bind_over(&self, transport: Transport) -> String {
+        self.bind_any(&transport.anywhere())
+    }
+
+    /// Binds to an endpoint with a `*` in it, and returns what was filled in.
+    #[track_caller]
+    #[must_use]
+    pub fn bind_any(&self, endpoint: &str) -> String {
         match &self.socket {
-            Socket::ServerLink(socket) => socket.bind(ANYWHERE).unwrap(),
+            Socket::ServerLink(socket) => socket.bind(endpoint).unwrap(),
             Socket::Libzmq(_, socket) => {
-                socket.bind(ANYWHERE).unwrap();
+                socket.bind(endpoint).unwrap();
+                self.remember_file(endpoint);
                 socket.get_last_endpoint().unwrap().unwrap()
             }
         }
@@ -113,6 +128,14 @@ impl Peer {
                 Err(error) => panic!("{error}"),
             },
         });
+        self.remember_file(endpoint);
+    }
+
+    /// libzmq leaves its socket files to whoever binds next.
+    fn remember_file(&self, endpoint: &str) {
+        if let (Socket::Libzmq(..), Some(path)) = (&self.socket, endpoint.strip_prefix("ipc:///")) {
+            self.files.borrow_mut().push(format!("/{path}").into());
+        }
     }
 
     /// Connects to an endpoint.
@@ -288,6 +311,10 @@ impl Drop for Peer {
     fn drop(&mut self) {
         if let Socket::Libzmq(monitor, socket) = &self.socket {
             monitor.stop(socket);
+        }
+        for file in self.files.take() {
+            // Another may have it by now, and have removed it.
+            let _ = fs::remove_file(file);
         }
     }
 }

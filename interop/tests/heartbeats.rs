@@ -10,7 +10,7 @@ use serverlink::SocketType::{Dealer, Pull, Push, Router};
 use serverlink_interop::{
     Contexts, Frames,
     Library::{Libzmq, ServerLink},
-    Peer, Process, Way, each_way,
+    Peer, Process, Transport, Way, each_way,
     raw::{self, RawPeer},
     until,
 };
@@ -164,7 +164,7 @@ fn a_stopped_libzmq_is_dropped_and_welcome_again() {
 #[test]
 fn a_peer_that_waits_for_room_is_not_dropped() {
     const MESSAGES: u8 = 100;
-    let way = Way { from: Libzmq, binder: ServerLink };
+    let way = Way { from: Libzmq, binder: ServerLink, transport: Transport::Tcp };
     let [mut push, pull] = Contexts::new().link(way, [Push, Pull], |push, pull| {
         push.set_high_water_marks(1);
         pull.set_high_water_marks(1);

@@ -1,5 +1,5 @@
 //! Every pair of socket types that may talk (RFC 37, table of legal combinations), either side
-//! binding; and that no other pair may.
+//! binding, over each transport; and that no other pair may.
 
 use std::{thread, time::Duration};
 
@@ -7,7 +7,7 @@ use serverlink::SocketType::{self, *};
 use serverlink_interop::{
     Contexts, Library,
     Library::{Libzmq, ServerLink},
-    PATIENCE, Peer,
+    PATIENCE, Peer, Transport,
 };
 use zmq::SocketEvent;
 
@@ -21,12 +21,24 @@ macro_rules! pairs {
 
             #[test]
             fn serverlink_binds() {
-                converse($ours, $theirs, ServerLink);
+                converse($ours, $theirs, ServerLink, Transport::Tcp);
             }
 
             #[test]
             fn libzmq_binds() {
-                converse($ours, $theirs, Libzmq);
+                converse($ours, $theirs, Libzmq, Transport::Tcp);
+            }
+
+            #[cfg(unix)]
+            #[test]
+            fn serverlink_binds_ipc() {
+                converse($ours, $theirs, ServerLink, Transport::Ipc);
+            }
+
+            #[cfg(unix)]
+            #[test]
+            fn libzmq_binds_ipc() {
+                converse($ours, $theirs, Libzmq, Transport::Ipc);
             }
         })+
     };
@@ -59,7 +71,7 @@ pairs! {
 /// What is said in all conversations: one frame, several, empty ones.
 const SAYINGS: [&[&str]; 5] = [&["hello"], &["several", "frames"], &[""], &["", "", "x"], &["bye"]];
 
-fn converse(ours: SocketType, theirs: SocketType, binder: Library) {
+fn converse(ours: SocketType, theirs: SocketType, binder: Library, transport: Transport) {
     let contexts = Contexts::new();
     let ours_first = (ours, contexts.open(ServerLink, ours));
     let theirs_first = (theirs, contexts.open(Libzmq, theirs));
@@ -70,7 +82,7 @@ fn converse(ours: SocketType, theirs: SocketType, binder: Library) {
         ServerLink => (&ours_first.1, &theirs_first.1),
         Libzmq => (&theirs_first.1, &ours_first.1),
     };
-    connects.connect(&binds.bind());
+    connects.connect(&binds.bind_over(transport));
     let [(_, a), (_, b)] = {
         let mut both = [ours_first, theirs_first];
         both.sort_by_key(|(socket_type, _)| rank(*socket_type));

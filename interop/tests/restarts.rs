@@ -15,12 +15,18 @@ use serverlink::SocketType::*;
 use serverlink_interop::{
     Contexts,
     Library::{self, Libzmq, ServerLink},
-    OnDrop, Peer, Way, each_way, payload,
+    OnDrop, Peer, Transport, Way, each_way, payload,
 };
 
 const RESTARTS: u64 = 5;
 
 each_way!(the_receiver_restarts_in_mid_stream, a_sender_that_lingers_loses_nothing);
+
+fn over_each_transport(library: Library, scenario: fn(Library, Transport)) {
+    for transport in Transport::HERE {
+        scenario(library, *transport);
+    }
+}
 
 /// Opens a socket and binds it to `endpoint`, or connects it.
 fn reopen(
@@ -47,11 +53,11 @@ fn the_receiver_restarts_in_mid_stream(way: Way) {
     let push = contexts.open(way.from, Push);
     let mut pull = contexts.open(receiver, Pull);
     let endpoint = if receiver_binds {
-        let endpoint = pull.bind();
+        let endpoint = pull.bind_over(way.transport);
         push.connect(&endpoint);
         endpoint
     } else {
-        let endpoint = push.bind();
+        let endpoint = push.bind_over(way.transport);
         pull.connect(&endpoint);
         endpoint
     };
@@ -92,7 +98,8 @@ fn a_sender_that_lingers_loses_nothing(way: Way) {
     let sender_binds = way.binder == way.from;
     let pull = contexts.open(way.from.other(), Pull);
     let first = contexts.open(way.from, Push);
-    let endpoint = if sender_binds { first.bind() } else { pull.bind() };
+    let binder = if sender_binds { &first } else { &pull };
+    let endpoint = binder.bind_over(way.transport);
     if sender_binds {
         pull.connect(&endpoint);
     } else {
@@ -125,18 +132,21 @@ fn a_sender_that_lingers_loses_nothing(way: Way) {
 
 #[test]
 fn what_serverlink_queued_reaches_the_peer_that_comes_back() {
-    queued_messages_wait(ServerLink);
+    over_each_transport(ServerLink, queued_messages_wait);
 }
 
 #[test]
 fn what_libzmq_queued_reaches_the_peer_that_comes_back() {
-    queued_messages_wait(Libzmq);
+    over_each_transport(Libzmq, queued_messages_wait);
 }
 
-fn queued_messages_wait(sender: Library) {
+fn queued_messages_wait(sender: Library, transport: Transport) {
     let contexts = Contexts::new();
-    let [push, mut pull] =
-        contexts.link(Way { from: sender, binder: sender.other() }, [Push, Pull], |_, _| {});
+    let [push, mut pull] = contexts.link(
+        Way { from: sender, binder: sender.other(), transport },
+        [Push, Pull],
+        |_, _| {},
+    );
     let endpoint = endpoint_of(&pull);
     push.await_connected();
     let mut index = 0;
@@ -170,17 +180,17 @@ fn endpoint_of(peer: &Peer) -> String {
 
 #[test]
 fn serverlink_subscribes_again_when_the_publisher_is_back() {
-    subscribes_again(ServerLink);
+    over_each_transport(ServerLink, subscribes_again);
 }
 
 #[test]
 fn libzmq_subscribes_again_when_the_publisher_is_back() {
-    subscribes_again(Libzmq);
+    over_each_transport(Libzmq, subscribes_again);
 }
 
-fn subscribes_again(subscriber: Library) {
+fn subscribes_again(subscriber: Library, transport: Transport) {
     let contexts = Contexts::new();
-    let way = Way { from: subscriber.other(), binder: subscriber.other() };
+    let way = Way { from: subscriber.other(), binder: subscriber.other(), transport };
     let [mut publisher, subscriber] = contexts.link(way, [XPub, Sub], |_, subscriber| {
         for topic in ["a", "b", "c", "a"] {
             subscriber.subscribe(topic);
@@ -214,17 +224,17 @@ fn subscribes_again(subscriber: Library) {
 
 #[test]
 fn serverlink_dealers_are_answered_when_the_router_is_back() {
-    answered_again(ServerLink);
+    over_each_transport(ServerLink, answered_again);
 }
 
 #[test]
 fn libzmq_dealers_are_answered_when_the_router_is_back() {
-    answered_again(Libzmq);
+    over_each_transport(Libzmq, answered_again);
 }
 
-fn answered_again(client: Library) {
+fn answered_again(client: Library, transport: Transport) {
     let contexts = Contexts::new();
-    let way = Way { from: client, binder: client.other() };
+    let way = Way { from: client, binder: client.other(), transport };
     let [dealer, mut router] = contexts.link(way, [Dealer, Router], |dealer, _| {
         dealer.set_routing_id("dealer");
     });
@@ -249,22 +259,22 @@ fn answered_again(client: Library) {
 /// The routing id of a peer that has gone is free for the one that comes instead.
 #[test]
 fn a_serverlink_router_knows_a_libzmq_dealer_that_is_back() {
-    known_again(ServerLink);
+    over_each_transport(ServerLink, known_again);
 }
 
 #[test]
 fn a_libzmq_router_knows_a_serverlink_dealer_that_is_back() {
-    known_again(Libzmq);
+    over_each_transport(Libzmq, known_again);
 }
 
-fn known_again(server: Library) {
+fn known_again(server: Library, transport: Transport) {
     let contexts = Contexts::new();
     let router = contexts.open(server, Router);
     if server == Libzmq {
         // Without handover, its user cannot tell when a name is free again.
         router.theirs().0.set_router_handover(true).unwrap();
     }
-    let endpoint = router.bind();
+    let endpoint = router.bind_over(transport);
     for restart in 0..RESTARTS {
         let dealer = contexts.open(server.other(), Dealer);
         dealer.set_routing_id("dealer");

@@ -7,7 +7,7 @@ use serverlink::SocketType::{self, *};
 use serverlink_interop::{
     Contexts,
     Library::{self, Libzmq, ServerLink},
-    Peer, Way, each_way, until,
+    Peer, Transport, Way, each_way, until,
 };
 
 each_way!(
@@ -182,7 +182,7 @@ fn of_an_xsub_to_a_pub(way: Way) {
 fn of_several_subscribers(way: Way) {
     let contexts = Contexts::new();
     let publisher = contexts.open(way.from, XPub);
-    let endpoint = publisher.bind();
+    let endpoint = publisher.bind_over(way.transport);
     let subscribers: Vec<_> = (0..5)
         .map(|i| {
             let subscriber = contexts.open(way.from.other(), Sub);
@@ -234,7 +234,8 @@ fn long_topics_of_serverlink() {
 }
 
 fn long_topics(publisher: Library, lengths: &[usize]) {
-    let [publisher, subscriber] = link(Way { from: publisher, binder: publisher }, Sub);
+    let [publisher, subscriber] =
+        link(Way { from: publisher, binder: publisher, transport: Transport::Tcp }, Sub);
     for &length in lengths {
         let topic = "t".repeat(length);
         subscriber.subscribe(&topic);
@@ -259,7 +260,8 @@ fn end_with_a_serverlink_subscriber() {
 }
 
 fn end_with_the_subscriber(publisher: Library) {
-    let [publisher, subscriber] = link(Way { from: publisher, binder: publisher }, Sub);
+    let [publisher, subscriber] =
+        link(Way { from: publisher, binder: publisher, transport: Transport::Tcp }, Sub);
     for topic in ["a", "b"] {
         subscriber.subscribe(topic);
         publisher.expect_subscription(SUBSCRIBE, topic);
