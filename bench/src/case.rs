@@ -1,6 +1,6 @@
 //! What can be measured, as data.
 
-use std::fmt;
+use std::{env, fmt, fs, path::PathBuf, process};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,6 +49,8 @@ pub(crate) enum EngineTask {
 pub(crate) enum Transport {
     /// Loopback TCP.
     Tcp,
+    /// A Unix domain socket.
+    Ipc,
     /// Within the process.
     Inproc,
 }
@@ -116,17 +118,32 @@ impl Transport {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tcp => "tcp",
+            Self::Ipc => "ipc",
             Self::Inproc => "inproc",
         }
     }
 
     /// Where to bind.
-    pub(crate) fn endpoint(self) -> &'static str {
+    pub(crate) fn endpoint(self) -> String {
         match self {
-            Self::Tcp => "tcp://127.0.0.1:*",
-            Self::Inproc => "inproc://bench",
+            Self::Tcp => "tcp://127.0.0.1:*".to_owned(),
+            Self::Ipc => format!("ipc://{}", file().display()),
+            Self::Inproc => "inproc://bench".to_owned(),
         }
     }
+
+    /// Removes what some leave behind.
+    pub(crate) fn clean_up(self) {
+        if self == Self::Ipc {
+            // Others do it themselves.
+            let _ = fs::remove_file(file());
+        }
+    }
+}
+
+/// This process's socket file: one process measures one case.
+fn file() -> PathBuf {
+    env::temp_dir().join(format!("serverlink-bench-{}", process::id()))
 }
 
 impl Metric {
@@ -216,13 +233,13 @@ pub(crate) fn size_name(bytes: usize) -> String {
 
 /// Every case, in the order of the report.
 pub(crate) fn all() -> Vec<Case> {
-    use Transport::{Inproc, Tcp};
+    use Transport::{Inproc, Ipc, Tcp};
 
     let mut cases = Vec::new();
     let mut add = |workload, transport, size, quick| {
         cases.push(Case { workload, transport, size, quick });
     };
-    for transport in [Tcp, Inproc] {
+    for transport in [Tcp, Ipc, Inproc] {
         for (size, quick) in [
             (16, false),
             (64, true),
@@ -232,7 +249,7 @@ pub(crate) fn all() -> Vec<Case> {
             (64 << 10, true),
             (1 << 20, false),
         ] {
-            add(Workload::PushPull, transport, size, quick);
+            add(Workload::PushPull, transport, size, quick && transport != Ipc);
         }
     }
     for workload in [Workload::ReqRep, Workload::DealerRouter] {
@@ -241,6 +258,7 @@ pub(crate) fn all() -> Vec<Case> {
                 add(workload, transport, size, quick);
             }
         }
+        add(workload, Ipc, 64, false);
     }
     for (subscribers, quick) in [(1, false), (8, false), (64, true)] {
         for others in [false, true] {

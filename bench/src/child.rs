@@ -113,7 +113,9 @@ fn figures(measure: &Measure) -> Result<Figures> {
     if let Workload::Engine(task) = case.workload {
         return engine::measure(&case, task, &plan, measure.peer);
     }
-    with_library(measure.peer, Measuring(&case, &plan, measure.peer))
+    let figures = with_library(measure.peer, Measuring(&case, &plan, measure.peer));
+    case.transport.clean_up();
+    figures
 }
 
 /// Something to do with a library.

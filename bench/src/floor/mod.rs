@@ -1,14 +1,14 @@
 //! The floor: what is left when the messaging is taken away, behind the same trait as the libraries.
 //!
-//! * Streams over TCP are frames with a length before them, packed into large writes and copied out
+//! * Streams over sockets are frames with a length before them, packed into large writes and copied out
 //!   one by one at the other end. One who publishes packs once and writes to all.
-//! * Round trips over TCP are one write and the reads that it takes, on blocking sockets. One who
+//! * Round trips over sockets are one write and the reads that it takes, on blocking sockets. One who
 //!   serves many waits for all of them at once.
 //! * In the process, streams are batches handed over in a queue with a lock and condition variables,
 //!   round trips are a single message in the same queue.
 
 mod queue;
-mod tcp;
+mod stream;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -41,11 +41,11 @@ pub(crate) struct End {
 enum State {
     New,
     /// One connection.
-    One(tcp::One),
+    One(stream::One),
     /// One who publishes to all connections.
-    All(tcp::All),
+    All(stream::All),
     /// One who serves many connections.
-    Many(tcp::Many),
+    Many(stream::Many),
     Queue(queue::Link),
 }
 
@@ -143,13 +143,13 @@ impl Socket for End {
             return Ok(endpoint.to_owned());
         }
         let (state, address) = if self.kind == Kind::Pub {
-            let (links, address) = tcp::All::listen(peers)?;
+            let (links, address) = stream::All::listen(endpoint, peers)?;
             (State::All(links), address)
         } else if peers > 1 {
-            let (links, address) = tcp::Many::listen()?;
+            let (links, address) = stream::Many::listen()?;
             (State::Many(links), address)
         } else {
-            let (link, address) = tcp::One::listen()?;
+            let (link, address) = stream::One::listen(endpoint)?;
             (State::One(link), address)
         };
         self.state = state;
@@ -167,7 +167,7 @@ impl Socket for End {
         } else if let State::One(link) = &mut self.state {
             link.connect_again(endpoint)?;
         } else {
-            self.state = State::One(tcp::One::connect(endpoint, self.collects())?);
+            self.state = State::One(stream::One::connect(endpoint, self.collects())?);
         }
         Ok(())
     }

@@ -100,7 +100,7 @@ impl Socket for ActorSocket {
             self.socket.set_option(MAX_CONNECTIONS, i32::try_from(peers)?).await?;
         }
         self.socket.bind(&endpoint.replace(":*", ":0")).await?;
-        if endpoint.starts_with("inproc:") {
+        if !endpoint.starts_with("tcp:") {
             return Ok(endpoint.to_owned());
         }
         Ok(String::from_utf8(self.socket.get_option(LAST_ENDPOINT).await?)?)

@@ -22,7 +22,7 @@ const BATCH: usize = 100;
 pub(super) fn measure<L: Library>(case: &Case, plan: &Plan, dealers: usize) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut router = L::socket(&here, Kind::Router)?;
-    let endpoint = L::run(&here, router.bind(case.transport.endpoint(), dealers))?;
+    let endpoint = L::run(&here, router.bind(&case.transport.endpoint(), dealers))?;
     let sockets = (0..dealers).map(|_| L::socket(&there, Kind::Dealer));
     let mut sockets = sockets.collect::<Result<Vec<_>>>()?;
     thread::scope(|scope| {

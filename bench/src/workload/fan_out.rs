@@ -45,7 +45,7 @@ pub(super) fn measure<L: Library>(
 ) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut publisher = L::socket(&here, Kind::Pub)?;
-    let endpoint = L::run(&here, publisher.bind(case.transport.endpoint(), subscribers))?;
+    let endpoint = L::run(&here, publisher.bind(&case.transport.endpoint(), subscribers))?;
     let sockets = (0..subscribers).map(|_| L::socket(&there, Kind::Sub));
     let mut sockets = sockets.collect::<Result<Vec<_>>>()?;
     let (ready, pace) = (AtomicBool::new(false), Pace::new(AHEAD));

@@ -35,7 +35,7 @@ const LOOK: u64 = 256;
 pub(super) fn measure<L: Library>(case: &Case, plan: &Plan) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut pull = L::socket(&here, Kind::Pull)?;
-    let endpoint = L::run(&here, pull.bind(case.transport.endpoint(), 1))?;
+    let endpoint = L::run(&here, pull.bind(&case.transport.endpoint(), 1))?;
     let enough = AtomicBool::new(false);
     let (found, rate) = mpsc::channel();
     let start = Instant::now();

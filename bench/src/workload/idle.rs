@@ -39,7 +39,7 @@ pub(super) fn measure<L: Library>(count: usize, implementation: Implementation) 
     let mut pull = L::socket(&context, Kind::Pull)?;
     let endpoint = L::run(&context, async {
         pull.watch_peers().await?;
-        pull.bind(Transport::Tcp.endpoint(), count).await
+        pull.bind(&Transport::Tcp.endpoint(), count).await
     })?;
     let mut connecting = Command::new(env::current_exe()?)
         .args(["connect", &endpoint, implementation.name(), &count.to_string()])

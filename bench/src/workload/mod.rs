@@ -48,7 +48,7 @@ pub(crate) fn measure<L: Library>(
 fn contexts<L: Library>(transport: Transport) -> Result<[L::Context; 2]> {
     let first = L::context()?;
     let second = match transport {
-        Transport::Tcp => L::context()?,
+        Transport::Tcp | Transport::Ipc => L::context()?,
         Transport::Inproc => first.clone(),
     };
     Ok([first, second])

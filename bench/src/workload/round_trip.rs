@@ -20,7 +20,7 @@ pub(super) fn measure<L: Library>(
 ) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut server = L::socket(&here, server)?;
-    let endpoint = L::run(&here, server.bind(case.transport.endpoint(), 1))?;
+    let endpoint = L::run(&here, server.bind(&case.transport.endpoint(), 1))?;
     let mut client = L::socket(&there, client)?;
     thread::scope(|scope| {
         let serving = spawn(scope, || {

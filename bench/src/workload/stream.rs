@@ -32,7 +32,7 @@ pub(super) fn from_producers<L: Library>(
 ) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut pull = L::socket(&here, Kind::Pull)?;
-    let endpoint = L::run(&here, pull.bind(case.transport.endpoint(), producers))?;
+    let endpoint = L::run(&here, pull.bind(&case.transport.endpoint(), producers))?;
     // Several senders do not know how far the others are.
     let pace =
         if producers == 1 { MESSAGES_AHEAD + BYTES_AHEAD / case.size as u64 } else { u64::MAX };
@@ -78,7 +78,7 @@ pub(super) fn from_producers<L: Library>(
 pub(super) fn from_shared<L: Library>(case: &Case, plan: &Plan, threads: usize) -> Result<Figures> {
     let [here, there] = contexts::<L>(case.transport)?;
     let mut router = L::socket(&here, Kind::Router)?;
-    let endpoint = L::run(&here, router.bind(case.transport.endpoint(), 1))?;
+    let endpoint = L::run(&here, router.bind(&case.transport.endpoint(), 1))?;
     let mut dealer = L::socket(&there, Kind::Dealer)?;
     L::run(&there, dealer.connect(&endpoint))?;
     let dealer = L::share(dealer);

@@ -2,27 +2,27 @@
 
 mod many;
 mod one;
-
-use std::net::{TcpListener, TcpStream};
+mod socket;
 
 pub(super) use many::Many;
 pub(super) use one::One;
+use socket::{Listener, Stream};
 
 use super::{BATCH, PREFIX};
 use crate::failure::Result;
 
 /// One who publishes to all connections: packs once and writes to each in turn.
 pub(super) struct All {
-    listener: TcpListener,
+    listener: Listener,
     /// How many connections there will be.
     expected: usize,
-    streams: Vec<TcpStream>,
+    streams: Vec<Stream>,
     outgoing: Vec<u8>,
 }
 
 impl All {
-    pub(super) fn listen(expected: usize) -> Result<(Self, String)> {
-        let (listener, address) = listen()?;
+    pub(super) fn listen(endpoint: &str, expected: usize) -> Result<(Self, String)> {
+        let (listener, address) = Listener::bind(endpoint)?;
         Ok((Self { listener, expected, streams: Vec::new(), outgoing: Vec::new() }, address))
     }
 
@@ -35,9 +35,7 @@ impl All {
         use std::io::Write as _;
 
         while self.streams.len() < self.expected {
-            let (stream, _) = self.listener.accept()?;
-            stream.set_nodelay(true)?;
-            self.streams.push(stream);
+            self.streams.push(self.listener.accept()?);
         }
         for stream in &mut self.streams {
             stream.write_all(&self.outgoing)?;
@@ -45,12 +43,6 @@ impl All {
         self.outgoing.clear();
         Ok(())
     }
-}
-
-fn listen() -> Result<(TcpListener, String)> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
-    let address = listener.local_addr()?.to_string();
-    Ok((listener, address))
 }
 
 /// Appends a frame.

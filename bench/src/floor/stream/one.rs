@@ -3,10 +3,9 @@
 use std::{
     io::{ErrorKind, IoSlice, Read, Write},
     mem,
-    net::{TcpListener, TcpStream},
 };
 
-use super::{BATCH, PREFIX, append, body_length, listen, prefix};
+use super::{BATCH, Listener, PREFIX, Stream, append, body_length, prefix};
 use crate::failure::{Failure, Result};
 
 /// Frames from this size on are written and read where they are.
@@ -15,10 +14,10 @@ const LARGE: usize = BATCH / 2;
 /// One end of a connection.
 pub(in crate::floor) struct One {
     /// Until the connection is accepted.
-    listener: Option<TcpListener>,
-    stream: Option<TcpStream>,
+    listener: Option<Listener>,
+    stream: Option<Stream>,
     /// Connections that do nothing.
-    idle: Vec<TcpStream>,
+    idle: Vec<Stream>,
     collects: bool,
     /// Frames not yet written.
     outgoing: Vec<u8>,
@@ -31,16 +30,16 @@ pub(in crate::floor) struct One {
 }
 
 impl One {
-    pub(in crate::floor) fn listen() -> Result<(Self, String)> {
-        let (listener, address) = listen()?;
+    pub(in crate::floor) fn listen(endpoint: &str) -> Result<(Self, String)> {
+        let (listener, address) = Listener::bind(endpoint)?;
         Ok((Self { listener: Some(listener), ..Self::new(None, false) }, address))
     }
 
     pub(in crate::floor) fn connect(address: &str, collects: bool) -> Result<Self> {
-        Ok(Self::new(Some(connected(address)?), collects))
+        Ok(Self::new(Some(Stream::connect(address)?), collects))
     }
 
-    fn new(stream: Option<TcpStream>, collects: bool) -> Self {
+    fn new(stream: Option<Stream>, collects: bool) -> Self {
         Self {
             listener: None,
             stream,
@@ -56,7 +55,7 @@ impl One {
 
     /// Makes a connection that does nothing.
     pub(in crate::floor) fn connect_again(&mut self, address: &str) -> Result<()> {
-        self.idle.push(connected(address)?);
+        self.idle.push(Stream::connect(address)?);
         Ok(())
     }
 
@@ -144,23 +143,15 @@ impl One {
         if read == 0 { Err(Failure::new("the connection ended")) } else { Ok(()) }
     }
 
-    fn stream(&mut self) -> Result<&mut TcpStream> {
+    fn stream(&mut self) -> Result<&mut Stream> {
         if let Some(listener) = self.listener.take() {
-            let (stream, _) = listener.accept()?;
-            stream.set_nodelay(true)?;
-            self.stream = Some(stream);
+            self.stream = Some(listener.accept()?);
         }
         self.stream.as_mut().ok_or_else(|| Failure::new("there is no connection"))
     }
 }
 
-fn connected(address: &str) -> Result<TcpStream> {
-    let stream = TcpStream::connect(address)?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
-}
-
-fn write_large(stream: &mut TcpStream, body: &[u8]) -> Result<()> {
+fn write_large(stream: &mut Stream, body: &[u8]) -> Result<()> {
     let prefix = prefix(body);
     let written = stream.write_vectored(&[IoSlice::new(&prefix), IoSlice::new(body)])?;
     stream.write_all(prefix.get(written..).unwrap_or_default())?;
