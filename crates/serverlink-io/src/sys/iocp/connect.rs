@@ -11,7 +11,7 @@ use socket2::{Domain, SockAddr, Socket};
 use windows_sys::Win32::{
     Networking::WinSock::{
         LPFN_CONNECTEX, SO_REUSE_UNICASTPORT, SO_UPDATE_CONNECT_CONTEXT, SOCKADDR, SOCKET,
-        SOL_SOCKET, setsockopt,
+        SOL_SOCKET, WSAEINVAL, setsockopt,
     },
     System::IO::OVERLAPPED,
 };
@@ -61,13 +61,16 @@ impl Connect {
 
 /// Binds the socket if its owner has not: `ConnectEx` refuses an unbound one.
 fn bind(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
+    if peer.domain() == Domain::UNIX {
+        return bind_unnamed(socket);
+    }
     if socket.local_addr().is_ok() {
         return Ok(());
     }
     let wildcard: SocketAddr = match peer.domain() {
         Domain::IPV4 => (Ipv4Addr::UNSPECIFIED, 0).into(),
         Domain::IPV6 => (Ipv6Addr::UNSPECIFIED, 0).into(),
-        // What else there is (AF_UNIX) connects unbound, or says why not.
+        // What else there is connects unbound, or says why not.
         _ => return Ok(()),
     };
     let yes = 1_u32;
@@ -84,6 +87,16 @@ fn bind(socket: &Socket, peer: &SockAddr) -> io::Result<()> {
         );
     }
     socket.bind(&wildcard.into())
+}
+
+/// A Unix domain socket is bound to a name of no bytes, which nobody else can find. It may have a
+/// local address without being bound.
+fn bind_unnamed(socket: &Socket) -> io::Result<()> {
+    match socket.bind(&SockAddr::unix("")?) {
+        // Its owner has bound it.
+        Err(error) if error.raw_os_error() == Some(WSAEINVAL) => Ok(()),
+        bound => bound,
+    }
 }
 
 /// The arguments of one call.
