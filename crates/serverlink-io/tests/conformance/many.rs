@@ -14,7 +14,10 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use serverlink_io::{Event, Handle, Handler, Port, Sending};
 
-use crate::rig::{Rig, listener, released, scaled};
+use crate::{
+    crowd::raise_descriptor_limit,
+    rig::{Rig, listener, released, scaled},
+};
 
 const MESSAGE: usize = 64;
 
@@ -306,18 +309,3 @@ pub(crate) fn a_firehose_starves_nobody(backend: &str) {
     client.handle().retire();
     server.close();
 }
-
-#[cfg(unix)]
-fn raise_descriptor_limit(needed: usize) {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: `limit` is valid for the call.
-    assert_eq!(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) }, 0);
-    let needed = needed as libc::rlim_t;
-    assert!(limit.rlim_max >= needed, "at most {} descriptors: raise the limit", limit.rlim_max);
-    limit.rlim_cur = limit.rlim_max.min(1 << 20);
-    // SAFETY: as above.
-    assert_eq!(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) }, 0);
-}
-
-#[cfg(windows)]
-fn raise_descriptor_limit(_needed: usize) {}
