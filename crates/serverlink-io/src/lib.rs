@@ -98,22 +98,9 @@
 //! one set of cases that runs on every backend.
 //!
 //! The engine began as an event loop over completion ports in another language.
-//! The documentation of `sys/iocp` maps each function and pattern of that loop
-//! to the code that does its work now. Where there is no completion port the
-//! same guarantees are kept by:
-//!
-//! | in the original loop | under readiness |
-//! |---|---|
-//! | `loop()`, batches of 256, timers in the wait | [`Port::turn`], `Readiness::turn`, `Epoll::wait` |
-//! | `start_async_recv()`, one pending flag | `Registration::start_reading`, the state `Reading` |
-//! | `start_async_send()` | `Registration::start_send`, the state `Writing`; the bytes themselves, tried at once |
-//! | `handle_read_completion()`, `handle_write_completion()` | `Registration::serve_inward`, `serve_outward` |
-//! | restart while interested | a receive that finds its descriptor readable stands in the queue at once |
-//! | `rm_fd()`, `cleanup_retired()`, pending count | `Registration::retire`; the last reference to `Live` closes |
-//! | shutdown by key, wake-up packets | `Readiness::stop`, `Engine::wake`; one write per wait |
-//! | error classification | `errors::classify` |
-//! | error extraction | the call that met the error returns it; `source::connected` for connects |
-//! | orderings of atomics | state is behind a lock per direction; `waiting` and `woken` are sequentially consistent, and say why |
+//! `docs/engine.md` in the repository goes through the description of that loop
+//! sentence by sentence, and says where each function and pattern lives now, on
+//! a completion port and without one, and which test shows it.
 
 mod errors;
 mod event;
