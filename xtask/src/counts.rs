@@ -47,6 +47,19 @@ pub(crate) enum Runner {
 }
 
 impl Runner {
+    /// How many tests in `output` passed only when they were tried again.
+    pub(crate) fn flaky(self, output: &str) -> u64 {
+        let plain = without_escapes(output);
+        // As in `counts`.
+        let summary = match self {
+            Self::Nextest => plain.lines().rev().find(|line| nextest_summary(line).is_some()),
+            Self::Libtest => None,
+        };
+        let remark =
+            |line: &str| line.split(" flaky").next()?.rsplit(['(', ' ']).next()?.parse().ok();
+        summary.filter(|line| line.contains(" flaky")).and_then(remark).unwrap_or(0)
+    }
+
     /// The counts in `output`; `None` where it holds no report.
     pub(crate) fn counts(self, output: &str) -> Option<Counts> {
         let plain = without_escapes(output);
@@ -171,6 +184,16 @@ mod tests {
              \x1b[32;1m     Summary\x1b[0m [   0.1s] \x1b[1m2\x1b[0m tests run: \
              \x1b[1m2\x1b[0m \x1b[32;1mpassed\x1b[0m, \x1b[1m1\x1b[0m \x1b[33;1mskipped\x1b[0m\n";
         assert_eq!(Runner::Nextest.counts(output), counts(2, 0, 1));
+    }
+
+    #[test]
+    fn tests_that_were_tried_again_are_told_of() {
+        let output = "  Summary [ 1.0s] 9 tests run: 9 passed (1 slow, 2 flaky), 0 skipped\n";
+        assert_eq!(Runner::Nextest.flaky(output), 2);
+        let output = "  Summary [ 1.0s] 9 tests run: 9 passed (3 flaky), 0 skipped\n";
+        assert_eq!(Runner::Nextest.flaky(output), 3);
+        let output = "7 flaky\n  Summary [ 1.0s] 9 tests run: 9 passed, 0 skipped\n";
+        assert_eq!(Runner::Nextest.flaky(output), 0);
     }
 
     #[test]

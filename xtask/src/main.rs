@@ -9,6 +9,7 @@ mod layout;
 mod needs;
 mod recorder;
 mod selection;
+mod soak;
 mod suites;
 mod test;
 mod toolchain;
@@ -40,6 +41,10 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Run the engine's tests over and over, natively and under Wine, until
+    /// one fails
+    #[command(after_help = soak::HELP)]
+    Soak(soak::Arguments),
     /// Run any cargo command for Windows, its programs running under Wine
     #[command(after_help = windows::EXAMPLES)]
     Windows {
@@ -53,6 +58,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Action::Test(arguments) => test::run(&arguments),
         Action::Bench { arguments } => bench::run(&arguments),
+        Action::Soak(arguments) => soak::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };
     let status = outcome.unwrap_or_else(|message| {

@@ -25,6 +25,7 @@ const SHOWN_VARIABLES: &[&str] = &["CARGO_BUILD_TARGET", "RUSTDOCFLAGS"];
 pub(crate) struct Recorder {
     suite: &'static str,
     counts: Counts,
+    flaky: u64,
     failures: Vec<String>,
     log: File,
     display: Display,
@@ -53,7 +54,7 @@ impl Recorder {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         let display =
             if verbose || !io::stdout().is_terminal() { Display::Stream } else { Display::Live };
-        Ok(Self { suite, counts: Counts::default(), failures: Vec::new(), log, display })
+        Ok(Self { suite, counts: Counts::default(), flaky: 0, failures: Vec::new(), log, display })
     }
 
     /// Runs a command that counts as one test, passed if it succeeds.
@@ -83,6 +84,11 @@ impl Recorder {
         };
         let counts = runner.counts(&output);
         self.counts += counts.unwrap_or_default();
+        let flaky = runner.flaky(&output);
+        if flaky > 0 {
+            println!("    {flaky} passed only when tried again");
+            self.flaky += flaky;
+        }
         match counts {
             Some(counts) if counts.failed > 0 => {
                 self.failures.push(format!("{}: {what}: {} tests", self.suite, counts.failed));
@@ -97,6 +103,15 @@ impl Recorder {
     pub(crate) fn fail(&mut self, why: &str) {
         self.counts += Counts::ONE_FAILED;
         self.failures.push(format!("{}: {why}", self.suite));
+    }
+
+    pub(crate) fn has_failed(&self) -> bool {
+        !self.failures.is_empty()
+    }
+
+    /// How many tests passed only when they were tried again.
+    pub(crate) fn flaky(&self) -> u64 {
+        self.flaky
     }
 
     /// The counts, and a line for every failure.

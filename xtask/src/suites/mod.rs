@@ -56,11 +56,8 @@ const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];
 
 /// Runs all tests of the engine and of the sockets with the cargo that `cargo` makes.
 fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() -> Command) {
+    engine_tests(recorder, "engine", cargo, None);
     let (runner, run) = runner();
-    // The engine's tests name the backend themselves.
-    let mut command = cargo();
-    command.args(run).args(["--package=serverlink-io", "--tests"]);
-    recorder.tests("engine", runner, command);
     for backend in backends {
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
@@ -68,8 +65,22 @@ fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() ->
     }
 }
 
+/// Runs the engine's tests, all or those whose names contain one of `filters`.
+pub(crate) fn engine_tests<'a>(
+    recorder: &mut Recorder,
+    what: &str,
+    cargo: &dyn Fn() -> Command,
+    filters: impl IntoIterator<Item = &'a str>,
+) {
+    let (runner, run) = runner();
+    // They name the backend themselves.
+    let mut command = cargo();
+    command.args(run).args(["--package=serverlink-io", "--tests"]).args(filters);
+    recorder.tests(what, runner, command);
+}
+
 /// A native cargo in the root of the checkout.
-fn cargo() -> Command {
+pub(crate) fn cargo() -> Command {
     let mut cargo = needs::cargo();
     cargo.current_dir(layout::root());
     cargo
