@@ -12,12 +12,12 @@ use std::{
 
 /// Tells a test program that it is to be the crowd, of which server and how large.
 const ADDRESS: &str = "SERVERLINK_TEST_CROWD";
-/// So many say something before the first is waited for.
+/// So many come, or say something, before the first is waited for.
 const AT_ONCE: usize = 100;
 /// Beside its connections a process has some descriptors more.
 pub(crate) const OTHERS: usize = 100;
 
-/// Clients of one server, each of which has had one byte echoed.
+/// Clients of one server that welcomes each with a byte, and sends back what it says.
 pub(crate) struct Crowd {
     child: Child,
     orders: Option<ChildStdin>,
@@ -38,7 +38,7 @@ impl Crowd {
         Self { child, orders }
     }
 
-    /// Has each of them say one byte more.
+    /// Has each of them say one byte.
     pub(crate) fn speak(&mut self) {
         self.orders.as_mut().expect("it listens").write_all(b"\n").expect("it listens");
     }
@@ -58,15 +58,20 @@ impl Crowd {
         raise_descriptor_limit(count + OTHERS);
         let mut streams = Vec::new();
         while streams.len() < count {
-            // As many as have been accepted before the next ones come.
-            let new = AT_ONCE.min(count - streams.len());
             let arrived = streams.len();
+            let new = AT_ONCE.min(count - arrived);
             streams.extend((0..new).map(|_| TcpStream::connect(address).expect("it connects")));
-            echo(&streams[arrived..]);
+            // The next ones come when these have been accepted.
+            hear(&streams[arrived..], b'!');
         }
         for order in stdin().lock().lines() {
             assert!(order.expect("it is a pipe").is_empty());
-            streams.chunks(AT_ONCE).for_each(echo);
+            for some in streams.chunks(AT_ONCE) {
+                for mut stream in some {
+                    stream.write_all(b"?").expect("it is connected");
+                }
+                hear(some, b'?');
+            }
         }
         // Without lingering, which would keep their ports from others for a minute.
         for stream in &streams {
@@ -76,14 +81,11 @@ impl Crowd {
     }
 }
 
-fn echo(streams: &[TcpStream]) {
-    for mut stream in streams {
-        stream.write_all(b"?").expect("it is connected");
-    }
+fn hear(streams: &[TcpStream], expected: u8) {
     for mut stream in streams {
         let mut byte = [0];
         stream.read_exact(&mut byte).expect("it is answered");
-        assert_eq!(byte, *b"?");
+        assert_eq!(byte, [expected]);
     }
 }
 
