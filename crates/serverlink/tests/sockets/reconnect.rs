@@ -230,9 +230,10 @@ fn a_handshake_that_does_not_end_is_broken_off() {
     let pull = socket(&context, SocketType::Pull);
     pull.set_handshake_interval(Some(Duration::from_millis(50))).unwrap();
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    // Before it is accepted, which may be before the call returns.
+    let start = Instant::now();
     let mut silent = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
     silent.set_read_timeout(Some(PATIENCE)).unwrap();
-    let start = Instant::now();
     let mut rest = Vec::new();
     // To its end, which is what we wait for; a reset is an end, too.
     let _ = silent.read_to_end(&mut rest);
