@@ -8,6 +8,7 @@ mod exit;
 mod layout;
 mod needs;
 mod recorder;
+mod sanitize;
 mod selection;
 mod soak;
 mod suites;
@@ -41,6 +42,9 @@ enum Action {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Run the tests of unsafe code under sanitizers, Valgrind and Miri
+    #[command(after_help = sanitize::help())]
+    Sanitize(sanitize::Arguments),
     /// Run the engine's tests over and over, natively and under Wine, until
     /// one fails
     #[command(after_help = soak::HELP)]
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Action::Test(arguments) => test::run(&arguments),
         Action::Bench { arguments } => bench::run(&arguments),
+        Action::Sanitize(arguments) => sanitize::run(&arguments),
         Action::Soak(arguments) => soak::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };

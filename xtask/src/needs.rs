@@ -14,10 +14,10 @@ pub(crate) struct Need {
     /// What a person may do about its absence.
     pub(crate) remedy: &'static str,
     /// The packages of Debian that supply it.
-    packages: &'static [&'static str],
-    met: fn() -> bool,
+    pub(crate) packages: &'static [&'static str],
+    pub(crate) met: fn() -> bool,
     /// Makes it below `target`, once the packages are there.
-    make: Option<fn() -> bool>,
+    pub(crate) make: Option<fn() -> bool>,
 }
 
 pub(crate) const RUSTFMT: Need = Need {
@@ -70,7 +70,7 @@ pub(crate) const PLATFORMS_RUST: Need = Need {
     make: None,
 };
 
-const DEBIAN_RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
+pub(crate) const DEBIAN_RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
 
 pub(crate) const MINGW: Need = Need {
     name: "a linker for Windows",

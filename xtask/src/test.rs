@@ -34,20 +34,34 @@ fn names() -> PossibleValuesParser {
 
 /// The part of the help that the suites themselves supply.
 pub(crate) fn help() -> String {
-    let mut help = String::from("Suites:\n");
-    for suite in suites::ALL {
+    help_on("Suites", suites::ALL)
+}
+
+/// What there is to say of commands that run suites.
+pub(crate) fn help_on(title: &str, all: &[Suite]) -> String {
+    let mut help = format!("{title}:\n");
+    for suite in all {
         let _ = writeln!(help, "  {:12} {}", suite.name, suite.about);
     }
     help.push_str(
         "\nWhat is missing is installed by apt-get where that is possible (as root on Debian).\n\
-         Each suite's output is kept in target/xtask/SUITE.log.\n\n\
+         Each one's output is kept in target/xtask/NAME.log.\n\n\
          Exit status:\n  \
          0  everything passed\n  \
          1  something failed\n  \
          2  the command line is wrong\n  \
-         3  nothing failed, but suites were left out for want of a prerequisite",
+         3  nothing failed, but some were left out for want of a prerequisite",
     );
     help
+}
+
+/// Which suites to run, and how.
+pub(crate) struct Choice<'a> {
+    pub(crate) all: &'static [Suite],
+    pub(crate) only: &'a [String],
+    pub(crate) skip: &'a [String],
+    pub(crate) verbose: bool,
+    pub(crate) may_install: bool,
 }
 
 /// How one suite ended.
@@ -59,17 +73,28 @@ struct Outcome {
 
 /// Runs the chosen suites; returns the exit status.
 pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
-    let all: Vec<&str> = suites::ALL.iter().map(|suite| suite.name).collect();
-    let chosen = selection::select(&all, &arguments.only, &arguments.skip);
+    run_suites(&Choice {
+        all: suites::ALL,
+        only: &arguments.only,
+        skip: &arguments.skip,
+        verbose: arguments.verbose,
+        may_install: !arguments.no_install,
+    })
+}
+
+/// Runs the chosen of any suites; returns the exit status.
+pub(crate) fn run_suites(choice: &Choice<'_>) -> Result<u8, String> {
+    let all: Vec<&str> = choice.all.iter().map(|suite| suite.name).collect();
+    let chosen = selection::select(&all, choice.only, choice.skip);
     if chosen.is_empty() {
-        eprintln!("error: --skip leaves no suite to run; the suites are {}", all.join(", "));
+        eprintln!("error: --skip leaves nothing to run; there are {}", all.join(", "));
         return Ok(exit::USAGE);
     }
     let chosen: Vec<&Suite> =
-        suites::ALL.iter().filter(|suite| chosen.contains(&suite.name)).collect();
+        choice.all.iter().filter(|suite| chosen.contains(&suite.name)).collect();
 
     let wanted: Vec<&needs::Need> = chosen.iter().flat_map(|suite| suite.needs).copied().collect();
-    let missing = needs::provide(&wanted, !arguments.no_install);
+    let missing = needs::provide(&wanted, choice.may_install);
 
     let start = Instant::now();
     let mut outcomes = Vec::new();
@@ -86,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         }
         println!("==> {}: {}", suite.name, suite.about);
         let begun = Instant::now();
-        let mut recorder = Recorder::new(suite.name, arguments.verbose)?;
+        let mut recorder = Recorder::new(suite.name, choice.verbose)?;
         (suite.run)(&mut recorder);
         let (counts, mut failed) = recorder.finish();
         let time = begun.elapsed();

@@ -1,7 +1,7 @@
 //! The Rust toolchain that builds for another platform.
 
 use std::env;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::layout;
@@ -24,12 +24,29 @@ pub(crate) enum Toolchain {
 impl Toolchain {
     /// The toolchain to build for `target`, if there is one.
     pub(crate) fn find(target: &str) -> Option<Self> {
-        if has_standard_library(Command::new("rustc"), target) {
+        if has_standard_library(target) {
             Some(Self::Installed)
         } else if debian_has_sources() {
             Some(Self::Debian)
         } else {
             None
+        }
+    }
+
+    /// Debian's, if it is there.
+    pub(crate) fn debian() -> Option<Self> {
+        debian_has_sources().then_some(Self::Debian)
+    }
+
+    /// Its compiler.
+    pub(crate) fn rustc(self) -> Command {
+        match self {
+            Self::Installed => Command::new("rustc"),
+            Self::Debian => {
+                let mut rustc = Command::new(DEBIAN_RUSTC);
+                rustc.env_remove("LD_LIBRARY_PATH");
+                rustc
+            }
         }
     }
 
@@ -63,18 +80,40 @@ impl Toolchain {
     }
 }
 
-fn has_standard_library(mut rustc: Command, target: &str) -> bool {
-    let printed =
-        rustc.args(["--print", "target-libdir", "--target", target]).stderr(Stdio::null()).output();
-    let Ok(printed) = printed else { return false };
-    let directory = String::from_utf8_lossy(&printed.stdout);
-    Path::new(directory.trim()).read_dir().is_ok_and(|mut entries| entries.next().is_some())
+fn has_standard_library(target: &str) -> bool {
+    libraries(target).and_then(|folder| folder.read_dir().ok()?.next()).is_some()
+}
+
+/// Where the compiler in use looks for the libraries of `target`.
+pub(crate) fn libraries(target: &str) -> Option<PathBuf> {
+    printed(Command::new("rustc").args(["--print", "target-libdir", "--target", target]))
+}
+
+/// The runtime library of a sanitizer (`asan`, `tsan`) that came with the compiler in use.
+pub(crate) fn runtime_library(target: &str, sanitizer: &str) -> Option<PathBuf> {
+    let end = format!("_rt.{sanitizer}.a");
+    libraries(target)?.read_dir().ok()?.find_map(|entry| {
+        let path = entry.ok()?.path();
+        path.to_str()?.ends_with(&end).then_some(path)
+    })
+}
+
+/// Whether the sources of the standard library came with a compiler.
+pub(crate) fn has_sources(mut rustc: Command) -> bool {
+    printed(rustc.args(["--print", "sysroot"]))
+        .is_some_and(|root| root.join("lib/rustlib/src/rust/library/std/Cargo.toml").exists())
+}
+
+/// The path that a compiler prints.
+fn printed(rustc: &mut Command) -> Option<PathBuf> {
+    let printed = rustc.stderr(Stdio::null()).output().ok()?;
+    let path = String::from_utf8_lossy(&printed.stdout);
+    Some(PathBuf::from(path.trim())).filter(|_| printed.status.success())
 }
 
 /// Whether Debian's compiler is at least as recent as this workspace demands.
 fn debian_is_recent() -> bool {
-    let printed =
-        Command::new(DEBIAN_RUSTC).arg("--version").env_remove("LD_LIBRARY_PATH").output();
+    let printed = Toolchain::Debian.rustc().arg("--version").output();
     let Ok(printed) = printed else { return false };
     let found = release(&String::from_utf8_lossy(&printed.stdout));
     found >= release(concat!("rustc ", env!("CARGO_PKG_RUST_VERSION")))
@@ -87,18 +126,7 @@ fn release(printed: &str) -> Option<(u32, u32)> {
 }
 
 fn debian_has_sources() -> bool {
-    if !Path::new(DEBIAN_CARGO).exists() || !debian_is_recent() {
-        return false;
-    }
-    let printed = Command::new(DEBIAN_RUSTC)
-        .args(["--print", "sysroot"])
-        .env_remove("LD_LIBRARY_PATH")
-        .stderr(Stdio::null())
-        .output();
-    printed.is_ok_and(|printed| {
-        let sysroot = String::from_utf8_lossy(&printed.stdout);
-        Path::new(sysroot.trim()).join("lib/rustlib/src/rust/library/std/Cargo.toml").exists()
-    })
+    Path::new(DEBIAN_CARGO).exists() && debian_is_recent() && has_sources(Toolchain::Debian.rustc())
 }
 
 #[cfg(test)]

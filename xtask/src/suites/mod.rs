@@ -8,6 +8,7 @@ pub(crate) mod interop;
 mod lint;
 mod loom;
 pub(crate) mod platforms;
+mod sanitize;
 mod unit;
 mod windows;
 
@@ -33,6 +34,7 @@ pub(crate) const ALL: &[Suite] = &[
     unit::SUITE,
     conformance::SUITE,
     loom::SUITE,
+    sanitize::SUITE,
     interop::SUITE,
     bench::SUITE,
     docs::SUITE,
@@ -41,10 +43,10 @@ pub(crate) const ALL: &[Suite] = &[
 ];
 
 /// Chooses the I/O backend of the engine.
-const BACKEND: &str = "SERVERLINK_BACKEND";
+pub(crate) const BACKEND: &str = "SERVERLINK_BACKEND";
 
 /// The backends of the platform this runs on.
-const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
+pub(crate) const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
     WINDOWS_BACKENDS
 } else if cfg!(target_os = "linux") {
     &["epoll", "select"]
@@ -90,7 +92,7 @@ pub(crate) fn cargo() -> Command {
 ///
 /// nextest gives each test a process and a time limit of its own; without it
 /// the tests run all the same.
-fn runner() -> (Runner, &'static [&'static str]) {
+pub(crate) fn runner() -> (Runner, &'static [&'static str]) {
     if needs::succeeds(cargo().args(["nextest", "--version"])) {
         (Runner::Nextest, &["nextest", "run"])
     } else {
