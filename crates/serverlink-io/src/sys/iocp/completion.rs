@@ -2,11 +2,10 @@
 
 use std::{mem, sync::Arc};
 
-use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
-
 use super::{
     errors,
     inner::Inner,
+    kernel::{Kernel, Overlapped, Packet, System},
     operation::{Operation, Status},
 };
 use crate::Direction;
@@ -28,14 +27,15 @@ impl Completion {
     ///
     /// # Safety
     ///
-    /// As for [`Inner::of_packet`].
-    pub(super) unsafe fn of_packet(packet: &OVERLAPPED_ENTRY) -> Self {
+    /// The packet was dequeued with the key of operations, and is asked once.
+    pub(super) unsafe fn of_packet(packet: &Packet) -> Self {
+        let (_key, overlapped, bytes) = Kernel::read(packet);
         // SAFETY: the caller's promise.
-        let (entry, direction) = unsafe { Inner::of_packet(packet) };
+        let (entry, direction) = unsafe { Inner::of_overlapped(overlapped) };
         let operation = entry.operation(direction);
         operation.slot.reclaim();
         // SAFETY: the packet is the one that ends the operation.
-        let status = unsafe { operation.status(packet.dwNumberOfBytesTransferred) };
+        let status = unsafe { operation.status(&entry.shared.kernel, bytes) };
         if errors::is_abort(status.error) {
             // An operation that stays pending may live to see many threads end: no repetition in a
             // row, for the kernel had it in between.
@@ -65,14 +65,14 @@ impl Completion {
 }
 
 impl Inner {
-    /// The entry and the direction of the operation that a packet ends; the kernel's reference
+    /// The entry and the direction of the operation that has ended; the kernel's reference
     /// becomes the caller's, and its claim stays suspended.
     ///
     /// # Safety
     ///
-    /// The packet was dequeued with the key of operations, and is asked once.
-    unsafe fn of_packet(packet: &OVERLAPPED_ENTRY) -> (Arc<Self>, Direction) {
-        let operation = packet.lpOverlapped.cast::<Operation>();
+    /// It is that of a packet dequeued with the key of operations, and is asked once.
+    unsafe fn of_overlapped(overlapped: *mut Overlapped) -> (Arc<Self>, Direction) {
+        let operation = overlapped.cast::<Operation>();
         // SAFETY: the `OVERLAPPED` is the first field of an operation within an entry that `submit`
         // leaked a reference to; the direction is never written after it was made.
         unsafe {

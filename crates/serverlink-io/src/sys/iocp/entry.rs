@@ -9,12 +9,12 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use socket2::SockAddr;
-use windows_sys::Win32::{Foundation::HANDLE, System::IO::CancelIoEx};
 
 use super::{
     accept::Accept,
     connect::Connect,
     inner::{Inner, refused},
+    kernel::System,
     operation::Body,
     probe::Probe,
     receive::Receive,
@@ -32,12 +32,14 @@ pub(super) struct Entry(pub(super) Arc<Inner>);
 
 impl sys::Entry for Entry {
     fn accept(&self) -> io::Result<()> {
-        self.0.start(Direction::Inward, |resources| Accept::new(resources).map(Body::Accept))
+        self.0.start(Direction::Inward, |resources| {
+            Accept::new(resources, &self.0.shared).map(Body::Accept)
+        })
     }
 
     fn connect(&self, address: &SockAddr) -> io::Result<()> {
         self.0.start(Direction::Outward, |resources| {
-            Connect::new(resources.socket()?, address).map(Body::Connect)
+            Connect::new(&self.0.shared.kernel, resources.socket()?, address).map(Body::Connect)
         })
     }
 
@@ -100,7 +102,7 @@ impl fmt::Debug for Entry {
 impl Inner {
     fn probe(self: &Arc<Self>, interest: Interest) -> io::Result<()> {
         let make = |resources: &Resources| {
-            let probe = Probe::new(resources.raw(), interest)?;
+            let probe = Probe::new(&self.shared.kernel, resources.handle(), interest)?;
             if probe.takes_both() {
                 self.outward.slot.begin().map_err(refused)?;
                 self.linked.store(true, Ordering::Release);
@@ -144,12 +146,12 @@ impl Inner {
         let Some(_claim) = self.resources.claim() else { return };
         let operation = self.operation(direction);
         if operation.slot.cancel() {
-            operation.cancel_in_kernel();
+            operation.cancel_in_kernel(&self.shared.kernel);
         }
         // The probe that occupies this direction runs in the other. Should it be over and another
         // operation be hit, that one was not asked to end: it is issued again.
         if direction == Direction::Outward && self.linked.load(Ordering::Acquire) {
-            self.inward.cancel_in_kernel();
+            self.inward.cancel_in_kernel(&self.shared.kernel);
         }
     }
 
@@ -160,17 +162,17 @@ impl Inner {
             if !operation.slot.retire() {
                 continue;
             }
-            if operation.is_issued_on(claim.raw() as HANDLE) {
+            if operation.is_issued_on(claim.handle()) {
                 all = true;
             } else {
-                operation.cancel_in_kernel();
+                operation.cancel_in_kernel(&self.shared.kernel);
             }
         }
         if all {
             // Everything, of every thread. A send must be cancelled before its socket is closed:
             // else its data could go out later, under some systems into another socket.
             // SAFETY: the claim keeps the handle open.
-            unsafe { CancelIoEx(claim.raw() as HANDLE, ptr::null()) };
+            unsafe { self.shared.kernel.cancel(claim.handle(), ptr::null()) };
         }
     }
 }

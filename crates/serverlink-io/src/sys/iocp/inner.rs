@@ -8,12 +8,11 @@ use std::{
     },
 };
 
-use windows_sys::Win32::Foundation::HANDLE;
-
 use super::{
     completion::Completion,
     errors::{self, classify},
-    operation::{Body, Called, Next, Operation, Status, Vectors},
+    kernel::{Called, Kernel, System},
+    operation::{Body, Next, Operation, Status, Vectors},
     resources::{Descriptor, Resources},
     shared::Shared,
     state::{AfterCall, Claim, Flags, Refusal, Retirable},
@@ -116,12 +115,12 @@ impl Inner {
         let body = unsafe { operation.work() }.body.as_mut()?;
         let (handle, linked, skips) = match body {
             Body::Probe(probe) => match self.shared.device() {
-                Ok(device) => (device.handle(), probe.takes_both(), false),
+                Ok(device) => (Kernel::device_handle(device), probe.takes_both(), false),
                 Err(error) => {
                     return Some(Status { bytes: 0, error: errors::code_of(&error) });
                 }
             },
-            _ => (claim.raw() as HANDLE, false, self.skips),
+            _ => (claim.handle(), false, self.skips),
         };
         let request = body.request(&mut vectors);
         // SAFETY: the slot is this thread's.
@@ -133,7 +132,7 @@ impl Inner {
         // SAFETY: the handle is open, for the claim in hand covers the call and the suspended one
         // the operation; the memory is the entry's, which the leaked reference keeps, and nobody
         // touches it before the slot is reclaimed.
-        let called = unsafe { request.issue(handle, overlapped, &vectors) };
+        let called = unsafe { request.issue(&self.shared.kernel, handle, overlapped, &vectors) };
         let status = match called {
             Called::Done(bytes) if skips => Status { bytes, error: 0 },
             Called::Failed(error) => Status { bytes: 0, error },
@@ -142,7 +141,7 @@ impl Inner {
                 let missed = operation.slot.returned(ticket) == AfterCall::Cancel
                     || linked && self.outward.slot.announce().cancelled;
                 if missed {
-                    operation.cancel_in_kernel();
+                    operation.cancel_in_kernel(&self.shared.kernel);
                 }
                 return None;
             }

@@ -2,15 +2,15 @@
 //!
 //! The kernel carries operations out in our buffers and queues a packet for
 //! each that ends; [`Iocp::turn`](Backend::turn) dequeues packets, up to 256
-//! a call, and tells handlers. An entry's own state is in `state`, free of
-//! system calls; `inner` is where the two meet.
+//! a call, and tells handlers. The system's calls are behind the trait in
+//! `kernel`, made in `windows`; nothing else here knows them.
 //!
 //! # The original event loop, and where it is now
 //!
 //! | original | here | stronger, in that |
 //! |---|---|---|
 //! | `loop()` | [`Iocp::turn`](Backend::turn), `Iocp::collect`, `Iocp::deliver` | any thread may drive it, one at a time; packets that concern no handler do not end a turn; a handler's panic loses no other's completion |
-//! | `GetQueuedCompletionStatusEx`, 256 entries | `port::CompletionPort::dequeue`, `port::BATCH` | the array is kept between turns; the wait is not alertable |
+//! | `GetQueuedCompletionStatusEx`, 256 entries | `kernel::System::dequeue`, [`BATCH`] | the array is kept between turns; the wait is not alertable |
 //! | `execute_timers()` sets the timeout | `Port` passes the time to its next timer; `milliseconds` rounds it up | a wait that returns early waits on; nothing spins |
 //! | `start_async_recv()` | `inner::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
 //! | `start_async_send()` with a dummy buffer | `entry` (`Inner::send`) and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
@@ -68,47 +68,39 @@ mod completion;
 mod connect;
 mod entry;
 mod errors;
-mod extension;
 mod inner;
+mod kernel;
 mod operation;
-mod port;
 mod probe;
 mod receive;
 mod resources;
 mod send;
 mod shared;
 mod state;
+mod windows;
 
 use std::{
     collections::VecDeque,
     fmt, io, mem,
-    os::windows::io::AsRawSocket,
     sync::{Arc, Mutex, atomic::Ordering},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use bytes::BytesMut;
-use socket2::Socket;
-use windows_sys::Win32::{
-    Foundation::HANDLE,
-    Networking::WinSock::SOCKET,
-    Storage::FileSystem::SetFileCompletionNotificationModes,
-    System::{
-        IO::OVERLAPPED_ENTRY,
-        WindowsProgramming::{FILE_SKIP_COMPLETION_PORT_ON_SUCCESS, FILE_SKIP_SET_EVENT_ON_HANDLE},
-    },
-};
 
 use self::{
     completion::Completion,
     entry::Entry,
     inner::Inner,
-    port::{BATCH, OPERATION_KEY, SHUTDOWN_KEY},
+    kernel::{Kernel, OPERATION_KEY, Packet, SHUTDOWN_KEY, Socket, System},
     resources::Descriptor,
     shared::Shared,
 };
 use super::{Backend, Outcome, RawDescriptor};
 use crate::{Handler, PortOptions, lock::lock, sys};
+
+/// How many packets one call dequeues at most.
+const BATCH: usize = 256;
 
 /// How long dropping a port waits for the kernel to give up cancelled operations. What it still
 /// holds then is leaked: its memory may be written at any time.
@@ -126,12 +118,9 @@ pub(crate) struct Iocp {
 /// What one turn works with.
 #[derive(Default)]
 struct Batch {
-    packets: Vec<OVERLAPPED_ENTRY>,
+    packets: Vec<Packet>,
     completions: VecDeque<Completion>,
 }
-
-// SAFETY: the packets are plain results, meaningless once the turn that dequeued them is over.
-unsafe impl Send for Batch {}
 
 impl Iocp {
     /// Makes a port.
@@ -143,23 +132,13 @@ impl Iocp {
         })
     }
 
-    /// Asks for no packet upon success at once, where that works. True if so it is.
-    fn skip_on_success(&self, socket: &Socket) -> bool {
-        let modes = (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) as u8;
-        let handle = socket.as_raw_socket() as HANDLE;
-        self.skip
-            && extension::has_system_handles(socket)
-            // SAFETY: the handle is open.
-            && unsafe { SetFileCompletionNotificationModes(handle, modes) } != 0
-    }
-
     /// Puts a socket on the port.
     fn adopt(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Entry> {
         // Overlapped calls do not care; the read after a zero-byte receive must not wait.
         socket.set_nonblocking(true)?;
-        // SAFETY: the socket is open and becomes ours; only `Inner::submit` issues operations.
-        unsafe { self.shared.port.associate(socket.as_raw_socket() as HANDLE)? };
-        let skips = self.skip_on_success(&socket);
+        let kernel = &self.shared.kernel;
+        kernel.associate(&socket)?;
+        let skips = self.skip && kernel.skip_on_success(&socket);
         Ok(Entry(Inner::new(&self.shared, Descriptor::Owned(socket), skips, handler)))
     }
 
@@ -167,17 +146,17 @@ impl Iocp {
     /// Tells whether somebody asked for the wait to end.
     fn collect(&self, batch: &mut Batch, timeout: Option<Duration>) -> io::Result<Collected> {
         let shared = &*self.shared;
-        batch.packets.resize(BATCH, OVERLAPPED_ENTRY::default());
+        batch.packets.resize(BATCH, Packet::default());
         let ready = !lock(&shared.ready).is_empty();
         let wait = if ready { 0 } else { milliseconds(timeout) };
         let wait = if wait != 0 && !shared.wakeup.prepare() { 0 } else { wait };
-        let dequeued = shared.port.dequeue(&mut batch.packets, wait);
+        let dequeued = shared.kernel.dequeue(&mut batch.packets, wait);
         let woken = shared.wakeup.collect();
         let dequeued = dequeued?;
         batch.completions.append(&mut lock(&shared.ready));
         let mut stopped = false;
         for packet in &batch.packets[..dequeued] {
-            match packet.lpCompletionKey {
+            match Kernel::read(packet).0 {
                 OPERATION_KEY => {
                     // SAFETY: dequeued just now with the key of operations, and asked once.
                     let completion = unsafe { Completion::of_packet(packet) };
@@ -234,10 +213,10 @@ impl Backend for Iocp {
 
     fn register(
         &self,
-        socket: Socket,
+        socket: socket2::Socket,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Arc<dyn sys::Entry>> {
-        Ok(Arc::new(self.adopt(socket, handler)?))
+        Ok(Arc::new(self.adopt(Kernel::take_over(socket), handler)?))
     }
 
     fn watch(
@@ -245,18 +224,19 @@ impl Backend for Iocp {
         descriptor: RawDescriptor,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Arc<dyn sys::Entry>> {
-        let descriptor = Descriptor::Watched(descriptor as SOCKET);
+        let descriptor = Descriptor::Watched(Kernel::foreign(descriptor));
         Ok(Arc::new(Entry(Inner::new(&self.shared, descriptor, false, handler))))
     }
 
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let deadline = timeout.and_then(|timeout| self.shared.kernel.now().checked_add(timeout));
         let mut batch = mem::take(&mut *lock(&self.batch));
         let outcome = loop {
             if self.shared.stopping.load(Ordering::Acquire) {
                 break Outcome::Stopped;
             }
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline
+                .map(|deadline| deadline.saturating_duration_since(self.shared.kernel.now()));
             let collected = self.collect(&mut batch, left)?;
             let delivered = self.deliver(&mut batch.completions);
             if collected.stopped {
@@ -296,9 +276,10 @@ impl Drop for Iocp {
         for entry in self.shared.entries() {
             entry.retire();
         }
-        let deadline = Instant::now() + DRAIN;
+        let kernel = &self.shared.kernel;
+        let deadline = kernel.now() + DRAIN;
         let mut batch = mem::take(&mut *lock(&self.batch));
-        while !self.shared.is_empty() && Instant::now() < deadline {
+        while !self.shared.is_empty() && kernel.now() < deadline {
             if self.collect(&mut batch, Some(Duration::from_millis(20))).is_err() {
                 break;
             }

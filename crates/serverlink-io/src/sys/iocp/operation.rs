@@ -2,27 +2,21 @@
 
 use std::{
     cell::UnsafeCell,
-    ffi::c_void,
     io,
     mem::{self, MaybeUninit},
     ptr::NonNull,
-    sync::atomic::{AtomicPtr, Ordering},
-};
-
-use windows_sys::Win32::{
-    Foundation::{GetLastError, HANDLE},
-    Networking::WinSock::{SOCKET, WSABUF, WSAGetLastError, WSAGetOverlappedResult},
-    System::IO::{CancelIoEx, GetOverlappedResult, OVERLAPPED},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use super::{
     accept::{self, Accept},
     connect::{self, Connect},
-    errors::{self, Call},
+    errors::Call,
+    kernel::{Called, Handle, Kernel, Overlapped, System, Vector},
     probe::{self, Probe},
-    receive::{self, Receive},
+    receive::Receive,
     resources::Resources,
-    send::{self, Send},
+    send::Send,
     shared::Shared,
     state::Slot,
 };
@@ -33,11 +27,11 @@ use crate::{Direction, Event};
 /// The `OVERLAPPED` comes first, so its address is the operation's.
 #[repr(C)]
 pub(super) struct Operation {
-    overlapped: UnsafeCell<OVERLAPPED>,
+    overlapped: UnsafeCell<Overlapped>,
     pub(super) direction: Direction,
     pub(super) slot: Slot,
     /// What the operation was last issued on, for `CancelIoEx`.
-    issued_on: AtomicPtr<c_void>,
+    issued_on: AtomicUsize,
     work: UnsafeCell<Work>,
 }
 
@@ -59,10 +53,10 @@ unsafe impl Sync for Operation {}
 impl Operation {
     pub(super) fn new(direction: Direction) -> Self {
         Self {
-            overlapped: UnsafeCell::new(OVERLAPPED::default()),
+            overlapped: UnsafeCell::new(Overlapped::default()),
             direction,
             slot: Slot::new(),
-            issued_on: AtomicPtr::default(),
+            issued_on: AtomicUsize::default(),
             work: UnsafeCell::default(),
         }
     }
@@ -83,71 +77,52 @@ impl Operation {
     /// # Safety
     ///
     /// The calling thread holds the slot.
-    pub(super) unsafe fn prepare(&self, handle: HANDLE) -> *mut OVERLAPPED {
+    pub(super) unsafe fn prepare(&self, handle: Handle) -> *mut Overlapped {
         // Relaxed: `Slot::submit` publishes it.
         self.issued_on.store(handle, Ordering::Relaxed);
         // SAFETY: the caller holds the slot, so the kernel does not use this memory.
-        unsafe { *self.overlapped.get() = OVERLAPPED::default() };
+        unsafe { *self.overlapped.get() = Overlapped::default() };
         self.overlapped.get()
     }
 
     /// How the operation ended.
     ///
-    /// The status in the `OVERLAPPED` is an `NTSTATUS`; the provider translates
-    /// it. It is asked only when the packet alone does not already say success.
+    /// The system is asked only when the packet alone does not already say
+    /// success.
     ///
     /// # Safety
     ///
     /// The operation's packet was just dequeued and its slot reclaimed.
-    pub(super) unsafe fn status(&self, packet_bytes: u32) -> Status {
+    pub(super) unsafe fn status(&self, kernel: &Kernel, packet_bytes: u32) -> Status {
         let overlapped = self.overlapped.get();
         // SAFETY: the kernel is done with this memory; the caller holds it.
-        if packet_bytes != 0 && unsafe { (*overlapped).Internal } == 0 {
+        if packet_bytes != 0 && unsafe { Kernel::succeeded(overlapped) } {
             return Status { bytes: packet_bytes as usize, error: 0 };
         }
         let handle = self.issued_on.load(Ordering::Relaxed);
-        let mut bytes = 0;
-        let mut flags = 0;
         // SAFETY: the caller holds the slot.
-        let probes = matches!(unsafe { &self.work().body }, Some(Body::Probe(_)));
-        // SAFETY: the handle is open, for the operation's claim keeps it so, and the `OVERLAPPED`
-        // is that of an operation issued on it that has ended: the calls only read it.
-        let error = unsafe {
-            if probes {
-                match GetOverlappedResult(handle, overlapped, &mut bytes, 0) {
-                    0 => GetLastError(),
-                    _ => 0,
-                }
-            } else {
-                match WSAGetOverlappedResult(
-                    handle as SOCKET,
-                    overlapped,
-                    &mut bytes,
-                    0,
-                    &mut flags,
-                ) {
-                    0 => WSAGetLastError().cast_unsigned(),
-                    _ => 0,
-                }
-            }
-        };
-        // A failed operation may have moved bytes all the same: the packet counts them.
-        let bytes = if error == 0 { bytes } else { packet_bytes };
-        Status { bytes: bytes as usize, error }
+        let device = matches!(unsafe { &self.work().body }, Some(Body::Probe(_)));
+        // SAFETY: the handle is open, for the operation's claim keeps it so, and the operation
+        // issued on it has ended.
+        match unsafe { kernel.result(handle, overlapped, device) } {
+            Ok(bytes) => Status { bytes: bytes as usize, error: 0 },
+            // A failed operation may have moved bytes all the same: the packet counts them.
+            Err(error) => Status { bytes: packet_bytes as usize, error },
+        }
     }
 
     /// Whether the operation was last issued on `handle`.
-    pub(super) fn is_issued_on(&self, handle: HANDLE) -> bool {
+    pub(super) fn is_issued_on(&self, handle: Handle) -> bool {
         self.issued_on.load(Ordering::Relaxed) == handle
     }
 
     /// Asks the kernel to end the operation soon. A hint: whether it was there or not (1168), its
     /// packet may be queued already, and ends it in either case.
-    pub(super) fn cancel_in_kernel(&self) {
+    pub(super) fn cancel_in_kernel(&self, kernel: &Kernel) {
         let handle = self.issued_on.load(Ordering::Relaxed);
         // SAFETY: callers have a claim on the entry, so the handle is open if anything is pending
         // on it; the `OVERLAPPED`'s address only names the operation.
-        unsafe { CancelIoEx(handle, self.overlapped.get()) };
+        unsafe { kernel.cancel(handle, self.overlapped.get()) };
     }
 }
 
@@ -158,30 +133,6 @@ pub(super) struct Status {
     pub(super) bytes: usize,
     /// The error code, 0 for success.
     pub(super) error: u32,
-}
-
-/// How a call that hands an operation to the kernel returned.
-pub(super) enum Called {
-    /// A packet follows.
-    Pending,
-    /// Success; a packet follows unless the socket skips it.
-    Done(usize),
-    /// No packet follows.
-    Failed(u32),
-}
-
-impl Called {
-    /// From a Winsock function's result.
-    pub(super) fn from_winsock(success: bool, bytes: u32) -> Self {
-        if success {
-            return Self::Done(bytes as usize);
-        }
-        // SAFETY: reads a thread-local value.
-        match unsafe { WSAGetLastError() }.cast_unsigned() {
-            errors::IO_PENDING => Self::Pending,
-            code => Self::Failed(code),
-        }
-    }
 }
 
 /// What an operation does.
@@ -249,8 +200,8 @@ impl Body {
     /// Deals with the end of a call.
     pub(super) fn completed(self, resources: &Resources, shared: &Shared, status: Status) -> Next {
         match self {
-            Self::Accept(accept) => accept.completed(resources, status),
-            Self::Connect(connect) => connect.completed(resources, status),
+            Self::Accept(accept) => accept.completed(resources, shared, status),
+            Self::Connect(connect) => connect.completed(resources, shared, status),
             Self::Receive(receive) => receive.completed(resources, shared, status),
             Self::Send(send) => send.completed(status),
             Self::Probe(probe) => probe.completed(status),
@@ -260,7 +211,7 @@ impl Body {
     /// What to issue after an error that asks for another attempt.
     pub(super) fn again(self, resources: &Resources, shared: &Shared, code: u32) -> Next {
         Next::Further(match self {
-            Self::Accept(accept) => return accept.again(resources),
+            Self::Accept(accept) => return accept.again(resources, shared),
             Self::Receive(receive) => Self::Receive(receive.again(shared, code)),
             Self::Send(send) => Self::Send(send.again(code)),
             other => other,
@@ -292,19 +243,20 @@ impl Request {
     /// completion, if the call leads to one.
     pub(super) unsafe fn issue(
         self,
-        handle: HANDLE,
-        overlapped: *mut OVERLAPPED,
+        kernel: &Kernel,
+        handle: Handle,
+        overlapped: *mut Overlapped,
         vectors: &Vectors,
     ) -> Called {
-        let socket = handle as SOCKET;
+        let (array, count) = vectors.as_raw();
         // SAFETY: the caller's promise, passed on.
         unsafe {
             match self {
-                Self::Accept(request) => request.issue(socket, overlapped),
-                Self::Connect(request) => request.issue(socket, overlapped),
-                Self::Receive => receive::issue(socket, overlapped, vectors),
-                Self::Send => send::issue(socket, overlapped, vectors),
-                Self::Probe(request) => request.issue(handle, overlapped),
+                Self::Accept(request) => request.issue(kernel, handle, overlapped),
+                Self::Connect(request) => request.issue(kernel, handle, overlapped),
+                Self::Receive => kernel.receive(handle, array, count, overlapped),
+                Self::Send => kernel.send(handle, array, count, overlapped),
+                Self::Probe(request) => request.issue(kernel, handle, overlapped),
             }
         }
     }
@@ -315,7 +267,7 @@ pub(super) const GATHER: usize = 64;
 
 /// The buffers of one call. The provider captures the array before the call returns.
 pub(super) struct Vectors {
-    array: [MaybeUninit<WSABUF>; GATHER],
+    array: [MaybeUninit<Vector>; GATHER],
     count: usize,
 }
 
@@ -327,13 +279,13 @@ impl Vectors {
     /// Adds a buffer, if there is room for another.
     pub(super) fn push(&mut self, start: *mut u8, length: u32) -> bool {
         let Some(vector) = self.array.get_mut(self.count) else { return false };
-        vector.write(WSABUF { len: length, buf: start });
+        vector.write(Kernel::vector(start, length));
         self.count += 1;
         true
     }
 
     /// For the call.
-    pub(super) fn as_raw(&self) -> (*const WSABUF, u32) {
+    pub(super) fn as_raw(&self) -> (*const Vector, u32) {
         (self.array.as_ptr().cast(), u32::try_from(self.count).expect("at most `GATHER`"))
     }
 }

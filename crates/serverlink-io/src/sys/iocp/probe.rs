@@ -13,39 +13,14 @@
 //! The request is not part of the documented interface, but libuv, wepoll and
 //! mio have relied on it since Windows Vista, and Wine has it.
 
-use std::{
-    io, mem,
-    os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle},
-    ptr,
-};
-
-use windows_sys::{
-    Wdk::{
-        Foundation::OBJECT_ATTRIBUTES,
-        Storage::FileSystem::{FILE_OPEN, NtCreateFile},
-    },
-    Win32::{
-        Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, UNICODE_STRING},
-        Networking::WinSock::SOCKET,
-        Storage::FileSystem::{
-            FILE_SHARE_READ, FILE_SHARE_WRITE, SYNCHRONIZE, SetFileCompletionNotificationModes,
-        },
-        System::{
-            IO::{DeviceIoControl, IO_STATUS_BLOCK, OVERLAPPED},
-            WindowsProgramming::FILE_SKIP_SET_EVENT_ON_HANDLE,
-        },
-    },
-};
+use std::io;
 
 use super::{
-    errors, extension,
-    operation::{Body, Called, Next, Stable, Status},
-    port::CompletionPort,
+    errors,
+    kernel::{Called, Handle, Kernel, Overlapped, System},
+    operation::{Body, Next, Stable, Status},
 };
 use crate::{Event, Interest};
-
-/// `IOCTL_AFD_POLL`.
-const POLL: u32 = 0x0001_2024;
 
 /// The request's events.
 const RECEIVE: u32 = 1 << 0;
@@ -63,92 +38,31 @@ const WRITABLE: u32 = SEND | ABORT | CONNECT_FAIL;
 
 /// `AFD_POLL_INFO` for one socket. The answer overwrites the question.
 #[repr(C)]
-struct Poll {
-    timeout: i64,
-    count: u32,
-    exclusive: u32,
-    socket: HANDLE,
-    events: u32,
-    status: NTSTATUS,
-}
-
-/// The device's handle on the port.
-pub(super) struct Device(OwnedHandle);
-
-impl Device {
-    /// Opens the device and puts it on the port.
-    pub(super) fn open(port: &CompletionPort) -> io::Result<Self> {
-        let mut path: Vec<u16> = r"\Device\Afd\ServerLink".encode_utf16().collect();
-        let length = u16::try_from(mem::size_of_val(path.as_slice())).expect("a short path");
-        let name =
-            UNICODE_STRING { Length: length, MaximumLength: length, Buffer: path.as_mut_ptr() };
-        let attributes = OBJECT_ATTRIBUTES {
-            Length: u32::try_from(mem::size_of::<OBJECT_ATTRIBUTES>()).expect("a small structure"),
-            RootDirectory: ptr::null_mut(),
-            ObjectName: &raw const name,
-            Attributes: 0,
-            SecurityDescriptor: ptr::null(),
-            SecurityQualityOfService: ptr::null(),
-        };
-        let mut handle: HANDLE = ptr::null_mut();
-        let mut block = IO_STATUS_BLOCK::default();
-        // SAFETY: all that is pointed to lives until the call returns, which ends it: opening a
-        // device is synchronous.
-        let status = unsafe {
-            NtCreateFile(
-                &mut handle,
-                SYNCHRONIZE,
-                &attributes,
-                &mut block,
-                ptr::null(),
-                0,
-                FILE_SHARE_READ | FILE_SHARE_WRITE,
-                FILE_OPEN,
-                0,
-                ptr::null(),
-                0,
-            )
-        };
-        if status < 0 {
-            // SAFETY: it computes a number from a number.
-            let code = unsafe { RtlNtStatusToDosError(status) };
-            return Err(io::Error::from_raw_os_error(code.cast_signed()));
-        }
-        // SAFETY: the handle is open and nobody else's.
-        let device = unsafe { OwnedHandle::from_raw_handle(handle) };
-        // SAFETY: it is open, and the only operations issued on it are probes'.
-        unsafe { port.associate(handle)? };
-        // Best effort: it only saves the kernel work. Packets are not skipped: a probe that is
-        // answered at once is answered through the port as well.
-        // SAFETY: the handle is open.
-        unsafe { SetFileCompletionNotificationModes(handle, FILE_SKIP_SET_EVENT_ON_HANDLE as u8) };
-        Ok(Self(device))
-    }
-
-    pub(super) fn handle(&self) -> HANDLE {
-        self.0.as_raw_handle()
-    }
+pub(super) struct Poll {
+    /// When to give up, in units of 100 ns; the greatest value means never.
+    pub(super) timeout: i64,
+    /// How many sockets are asked about; then, how many the answer tells of.
+    pub(super) count: u32,
+    pub(super) exclusive: u32,
+    pub(super) socket: Handle,
+    pub(super) events: u32,
+    /// An `NTSTATUS`.
+    pub(super) status: i32,
 }
 
 /// Waits for readiness.
 pub(super) struct Probe {
     /// The socket underneath any layers: the device's own.
-    socket: SOCKET,
+    socket: Handle,
     interest: Interest,
     poll: Stable<Poll>,
 }
 
 impl Probe {
-    pub(super) fn new(socket: SOCKET, interest: Interest) -> io::Result<Self> {
-        let poll = Poll {
-            timeout: i64::MAX,
-            count: 1,
-            exclusive: 0,
-            socket: ptr::null_mut(),
-            events: 0,
-            status: 0,
-        };
-        Ok(Self { socket: extension::base_socket(socket)?, interest, poll: Stable::new(poll) })
+    pub(super) fn new(kernel: &Kernel, socket: Handle, interest: Interest) -> io::Result<Self> {
+        let socket = kernel.base(socket)?;
+        let poll = Poll { timeout: i64::MAX, count: 1, exclusive: 0, socket, events: 0, status: 0 };
+        Ok(Self { socket, interest, poll: Stable::new(poll) })
     }
 
     /// Whether it occupies both directions.
@@ -169,7 +83,7 @@ impl Probe {
         unsafe {
             (*poll).timeout = i64::MAX;
             (*poll).count = 1;
-            (*poll).socket = self.socket as HANDLE;
+            (*poll).socket = self.socket;
             (*poll).events = events;
             (*poll).status = 0;
         }
@@ -212,21 +126,13 @@ impl Request {
     /// # Safety
     ///
     /// See [`super::operation::Request::issue`].
-    pub(super) unsafe fn issue(self, device: HANDLE, overlapped: *mut OVERLAPPED) -> Called {
-        let size = u32::try_from(mem::size_of::<Poll>()).expect("a small structure");
-        let poll = self.poll.cast();
-        // SAFETY: the device is open, and the structure, of the size given, stays (the caller's
-        // promise).
-        let done = unsafe {
-            DeviceIoControl(device, POLL, poll, size, poll, size, ptr::null_mut(), overlapped)
-        };
-        if done != 0 {
-            return Called::Done(0);
-        }
-        // SAFETY: reads a thread-local value.
-        match unsafe { windows_sys::Win32::Foundation::GetLastError() } {
-            errors::IO_PENDING => Called::Pending,
-            code => Called::Failed(code),
-        }
+    pub(super) unsafe fn issue(
+        self,
+        kernel: &Kernel,
+        device: Handle,
+        overlapped: *mut Overlapped,
+    ) -> Called {
+        // SAFETY: the caller's promise, passed on; the structure is the body's.
+        unsafe { kernel.poll(device, self.poll, overlapped) }
     }
 }

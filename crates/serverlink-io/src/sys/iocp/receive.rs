@@ -2,20 +2,15 @@
 
 use std::{io, ptr};
 
-use bytes::BytesMut;
-use windows_sys::Win32::{
-    Networking::WinSock::{SOCKET, WSARecv},
-    System::IO::OVERLAPPED,
-};
-
 use super::{
     buffers::Armed,
     errors,
-    operation::{Body, Called, Next, Status, Vectors},
+    operation::{Body, Next, Status, Vectors},
     resources::Resources,
     shared::Shared,
 };
 use crate::{Event, errors::no_room};
+use bytes::BytesMut;
 
 /// Receives once.
 pub(super) enum Receive {
@@ -128,20 +123,4 @@ fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> N
             }
         }
     }
-}
-
-/// # Safety
-///
-/// See [`super::operation::Request::issue`].
-pub(super) unsafe fn issue(
-    socket: SOCKET,
-    overlapped: *mut OVERLAPPED,
-    vectors: &Vectors,
-) -> Called {
-    let (array, count) = vectors.as_raw();
-    let (mut bytes, mut flags) = (0, 0);
-    // SAFETY: the socket is open and the buffers stay (the caller's promise); the count is read
-    // only if the call succeeds at once.
-    let result = unsafe { WSARecv(socket, array, count, &mut bytes, &mut flags, overlapped, None) };
-    Called::from_winsock(result == 0, bytes)
 }

@@ -2,14 +2,13 @@
 
 use std::{
     io,
-    os::windows::io::AsRawSocket,
     sync::{Arc, OnceLock},
 };
 
-use socket2::Socket;
-use windows_sys::Win32::Networking::WinSock::SOCKET;
-
-use super::{accept::Listening, shared::Registration};
+use super::{
+    kernel::{Accepting, Handle, Kernel, Socket, System},
+    shared::Registration,
+};
 use crate::{Handler, errors::only_probes};
 
 /// What an entry holds until it is retired and nothing uses it any more.
@@ -18,7 +17,7 @@ use crate::{Handler, errors::only_probes};
 /// longer lists is gone entirely.
 pub(super) struct Resources {
     descriptor: Descriptor,
-    listening: OnceLock<Listening>,
+    accepting: OnceLock<Accepting>,
     pub(super) handler: Arc<dyn Handler>,
     _registration: Registration,
 }
@@ -28,7 +27,7 @@ pub(super) enum Descriptor {
     /// Ours, and on our port.
     Owned(Socket),
     /// Somebody else's, to be probed only.
-    Watched(SOCKET),
+    Watched(Handle),
 }
 
 impl Resources {
@@ -37,13 +36,13 @@ impl Resources {
         handler: Arc<dyn Handler>,
         registration: Registration,
     ) -> Self {
-        Self { descriptor, listening: OnceLock::new(), handler, _registration: registration }
+        Self { descriptor, accepting: OnceLock::new(), handler, _registration: registration }
     }
 
-    pub(super) fn raw(&self) -> SOCKET {
+    pub(super) fn handle(&self) -> Handle {
         match &self.descriptor {
-            Descriptor::Owned(socket) => socket.as_raw_socket() as SOCKET,
-            Descriptor::Watched(socket) => *socket,
+            Descriptor::Owned(socket) => Kernel::handle(socket),
+            Descriptor::Watched(handle) => *handle,
         }
     }
 
@@ -56,11 +55,11 @@ impl Resources {
     }
 
     /// What accepting on it takes, found out once.
-    pub(super) fn listening(&self) -> io::Result<&Listening> {
-        if let Some(listening) = self.listening.get() {
-            return Ok(listening);
+    pub(super) fn accepting(&self, kernel: &Kernel) -> io::Result<Accepting> {
+        if let Some(accepting) = self.accepting.get() {
+            return Ok(*accepting);
         }
-        let listening = Listening::new(self.socket()?)?;
-        Ok(self.listening.get_or_init(|| listening))
+        let accepting = kernel.accepting(self.socket()?)?;
+        Ok(*self.accepting.get_or_init(|| accepting))
     }
 }

@@ -2,17 +2,12 @@
 
 use std::io;
 
-use bytes::Bytes;
-use windows_sys::Win32::{
-    Networking::WinSock::{SOCKET, WSASend},
-    System::IO::OVERLAPPED,
-};
-
 use super::{
     errors,
-    operation::{Body, Called, Next, Status, Vectors},
+    operation::{Body, Next, Status, Vectors},
 };
 use crate::Event;
+use bytes::Bytes;
 
 /// The most bytes one call is given. They stay locked in memory until it completes, and its count
 /// of bytes has 32 bits.
@@ -105,20 +100,4 @@ impl Send {
     pub(super) fn over(self, result: io::Result<()>) -> Event {
         Event::Sent { buffers: self.buffers, sent: self.sent, result }
     }
-}
-
-/// # Safety
-///
-/// See [`super::operation::Request::issue`].
-pub(super) unsafe fn issue(
-    socket: SOCKET,
-    overlapped: *mut OVERLAPPED,
-    vectors: &Vectors,
-) -> Called {
-    let (array, count) = vectors.as_raw();
-    let mut bytes = 0;
-    // SAFETY: the socket is open and the buffers stay (the caller's promise), and are only read;
-    // the count is read only if the call succeeds at once.
-    let result = unsafe { WSASend(socket, array, count, &mut bytes, 0, overlapped, None) };
-    Called::from_winsock(result == 0, bytes)
 }

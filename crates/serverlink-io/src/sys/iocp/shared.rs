@@ -14,8 +14,7 @@ use super::{
     buffers::Buffers,
     completion::Completion,
     inner::Inner,
-    port::{CompletionPort, SHUTDOWN_KEY, WAKE_KEY},
-    probe::Device,
+    kernel::{Device, Kernel, SHUTDOWN_KEY, System, WAKE_KEY},
     state::Wakeup,
 };
 use crate::lock::lock;
@@ -34,8 +33,8 @@ pub(super) struct Shared {
     entries: Mutex<HashMap<u64, Weak<Inner>>>,
     next_entry: AtomicU64,
     device: OnceLock<Device>,
-    /// Last: the device is closed first.
-    pub(super) port: CompletionPort,
+    /// Last: the device is closed before its port.
+    pub(super) kernel: Kernel,
 }
 
 impl Shared {
@@ -48,7 +47,7 @@ impl Shared {
             entries: Mutex::default(),
             next_entry: AtomicU64::new(0),
             device: OnceLock::new(),
-            port: CompletionPort::new()?,
+            kernel: Kernel::new()?,
         })
     }
 
@@ -75,7 +74,7 @@ impl Shared {
         if let Some(device) = self.device.get() {
             return Ok(device);
         }
-        let device = Device::open(&self.port)?;
+        let device = self.kernel.device()?;
         Ok(self.device.get_or_init(|| device))
     }
 
@@ -105,7 +104,7 @@ impl Shared {
     /// Queues a packet; the system may be out of memory for it at the moment.
     fn post(&self, key: usize) -> bool {
         for _ in 0..POSTS {
-            if self.port.post(key).is_ok() {
+            if self.kernel.post(key).is_ok() {
                 return true;
             }
             thread::yield_now();

@@ -9,7 +9,7 @@ mod wake;
 use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{Arc, mpsc},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use socket2::{Domain, SockAddr, Socket, Type};

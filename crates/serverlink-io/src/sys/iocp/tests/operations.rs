@@ -220,7 +220,7 @@ fn abort_that_nobody_asked_for_is_made_good() {
         near.entry.receive(None).unwrap();
         // As when the system ends what a thread issued that has ended itself. However often.
         for _ in 0..100 {
-            near.entry.0.inward.cancel_in_kernel();
+            near.entry.0.inward.cancel_in_kernel(&bench.port.shared.kernel);
             bench.port.turn(Some(Duration::from_millis(1))).unwrap();
         }
         bench.silence(&near);
@@ -230,7 +230,7 @@ fn abort_that_nobody_asked_for_is_made_good() {
     let (socket, address) = listener("127.0.0.1:0");
     let listening = bench.adopt(socket);
     listening.entry.accept().unwrap();
-    listening.entry.0.inward.cancel_in_kernel();
+    listening.entry.0.inward.cancel_in_kernel(&bench.port.shared.kernel);
     bench.silence(&listening);
     let _client = TcpStream::connect(address.as_socket().unwrap()).unwrap();
     assert!(matches!(bench.next(&listening), Event::Accepted(Ok(_))));

@@ -14,7 +14,7 @@ const BOTH: Interest = Interest { readable: true, writable: true };
 
 fn watch(bench: &Bench, socket: &impl AsRawSocket) -> Peer {
     let (sender, events) = mpsc::channel();
-    let descriptor = Descriptor::Watched(socket.as_raw_socket() as SOCKET);
+    let descriptor = Descriptor::Watched(Kernel::foreign(socket.as_raw_socket()));
     let inner = Inner::new(&bench.port.shared, descriptor, false, Arc::new(Forward(sender)));
     Peer { entry: Entry(inner), events }
 }

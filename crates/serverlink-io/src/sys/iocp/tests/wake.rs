@@ -44,7 +44,7 @@ fn burst_of_wakes_ends_one_turn() {
 #[test]
 fn late_packet_of_an_earlier_wake_ends_nothing() {
     let bench = Bench::new();
-    bench.port.shared.port.post(port::WAKE_KEY).unwrap();
+    bench.port.shared.kernel.post(kernel::WAKE_KEY).unwrap();
     let begun = Instant::now();
     assert_eq!(turn(&bench, SHORT), Outcome::Delivered(0));
     assert!(begun.elapsed() >= SHORT);
@@ -79,7 +79,7 @@ fn stop_loses_no_completion_of_its_batch() {
     let (near, _far) = bench.pair();
     near.entry.receive(None).unwrap();
     // The packets of both are queued before the turn, the stop first.
-    bench.port.shared.port.post(SHUTDOWN_KEY).unwrap();
+    bench.port.shared.kernel.post(SHUTDOWN_KEY).unwrap();
     near.entry.cancel(Direction::Inward);
     assert_eq!(turn(&bench, LONG), Outcome::Stopped);
     assert!(matches!(near.events.try_recv(), Ok(Event::Received(Err(_)))));
