@@ -1,11 +1,17 @@
 //! What each error code calls for.
 //!
-//! One table names every code that `AcceptEx`, `ConnectEx`, `WSARecv`,
-//! `WSASend`, `WSAGetOverlappedResult` and the device call behind a probe are
+//! One table names every code that the calls in use (see `windows`) are
 //! documented to return, or that a completion can carry (its `NTSTATUS`,
 //! translated to a Win32 code, where the same call failing at once gives the
 //! Winsock code). The codes are written as numbers so that the table can be
-//! read, and tested, on any system.
+//! read, and tested, on any system; the tests list them call by call.
+//!
+//! Some results are asked for and not sorted, because nothing may follow from
+//! them: `CancelIoEx` is a hint, `closesocket` happens in a drop, and a packet
+//! that `PostQueuedCompletionStatus` could not queue is tried again whatever
+//! the reason. Those of `shutdown`, `setsockopt` (the update-context options
+//! aside, which are part of the accept and the connect) and
+//! `CreateIoCompletionPort` go to the caller.
 //!
 //! Sources: the "Return value" sections of the calls' pages and "Windows
 //! Sockets Error Codes" on learn.microsoft.com.
@@ -27,6 +33,8 @@ pub(super) enum Call {
     Send,
     /// The device call behind a probe.
     Probe,
+    /// `GetQueuedCompletionStatusEx`.
+    Dequeue,
 }
 
 /// Where one call differs from the others.
@@ -35,6 +43,8 @@ enum Except {
     None,
     Accept(Action),
     Connect(Action),
+    /// A time that is over, for a connection and for a wait.
+    AcceptAndDequeue(Action, Action),
 }
 
 /// What is known of one code.
@@ -84,7 +94,10 @@ pub(super) const NO_BUFFERS: u32 = 10055;
 /// spin, and more could not be known to be wrong.
 pub(super) fn classify(call: Call, code: u32) -> Action {
     find(code).map_or(Close, |row| match (row.except, call) {
-        (Except::Accept(action), Call::Accept) | (Except::Connect(action), Call::Connect) => action,
+        (Except::Accept(action), Call::Accept)
+        | (Except::Connect(action), Call::Connect)
+        | (Except::AcceptAndDequeue(action, _), Call::Accept)
+        | (Except::AcceptAndDequeue(_, action), Call::Dequeue) => action,
         _ => row.action,
     })
 }
@@ -105,6 +118,12 @@ pub(super) fn to_io(code: u32) -> io::Error {
 /// The code of an error that a system call returned.
 pub(super) fn code_of(error: &io::Error) -> u32 {
     error.raw_os_error().map_or(SYSCALL_FAILURE, i32::cast_unsigned)
+}
+
+/// The codes of the table.
+#[cfg(test)]
+pub(super) fn codes() -> Vec<u32> {
+    TABLE.iter().map(|row| row.code).collect()
 }
 
 fn find(code: u32) -> Option<&'static Row> {
@@ -129,8 +148,9 @@ const TABLE: &[Row] = &[
     row(233, "ERROR_PIPE_NOT_CONNECTED", Close, Except::None, 10057, "the other end is gone"),
     row(234, "ERROR_MORE_DATA", Fatal, Except::None, 10040, "a message is larger than the buffer: a stream has none"),
     row(240, "ERROR_VC_DISCONNECTED", Close, Except::Accept(Retry), 10054, "the connection was taken down"),
-    row(258, "WAIT_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer"),
+    row(258, "WAIT_TIMEOUT", Close, Except::AcceptAndDequeue(Retry, Ignore), 10060, "the transport gave up: no answer from the peer; of a wait, no packet in time"),
     row(676, "ERROR_HANDLES_CLOSED", Close, Except::None, 10053, "the handle was closed under the operation"),
+    row(735, "ERROR_ABANDONED_WAIT_0", Fatal, Except::None, 10038, "the port was closed under the wait"),
     row(995, "ERROR_OPERATION_ABORTED", Retry, Except::Connect(Close), 10053, "aborted though nobody asked (the thread that issued it has ended): issued again, but ConnectEx needs a new socket"),
     row(996, "ERROR_IO_INCOMPLETE", Retry, Except::Connect(Close), 10053, "a packet came without a status: the thread that issued the operation ended at that moment (seen under Wine); nothing was moved"),
     row(997, "ERROR_IO_PENDING", Ignore, Except::None, 10036, "the operation has begun; its completion follows"),

@@ -24,7 +24,7 @@ use crate::{
 
 /// How often one operation is issued again in a row after a code that asks for it, so that a system
 /// that never lets it begin cannot make the driver spin.
-const ATTEMPTS: u8 = 64;
+pub(super) const ATTEMPTS: u8 = 64;
 
 /// An entry, as the kernel's packets refer to it.
 ///

@@ -1,7 +1,10 @@
 //! The boundary to the system: what the backend asks of it, and nothing else.
 //!
-//! All else (the pending flags and counts, retiring, cancelling, repetition,
-//! classification, freeing, the turn) knows the system by this trait alone.
+//! Everything above this line (the pending flags and counts, retiring,
+//! cancelling, repetition, classification, freeing, the turn) is the same code
+//! on every platform. [`Kernel`] is chosen when it is compiled: the system
+//! calls on Windows, a model of them that does whatever they may do in the
+//! tests of other platforms.
 
 use std::{ffi::c_void, io, time::Instant};
 
@@ -11,7 +14,11 @@ use super::probe::Poll;
 use crate::sys::RawDescriptor;
 
 /// The system's calls.
+#[cfg(windows)]
 pub(super) type Kernel = super::windows::Kernel;
+/// A model of the system's calls.
+#[cfg(not(windows))]
+pub(super) type Kernel = super::model::Kernel;
 
 pub(super) type Accepting = <Kernel as System>::Accepting;
 pub(super) type Addresses = <Kernel as System>::Addresses;
@@ -68,8 +75,8 @@ pub(super) trait System: Sized + Send + Sync {
     fn post(&self, key: usize) -> io::Result<()>;
 
     /// Waits for packets, at most `milliseconds` (for ever if `u32::MAX`), not alertably, and
-    /// tells how many there are.
-    fn dequeue(&self, into: &mut [Self::Packet], milliseconds: u32) -> io::Result<usize>;
+    /// tells how many there are, or the error code.
+    fn dequeue(&self, into: &mut [Self::Packet], milliseconds: u32) -> Result<usize, u32>;
 
     /// The key, the operation if it is one's end, and the count of bytes.
     fn read(packet: &Self::Packet) -> (usize, *mut Self::Overlapped, u32);

@@ -20,7 +20,7 @@ use super::{
 use crate::lock::lock;
 
 /// How often a packet that cannot be queued is tried.
-const POSTS: usize = 100;
+pub(super) const POSTS: usize = 100;
 
 /// A port's own state.
 pub(super) struct Shared {

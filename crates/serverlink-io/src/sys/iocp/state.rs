@@ -330,7 +330,7 @@ impl Wakeup {
     }
 
     /// Whether the driver sleeps, or is about to.
-    #[cfg(test)]
+    #[cfg(all(test, windows))]
     pub(super) fn is_waiting(&self) -> bool {
         self.0.load(Ordering::Acquire) == WAITING
     }

@@ -8,7 +8,7 @@ use std::{ffi::c_void, io, os::windows::io::AsRawSocket, ptr, time::Instant};
 
 use socket2::{Domain, SockAddr, Socket, socklen_t};
 use windows_sys::Win32::{
-    Foundation::{CloseHandle, GetLastError, HANDLE, INVALID_HANDLE_VALUE, WAIT_TIMEOUT},
+    Foundation::{CloseHandle, GetLastError, HANDLE, INVALID_HANDLE_VALUE},
     Networking::WinSock::{LPFN_CONNECTEX, WSABUF, WSAGetLastError, WSAGetOverlappedResult},
     Storage::FileSystem::SetFileCompletionNotificationModes,
     System::{
@@ -97,7 +97,7 @@ impl System for Kernel {
         if posted == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
-    fn dequeue(&self, into: &mut [Packet], milliseconds: u32) -> io::Result<usize> {
+    fn dequeue(&self, into: &mut [Packet], milliseconds: u32) -> Result<usize, u32> {
         let mut count = 0;
         // SAFETY: `into` is writable for as many entries as it has, of the same layout, and the
         // port is open.
@@ -115,10 +115,7 @@ impl System for Kernel {
             return Ok(count as usize);
         }
         // SAFETY: reads a thread-local value.
-        match unsafe { GetLastError() } {
-            WAIT_TIMEOUT => Ok(0),
-            code => Err(io::Error::from_raw_os_error(code.cast_signed())),
-        }
+        Err(unsafe { GetLastError() })
     }
 
     fn read(packet: &Packet) -> (usize, *mut OVERLAPPED, u32) {

@@ -1,0 +1,11 @@
+//! The backend on the model.
+
+mod bench;
+mod book;
+mod codes;
+mod ending;
+mod judge;
+mod random;
+mod scripted;
+mod steps;
+mod world;
