@@ -155,3 +155,82 @@ mod sequential {
     counting!(AtomicU64, u64);
     counting!(AtomicUsize, usize);
 }
+
+/// Atomics of which every access says its ordering, and memory that they guard.
+#[cfg(all(any(windows, test), not(loom)))]
+pub(crate) mod ordered {
+    pub(crate) use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Memory that something else guards.
+    pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
+
+    impl<T> UnsafeCell<T> {
+        pub(crate) fn new(value: T) -> Self {
+            Self(std::cell::UnsafeCell::new(value))
+        }
+
+        /// To read.
+        pub(crate) fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+            access(self.0.get())
+        }
+
+        /// To write.
+        pub(crate) fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+            access(self.0.get())
+        }
+    }
+}
+
+#[cfg(all(any(windows, test), loom))]
+pub(crate) mod ordered {
+    use loom::sync::atomic;
+    pub(crate) use loom::{cell::UnsafeCell, sync::atomic::Ordering};
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicUsize(atomic::AtomicUsize);
+
+    impl AtomicUsize {
+        pub(crate) fn new(value: usize) -> Self {
+            Self(atomic::AtomicUsize::new(value))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> usize {
+            self.0.load(order)
+        }
+
+        pub(crate) fn swap(&self, value: usize, order: Ordering) -> usize {
+            self.0.swap(value, order)
+        }
+
+        pub(crate) fn fetch_add(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_add(value, order)
+        }
+
+        pub(crate) fn fetch_sub(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_sub(value, order)
+        }
+
+        pub(crate) fn fetch_or(&self, value: usize, order: Ordering) -> usize {
+            self.0.fetch_or(value, order)
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            old: usize,
+            new: usize,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<usize, usize> {
+            self.0.compare_exchange(old, new, success, failure)
+        }
+
+        pub(crate) fn try_update(
+            &self,
+            success: Ordering,
+            failure: Ordering,
+            update: impl FnMut(usize) -> Option<usize>,
+        ) -> Result<usize, usize> {
+            self.0.fetch_update(success, failure, update)
+        }
+    }
+}

@@ -14,12 +14,9 @@
 //! to read shared state, release to publish, relaxed where nothing is
 //! synchronised.
 
-use std::{
-    cell::UnsafeCell,
-    mem,
-    ops::Deref,
-    sync::atomic::{AtomicUsize, Ordering},
-};
+use std::{mem, ops::Deref};
+
+use crate::sync::ordered::{AtomicUsize, Ordering, UnsafeCell};
 
 /// The flag in [`Retirable`]'s word; the rest counts claims.
 const RETIRED: usize = 1 << (usize::BITS - 1);
@@ -115,7 +112,7 @@ impl<T> Deref for Claim<'_, T> {
 
     fn deref(&self) -> &T {
         // SAFETY: the value is taken out only when the count is zero, and this claim is counted.
-        let value = unsafe { &*self.of.value.get() };
+        let value = self.of.value.with(|value| unsafe { &*value });
         value.as_ref().expect("a claimed value is present")
     }
 }
@@ -127,7 +124,7 @@ impl<T> Drop for Claim<'_, T> {
         if self.of.word.fetch_sub(1, Ordering::AcqRel) == RETIRED | 1 {
             // SAFETY: the count fell to zero with RETIRED set, which happens once and after which
             // no claim can be made; so this thread is alone with the value.
-            drop(unsafe { &mut *self.of.value.get() }.take());
+            drop(self.of.value.with_mut(|value| unsafe { (*value).take() }));
         }
     }
 }
@@ -341,5 +338,7 @@ impl Wakeup {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
 mod tests;
