@@ -34,10 +34,10 @@ impl World {
         }
         let way = self.choose(3);
         while !self.is_over() {
-            if self.choose(3) == 2 {
-                self.turn();
-            } else {
-                self.step();
+            match self.choose(24) {
+                0..=14 => self.step(),
+                15..=22 => self.turn(),
+                _ => self.rest(),
             }
             self.check_none_lost();
             let failures = self.failures();
@@ -57,20 +57,7 @@ impl World {
         self.quiet.store(true, Ordering::SeqCst);
         self.driving.store(true, Ordering::SeqCst);
         let peers = lock(&self.peers).clone();
-        if !self.stopped.load(Ordering::SeqCst) {
-            self.settle();
-            for peer in &peers {
-                let mut book = lock(&peer.book);
-                for direction in [Direction::Inward, Direction::Outward] {
-                    if let Some(begun) = *book.slot(direction)
-                        && begun.cancelled
-                        && !book.retired
-                    {
-                        self.fail(format!("cancelled {:?} does not end", begun.kind));
-                    }
-                }
-            }
-        }
+        self.settle_cancelled();
         if end != End::WithPort {
             for peer in &peers {
                 self.retire(peer, end == End::Dropped);
@@ -116,6 +103,34 @@ impl World {
         let mut failures = self.failures();
         failures.extend(self.model.left());
         failures
+    }
+
+    /// Nobody does anything for a while, and the kernel only what it is asked for.
+    fn rest(&self) {
+        self.quiet.store(true, Ordering::SeqCst);
+        self.driving.store(true, Ordering::SeqCst);
+        self.settle_cancelled();
+        self.driving.store(false, Ordering::SeqCst);
+        self.quiet.store(false, Ordering::SeqCst);
+    }
+
+    /// What was cancelled ends, also if the kernel would never have ended it.
+    fn settle_cancelled(&self) {
+        if self.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        self.settle();
+        for peer in lock(&self.peers).iter() {
+            let mut book = lock(&peer.book);
+            for direction in [Direction::Inward, Direction::Outward] {
+                if let Some(begun) = *book.slot(direction)
+                    && begun.cancelled
+                    && !book.retired
+                {
+                    self.fail(format!("cancelled {:?} does not end", begun.kind));
+                }
+            }
+        }
     }
 
     /// Turns until nothing happens any more.

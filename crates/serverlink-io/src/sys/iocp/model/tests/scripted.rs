@@ -17,7 +17,7 @@ use super::{
     bench::Bench,
 };
 use crate::{
-    Direction, Event, Handler, Sending,
+    Direction, Event, Handler, Interest, Sending,
     errors::is_cancelled,
     lock::lock,
     sys::{
@@ -66,6 +66,34 @@ fn a_cancellation_within_the_call_is_passed_on() {
         assert!(is_cancelled(&error));
         drop(entry);
         bench.end();
+    }
+}
+
+/// It runs in one direction and is cancelled in the other: before it is begun in the kernel, just
+/// after, and when its call is over.
+#[test]
+fn a_probe_of_both_directions_is_cancelled_in_either() {
+    for direction in [Direction::Inward, Direction::Outward] {
+        for place in 0..3 {
+            let bench = Bench::new();
+            let (entry, events) = bench.entry();
+            let at = bench.at(place, {
+                let entry = Arc::downgrade(&entry);
+                move || entry.upgrade().unwrap().cancel(direction)
+            });
+            entry.probe(Interest { readable: true, writable: true }).unwrap();
+            if !at.happened() {
+                entry.cancel(direction);
+            }
+            bench.turn();
+            let Event::Ready(Err(error)) = events.one() else { panic!("not cancelled") };
+            assert!(is_cancelled(&error), "{direction:?}, {place}: {error}");
+            entry.receive(None).unwrap();
+            entry.probe(Interest { readable: false, writable: true }).unwrap();
+            drop((at, entry));
+            bench.turn();
+            bench.end();
+        }
     }
 }
 

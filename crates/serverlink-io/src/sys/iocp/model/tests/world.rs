@@ -84,6 +84,9 @@ pub(super) struct World {
 }
 impl Schedule for World {
     fn choose(&self, bound: usize) -> usize {
+        if self.quiet.load(Ordering::SeqCst) {
+            return 0;
+        }
         let mut tape = lock(&self.tape);
         let (bytes, place) = &mut *tape;
         let byte = bytes.get(*place).copied().unwrap_or(0);
