@@ -33,7 +33,7 @@
 //! | batch processing | `Iocp::collect` | all of a batch becomes [`Completion`]s before the first handler runs |
 //! | zero copy | `receive`, `send` | as promised: the kernel reads and writes the buffers the caller gave, or gets |
 //! | accept and connect (left to blocking calls) | `accept`, `connect` | `AcceptEx` and `ConnectEx` of the socket's own provider, with their update-context options in the one path |
-//! | testing recommendations | `tests`, and the conformance suite of the crate | basic I/O, shutdown, removal during I/O, errors, load: each under its name |
+//! | testing recommendations | `tests`, the conformance suite of the crate, and `model` | basic I/O, shutdown, removal during I/O, errors, load: each under its name; random schedules on a model of the kernel, on every platform |
 //!
 //! # Memory and closing
 //!

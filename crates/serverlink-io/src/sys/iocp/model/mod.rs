@@ -10,6 +10,7 @@
 
 mod calls;
 mod memory;
+mod operations;
 mod socket;
 #[cfg(not(loom))]
 mod tests;
@@ -26,7 +27,10 @@ use std::{
 };
 
 pub(super) use self::{calls::Kernel, socket::Socket};
-use self::{calls::Packet, memory::Lent};
+use self::{
+    calls::Packet,
+    operations::{Operation, Work},
+};
 use super::{
     errors::{self, Call},
     kernel::{Called, Handle, OPERATION_KEY},
@@ -75,55 +79,6 @@ unsafe impl Send for Vector {}
 /// Where an accept has the peer's port written.
 pub(super) struct Addresses(u16);
 
-/// What an operation works on.
-pub(super) enum Work {
-    Receive(Vec<Vector>),
-    Send(Vec<Vector>),
-    Accept { socket: Handle, addresses: *mut Addresses },
-    Connect,
-    Poll(*mut Poll),
-}
-
-// SAFETY: as for `Vector`.
-unsafe impl Send for Work {}
-
-impl Work {
-    fn call(&self) -> Call {
-        match self {
-            Self::Receive(_) => Call::Receive,
-            Self::Send(_) => Call::Send,
-            Self::Accept { .. } => Call::Accept,
-            Self::Connect => Call::Connect,
-            Self::Poll(_) => Call::Probe,
-        }
-    }
-
-    /// How many bytes it may move.
-    fn capacity(&self) -> usize {
-        match self {
-            Self::Receive(vectors) | Self::Send(vectors) => {
-                vectors.iter().map(|vector| vector.length as usize).sum()
-            }
-            _ => 0,
-        }
-    }
-}
-
-/// An operation that the kernel has, or of which a packet is queued.
-pub(super) struct Operation {
-    overlapped: *mut Overlapped,
-    handle: Handle,
-    work: Work,
-    /// Whether its packet is queued.
-    queued: bool,
-    /// Whether somebody asked for its end.
-    cancelled: bool,
-    _lent: Vec<Lent>,
-}
-
-// SAFETY: as for `Vector`.
-unsafe impl Send for Operation {}
-
 /// What is known of an open handle.
 #[derive(Default)]
 pub(super) struct Open {
@@ -170,15 +125,6 @@ pub(super) struct Model {
 /// The `index`th byte that a socket receives.
 pub(super) fn pattern(handle: Handle, index: usize) -> u8 {
     (index.wrapping_mul(7).wrapping_add(handle) % 251) as u8
-}
-
-/// How an operation ends.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum End {
-    /// With so many bytes, if it can move as many.
-    Success(usize),
-    /// With an error, after so many bytes (of a send).
-    Failure(u32, usize),
 }
 
 impl Model {
@@ -257,282 +203,6 @@ impl Model {
         if state.handles.remove(&handle).is_none() {
             state.violations.push("a handle was closed twice".to_owned());
         }
-    }
-
-    /// One call that hands an operation over.
-    ///
-    /// # Safety
-    ///
-    /// See [`super::kernel::System`].
-    unsafe fn issue(&self, handle: Handle, work: Work, overlapped: *mut Overlapped) -> Called {
-        let number = {
-            let mut state = lock(&self.state);
-            state.next += 4;
-            let number = state.next;
-            let reused =
-                state.operations.values().any(|operation| operation.overlapped == overlapped);
-            if reused {
-                state.violations.push("an OVERLAPPED was used twice".to_owned());
-            }
-            if !state.handles.get(&handle).is_some_and(|open| open.associated) {
-                state.violations.push(format!("{:?} on a handle not on the port", work.call()));
-            }
-            number
-        };
-        let lent = self.lend(&work, overlapped);
-        // Others' steps before the kernel has the operation.
-        self.interlude();
-        // SAFETY: the memory is the kernel's (the caller's promise).
-        unsafe { (*overlapped).status = PENDING };
-        let operation =
-            Operation { overlapped, handle, work, queued: false, cancelled: false, _lent: lent };
-        let scripted = lock(&self.state).script.pop_front();
-        let called = match scripted.unwrap_or_else(|| self.outcome(&operation.work)) {
-            Called::Done(bytes) => {
-                let skips = self.open(handle, "a call", |open| open.skips).unwrap_or(false);
-                lock(&self.state).operations.insert(number, operation);
-                let bytes = self.end(number, End::Success(bytes), !skips);
-                Called::Done(bytes)
-            }
-            Called::Failed(code) => {
-                self.open(handle, "a call", |open| open.codes.push(code));
-                drop(operation);
-                Called::Failed(code)
-            }
-            Called::Pending => {
-                lock(&self.state).operations.insert(number, operation);
-                Called::Pending
-            }
-        };
-        // Others' steps before the call returns, of which the completion may be one.
-        self.interlude();
-        called
-    }
-
-    /// How a call returns: a send mostly succeeds at once, all else mostly pends.
-    fn outcome(&self, work: &Work) -> Called {
-        match (self.choose(8), work.call()) {
-            (0..=3, Call::Send) | (4, _) => Called::Done(self.amount(work.capacity())),
-            (5, _) => Called::Failed(self.code()),
-            _ => Called::Pending,
-        }
-    }
-
-    fn lend(&self, work: &Work, overlapped: *mut Overlapped) -> Vec<Lent> {
-        let mut ranges = vec![(overlapped.addr(), size_of::<Overlapped>())];
-        match work {
-            Work::Receive(vectors) | Work::Send(vectors) => ranges.extend(
-                vectors
-                    .iter()
-                    .filter(|vector| vector.length > 0)
-                    .map(|vector| (vector.start.addr(), vector.length as usize)),
-            ),
-            Work::Accept { addresses, .. } => {
-                ranges.push((addresses.addr(), size_of::<Addresses>()));
-            }
-            Work::Poll(poll) => ranges.push((poll.addr(), size_of::<Poll>())),
-            Work::Connect => {}
-        }
-        // SAFETY: the counter is the model's, which keeps all that is lent.
-        ranges.into_iter().map(|(at, size)| unsafe { Lent::new(at, size, &self.freed) }).collect()
-    }
-
-    /// Mostly all, else a part.
-    fn amount(&self, most: usize) -> usize {
-        match self.choose(3) {
-            1 => self.choose(most.min(32) + 1),
-            2 => most / 2,
-            _ => most,
-        }
-    }
-
-    /// An error code, mostly one of the table.
-    fn code(&self) -> u32 {
-        let codes = errors::codes();
-        let code = codes[self.choose(250) % codes.len()];
-        match code {
-            0 | errors::IO_PENDING => 10_054,
-            code => code,
-        }
-    }
-
-    /// Ends an operation that the kernel has, and queues its packet if `packet`. Gives the bytes
-    /// it moved.
-    fn end(&self, number: u64, end: End, packet: bool) -> usize {
-        let mut state = lock(&self.state);
-        let state = &mut *state;
-        let Some(operation) = state.operations.get_mut(&number) else { return 0 };
-        if operation.queued {
-            return 0;
-        }
-        let mut other = Open::default();
-        let open = state.handles.get_mut(&operation.handle).unwrap_or(&mut other);
-        let (code, most) = match end {
-            End::Success(most) => (0, most),
-            End::Failure(code, most) => {
-                open.codes.push(code);
-                (code, if operation.work.call() == Call::Send { most } else { 0 })
-            }
-        };
-        // SAFETY: the operation's memory is the kernel's until its packet is dequeued, or until
-        // the call returns that ended it.
-        let bytes = unsafe { Self::carry_out(operation, open, most, code == 0) };
-        let overlapped = operation.overlapped;
-        let count = u32::try_from(bytes).expect("small buffers");
-        // SAFETY: as above.
-        unsafe { *overlapped = Overlapped { status: code, bytes: count } };
-        if packet {
-            operation.queued = true;
-            state.packets.push_back(Packet::new(OPERATION_KEY, overlapped, count));
-        } else {
-            state.operations.remove(&number);
-        }
-        bytes
-    }
-
-    /// # Safety
-    ///
-    /// The operation's memory is the kernel's.
-    unsafe fn carry_out(
-        operation: &Operation,
-        open: &mut Open,
-        most: usize,
-        success: bool,
-    ) -> usize {
-        let mut moved = 0;
-        match &operation.work {
-            Work::Receive(vectors) => {
-                for vector in vectors {
-                    for offset in 0..vector.length as usize {
-                        if moved == most {
-                            break;
-                        }
-                        let byte = pattern(operation.handle, open.received);
-                        // SAFETY: within the buffer, which is the kernel's.
-                        unsafe { vector.start.add(offset).write(byte) };
-                        open.received += 1;
-                        moved += 1;
-                    }
-                }
-            }
-            Work::Send(vectors) => {
-                for vector in vectors {
-                    let part = (vector.length as usize).min(most - moved);
-                    // SAFETY: within the buffer, which nobody writes.
-                    let bytes = unsafe { std::slice::from_raw_parts(vector.start, part) };
-                    open.sent.extend_from_slice(bytes);
-                    moved += part;
-                }
-            }
-            // SAFETY: the memory is the kernel's.
-            Work::Accept { addresses, .. } if success => unsafe { (**addresses).0 = 4_711 },
-            Work::Poll(poll) if success => {
-                // SAFETY: the memory is the kernel's.
-                let poll = unsafe { &mut **poll };
-                // `most` tells here what the answer is: nothing, the socket closed by its owner,
-                // readable, writable, or whatever was asked for.
-                match most % 8 {
-                    1 => poll.count = 0,
-                    2 => poll.events = 1 << 5,
-                    3 => poll.events &= 1,
-                    4 => poll.events &= 1 << 2,
-                    _ => poll.events &= !(1 << 5),
-                }
-            }
-            Work::Accept { .. } | Work::Connect | Work::Poll(_) => {}
-        }
-        moved
-    }
-
-    /// Ends one of the operations that the kernel has, in a way that the schedule chooses; of those
-    /// only whose end was asked for, if so. False if there are none.
-    pub(super) fn proceed(&self, cancelled_only: bool) -> bool {
-        let numbers: Vec<u64> = lock(&self.state)
-            .operations
-            .iter()
-            .filter(|(_, operation)| !operation.queued && (operation.cancelled || !cancelled_only))
-            .map(|(number, _)| *number)
-            .collect();
-        if numbers.is_empty() {
-            return false;
-        }
-        let number = numbers[self.choose(numbers.len())];
-        let (capacity, cancelled, probes) = {
-            let state = lock(&self.state);
-            let Some(operation) = state.operations.get(&number) else { return true };
-            let probes = operation.work.call() == Call::Probe;
-            (operation.work.capacity(), operation.cancelled, probes)
-        };
-        let end = match self.choose(8) {
-            0 | 1 if cancelled || cancelled_only => End::Failure(995, 0),
-            0..=4 if probes => End::Success(self.choose(8)),
-            0..=4 => End::Success(self.amount(capacity)),
-            // An end of the stream, or no progress.
-            5 => End::Success(0),
-            6 => End::Failure(self.code(), self.amount(capacity)),
-            // The thread that issued it has ended.
-            _ => End::Failure([995, 996][self.choose(2)], self.choose(capacity.min(8) + 1)),
-        };
-        self.end(number, end, true);
-        true
-    }
-
-    /// Has the next calls return so.
-    pub(super) fn script(&self, called: impl IntoIterator<Item = Called>) {
-        lock(&self.state).script.extend(called);
-    }
-
-    /// Has the next wait fail so.
-    pub(super) fn fail_dequeue(&self, code: u32) {
-        lock(&self.state).failing_dequeue = Some(code);
-    }
-
-    /// Ends the oldest operation that the kernel has. False if there is none.
-    pub(super) fn finish(&self, end: End) -> bool {
-        let oldest = lock(&self.state)
-            .operations
-            .iter()
-            .find(|(_, operation)| !operation.queued)
-            .map(|(number, _)| *number);
-        oldest.inspect(|number| _ = self.end(*number, end, true)).is_some()
-    }
-
-    fn cancel(&self, handle: Handle, overlapped: *const Overlapped) {
-        self.interlude();
-        let numbers: Vec<u64> = {
-            let mut state = lock(&self.state);
-            if handle != 0 && !state.handles.contains_key(&handle) {
-                state.violations.push("CancelIoEx on a handle that is not open".to_owned());
-            }
-            let named = |operation: &Operation| {
-                operation.handle == handle
-                    && (overlapped.is_null() || operation.overlapped.cast_const() == overlapped)
-            };
-            state
-                .operations
-                .iter_mut()
-                // Otherwise: not found, and the packet is queued.
-                .filter(|(_, operation)| named(operation) && !operation.queued)
-                .map(|(number, operation)| {
-                    operation.cancelled = true;
-                    *number
-                })
-                .collect()
-        };
-        for number in numbers {
-            let capacity = lock(&self.state)
-                .operations
-                .get(&number)
-                .map_or(0, |operation| operation.work.capacity());
-            match self.choose(6) {
-                // It heeds it later, or something else ends it first.
-                1..=3 => {}
-                4 => _ = self.end(number, End::Success(self.amount(capacity)), true),
-                5 => _ = self.end(number, End::Failure(995, self.choose(capacity + 1)), true),
-                _ => _ = self.end(number, End::Failure(995, 0), true),
-            }
-        }
-        self.interlude();
     }
 
     /// Whether the kernel has an operation, or its packet is queued.

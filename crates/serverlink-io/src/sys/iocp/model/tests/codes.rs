@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::{
-    super::{Called, End, socket::address},
+    super::{Called, operations::End, socket::address},
     bench::{Bench, Events},
 };
 use crate::{

@@ -13,7 +13,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    super::{Called, End},
+    super::{Called, operations::End},
     bench::Bench,
 };
 use crate::{
