@@ -152,6 +152,9 @@ impl World {
                     self.fail("bytes were lost, repeated or damaged on the way out");
                 }
             }
+            Event::Accepted(Ok(_)) if begun.cancelled => {
+                self.fail("a cancelled accept gave its connection away");
+            }
             Event::Ready(Ok(ready)) if !ready.readable && !ready.writable => {
                 self.fail("ready in no way");
             }

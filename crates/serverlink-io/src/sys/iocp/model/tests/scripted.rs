@@ -177,6 +177,40 @@ fn a_send_that_gets_nowhere_ends() {
     bench.end();
 }
 
+/// The kernel did not find it, and sent a part.
+#[test]
+fn a_cancelled_send_goes_no_further() {
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    bench.model.script([Called::Pending]);
+    assert!(matches!(entry.send(vec![Bytes::from_static(b"abcdef")]), Sending::Pending));
+    assert!(bench.model.finish(End::Success(2)));
+    entry.cancel(Direction::Outward);
+    assert_eq!(bench.turn(), Outcome::Delivered(1));
+    let Event::Sent { sent: 2, result: Err(error), .. } = events.one() else {
+        panic!("it goes on")
+    };
+    assert!(is_cancelled(&error));
+    drop(entry);
+    bench.end();
+}
+
+/// The kernel did not find it, for a connection had come.
+#[test]
+fn a_cancelled_accept_closes_its_connection() {
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    entry.accept().unwrap();
+    assert!(bench.model.finish(End::Success(0)));
+    entry.cancel(Direction::Inward);
+    bench.turn();
+    let Event::Accepted(Err(error)) = events.one() else { panic!("it was given away") };
+    assert!(is_cancelled(&error));
+    drop(entry);
+    // The model knows of no accepted socket that is open.
+    bench.end();
+}
+
 #[test]
 fn a_stop_among_a_batch_loses_none_of_it() {
     let bench = Bench::new();
