@@ -35,7 +35,8 @@ enum Action {
     /// peers, Windows under Wine, other platforms
     #[command(after_help = test::help())]
     Test(test::Arguments),
-    /// Measure the library beside its peers; `bench --help` tells more
+    /// Measure the library beside its peers; `bench --help` tells more. With
+    /// `--wine` first, compare backends and transports of Windows programs
     #[command(disable_help_flag = true)]
     Bench {
         /// What to hand to the benchmark program

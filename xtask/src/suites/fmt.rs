@@ -11,9 +11,13 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = cargo();
         command.args(["fmt", "--all", "--check"]);
         recorder.check("rustfmt", command);
-        let mut command = cargo();
-        command.args(["fmt", "--check", "--manifest-path"]);
-        command.arg(layout::root().join("bench/Cargo.toml"));
-        recorder.check("rustfmt of the benchmark", command);
+        for (what, manifest) in [
+            ("rustfmt of the benchmark", "bench/Cargo.toml"),
+            ("rustfmt of the comparisons", "bench/windows/Cargo.toml"),
+        ] {
+            let mut command = cargo();
+            command.args(["fmt", "--check", "--manifest-path"]).arg(layout::root().join(manifest));
+            recorder.check(what, command);
+        }
     },
 };

@@ -1,7 +1,7 @@
 //! Lints.
 
 use super::{Suite, cargo};
-use crate::{bench, needs};
+use crate::{bench, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "lint",
@@ -14,5 +14,9 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = bench::cargo("clippy");
         command.args(["--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy on the benchmark", command);
+        let mut command = bench::comparisons(needs::cargo(), "clippy");
+        command.arg("--target-dir").arg(layout::target().join("bench-windows"));
+        command.args(["--all-targets", "--", "--deny=warnings"]);
+        recorder.check("clippy on the comparisons", command);
     },
 };

@@ -2,9 +2,10 @@
 
 use super::interop::{PACKAGE, WINDOWS_TEST};
 use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, runner};
-use crate::needs;
+use crate::counts::Runner;
 use crate::recorder::Recorder;
 use crate::windows::{self, Windows};
+use crate::{bench, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "windows",
@@ -19,6 +20,9 @@ fn run(recorder: &mut Recorder) {
         Err(message) => return recorder.fail(&message),
     };
     backend_tests(recorder, WINDOWS_BACKENDS, &|| windows.cargo());
+
+    let command = bench::comparisons(windows.cargo(), "test");
+    recorder.tests("every comparison", Runner::Libtest, command);
 
     let mut command = windows.cargo();
     command.args(["build", "--package", "serverlink-cli"]);
