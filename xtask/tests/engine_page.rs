@@ -127,7 +127,7 @@ fn every_row_names_code_and_tests_that_exist() {
 
 #[test]
 fn a_row_that_has_rotted_is_noticed() {
-    let here = "`iocp/port.rs: BATCH`";
+    let here = "`iocp/kernel.rs: SHUTDOWN_KEY`";
     let shown = "`conformance/drive.rs: stop_during_work`, `stop_wakes_a_blocked_run`";
     let complains = |row: &str, of: &str| {
         let complaint = check(&cells(row)).expect_err(row);
@@ -137,9 +137,12 @@ fn a_row_that_has_rotted_is_noticed() {
     complains(&format!("| a | {here} | {shown} |"), "3 cells");
     complains(&format!("| a | {here} |  | {shown} |"), "empty");
     complains(&format!("| a | here | b | {shown} |"), "names nothing");
-    complains(&format!("| a | `BATCH` | b | {shown} |"), "which file");
-    complains(&format!("| a | `iocp/port.rs: BAT` | b | {shown} |"), "no BAT in");
-    complains(&format!("| a | `iocp/harbour.rs: BATCH` | b | {shown} |"), "there is no iocp/");
+    complains(&format!("| a | `SHUTDOWN_KEY` | b | {shown} |"), "which file");
+    complains(&format!("| a | `iocp/kernel.rs: SHUTDOWN` | b | {shown} |"), "no SHUTDOWN in");
+    complains(
+        &format!("| a | `iocp/harbour.rs: SHUTDOWN_KEY` | b | {shown} |"),
+        "there is no iocp/",
+    );
     // A function that is no test, and a test of another file.
     complains(&format!("| a | {here} | b | `conformance/drive.rs: repost` |"), "no test repost");
     complains(&format!("| a | {here} | b | `conformance/send.rs: stop_during_work` |"), "no test");

@@ -35,7 +35,16 @@ const TESTS: &[(&str, &[&str])] = &[
     ("queue", &["--package=serverlink", "--lib", "queue"]),
     (
         "states of the engine",
-        &["--package=serverlink-io", "--lib", "--", "buffer_pool", "errors", "table", "timers"],
+        &[
+            "--package=serverlink-io",
+            "--lib",
+            "--",
+            "buffer_pool",
+            "errors",
+            "iocp",
+            "table",
+            "timers",
+        ],
     ),
 ];
 
