@@ -33,6 +33,8 @@ mod windows {
     }
 }
 
+#[cfg(target_os = "linux")]
+mod abstract_names;
 #[cfg(unix)]
 mod names;
 #[cfg(unix)]

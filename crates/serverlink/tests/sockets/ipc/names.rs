@@ -2,19 +2,14 @@
 
 use std::{
     fs,
-    os::unix::{
-        fs::{FileTypeExt, PermissionsExt},
-        net::UnixStream,
-    },
+    os::unix::fs::{FileTypeExt, PermissionsExt},
     path::Path,
 };
 
 use serverlink::SocketType;
 
 use super::folder::{Folder, endpoint};
-use crate::harness::{
-    await_peers, bound, connected, context, errno, expect, number, number_in, socket,
-};
+use crate::harness::{bound, connected, context, errno, expect, socket};
 
 /// The path of an endpoint.
 fn path(endpoint: &str) -> &Path {
@@ -75,30 +70,6 @@ fn a_star_is_a_new_name_in_a_directory_for_us_alone() {
         assert!(!path(&endpoint).parent().unwrap().exists());
     }
     assert_eq!(errno(socket(&context, SocketType::Push).connect("ipc://*")), "EINVAL");
-}
-
-#[cfg(target_os = "linux")]
-#[test]
-fn an_abstract_name_needs_no_file() {
-    let context = context();
-    let name = format!("ipc://@serverlink/{}", std::process::id());
-    let pull = socket(&context, SocketType::Pull);
-    let push = connected(&context, SocketType::Push, &name);
-    for n in 0..3 {
-        push.send(number(n)).unwrap();
-        assert_eq!(crate::harness::bind_again(&pull, &name), name);
-        assert_eq!(number_in(&pull.recv().unwrap()), n);
-        assert_eq!(errno(socket(&context, SocketType::Pull).bind(&name)), "EADDRINUSE");
-        assert!(!Path::new(&name["ipc://".len()..]).exists());
-        pull.unbind(&name).unwrap();
-        await_peers(&push, 0);
-    }
-    // The name has no zero at its end: others find it.
-    use std::os::linux::net::SocketAddrExt;
-    crate::harness::bind_again(&pull, &name);
-    let address = format!("serverlink/{}", std::process::id());
-    let address = std::os::unix::net::SocketAddr::from_abstract_name(address).unwrap();
-    UnixStream::connect_addr(&address).unwrap();
 }
 
 #[test]
