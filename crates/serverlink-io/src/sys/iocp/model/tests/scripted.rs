@@ -163,6 +163,20 @@ fn a_send_goes_on_until_all_is_sent() {
 }
 
 #[test]
+fn a_send_that_fails_tells_how_much_went() {
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    bench.model.script([Called::Pending]);
+    assert!(matches!(entry.send(vec![Bytes::from_static(b"abcdef")]), Sending::Pending));
+    assert!(bench.model.finish(End::Failure(10_054, 4)));
+    assert_eq!(bench.turn(), Outcome::Delivered(1));
+    let Event::Sent { sent: 4, result: Err(error), .. } = events.one() else { panic!() };
+    assert_eq!(error.raw_os_error(), Some(10_054));
+    drop(entry);
+    bench.end();
+}
+
+#[test]
 fn a_send_that_gets_nowhere_ends() {
     let bench = Bench::new();
     let (entry, _events) = bench.entry();
@@ -254,6 +268,23 @@ fn a_wake_that_could_not_be_posted_leaves_it_to_the_next() {
     assert_eq!(bench.model.queued(), 0);
     bench.port.wake();
     assert_eq!(bench.model.queued(), 1);
+    bench.end();
+}
+
+/// It ends within the call that another thread makes while the driver sleeps, and is told at once.
+#[test]
+fn a_completion_without_a_packet_ends_the_wait() {
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    bench.model.script([Called::Done(3)]);
+    let asleep = bench.at(0, {
+        let entry = Arc::downgrade(&entry);
+        move || entry.upgrade().unwrap().receive(None).unwrap()
+    });
+    assert_eq!(bench.port.turn(None).unwrap(), Outcome::Delivered(1));
+    assert!(asleep.happened());
+    assert!(matches!(events.one(), Event::Received(Ok(bytes)) if bytes.len() == 3));
+    drop(entry);
     bench.end();
 }
 
