@@ -5,6 +5,7 @@
 mod bench;
 mod counts;
 mod exit;
+mod instructions;
 mod layout;
 mod needs;
 mod recorder;
@@ -50,6 +51,8 @@ enum Action {
     /// one fails
     #[command(after_help = soak::HELP)]
     Soak(soak::Arguments),
+    /// Count how many instructions a message takes, and compare with what is tracked
+    Instructions(instructions::Arguments),
     /// Run any cargo command for Windows, its programs running under Wine
     #[command(after_help = windows::EXAMPLES)]
     Windows {
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Action::Bench { arguments } => bench::run(&arguments),
         Action::Sanitize(arguments) => sanitize::run(&arguments),
         Action::Soak(arguments) => soak::run(&arguments),
+        Action::Instructions(arguments) => instructions::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };
     let status = outcome.unwrap_or_else(|message| {

@@ -4,6 +4,7 @@ use std::env;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use crate::instructions;
 use crate::suites;
 use crate::toolchain::Toolchain;
 use crate::windows::{self, wine};
@@ -41,6 +42,18 @@ pub(crate) const CPP_COMPILER: Need = Need {
     remedy: "on Debian: apt-get install g++",
     packages: &["g++"],
     met: || succeeds(Command::new("c++").arg("--version")),
+    make: None,
+};
+
+pub(crate) const VALGRIND: Need = Need {
+    name: "valgrind",
+    // Of other processors there are no figures.
+    remedy: "Linux on x86-64; on Debian: apt-get install valgrind",
+    packages: &["valgrind"],
+    met: || {
+        cfg!(all(target_os = "linux", target_arch = "x86_64"))
+            && succeeds(Command::new(instructions::VALGRIND).arg("--version"))
+    },
     make: None,
 };
 

@@ -4,6 +4,7 @@ mod bench;
 mod conformance;
 mod docs;
 mod fmt;
+mod instructions;
 pub(crate) mod interop;
 mod lint;
 mod loom;
@@ -36,6 +37,7 @@ pub(crate) const ALL: &[Suite] = &[
     loom::SUITE,
     sanitize::SUITE,
     interop::SUITE,
+    instructions::SUITE,
     bench::SUITE,
     docs::SUITE,
     windows::SUITE,

@@ -1,0 +1,252 @@
+//! `cargo xtask instructions`.
+//!
+//! Times vary from run to run; how many instructions a message takes does not, or hardly. They are
+//! counted by valgrind, in a program that passes messages steadily, and compared with the figures in
+//! [`FIGURES`]. To leave out what the program does once, the count of a short run is subtracted from
+//! that of a long one.
+
+mod figures;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use clap::Args;
+
+use crate::{exit, layout, needs};
+use figures::{Figures, Verdict};
+
+/// The tracked figures.
+const FIGURES: &str = "crates/serverlink/benches/instructions.toml";
+/// What is counted: a benchmark of the package `serverlink`.
+const PROGRAM: &str = "steady";
+const SLOW_TIME: &str = include_str!("slow_time.c");
+/// How often to count what does not agree with its figure: what else the machine does can only add.
+const ATTEMPTS: u32 = 3;
+
+/// What `cargo xtask instructions` takes.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Track what is counted now
+    #[arg(long)]
+    update: bool,
+}
+
+/// Counts, compares, and tells; returns the exit status.
+pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
+    if !needs::provide(&[&needs::VALGRIND], true).is_empty() {
+        return Err(format!("no {} ({})", needs::VALGRIND.name, needs::VALGRIND.remedy));
+    }
+    let path = layout::root().join(FIGURES);
+    let tracked = match fs::read_to_string(&path) {
+        Ok(text) => Figures::parse(&text).map_err(|error| format!("{FIGURES}: {error}"))?,
+        Err(_) if arguments.update => Figures::default(),
+        Err(error) => return Err(format!("cannot read {FIGURES}: {error}")),
+    };
+    let counter = Counter::make()?;
+    let compiler = compiler()?;
+    let tolerance = tracked.tolerance(&compiler);
+    if tracked.compiler != compiler && !arguments.update {
+        println!(
+            "The figures are those of {}, and this is {compiler}: {tolerance} % are tolerated.",
+            tracked.compiler
+        );
+    }
+
+    println!("{:24} {:>9} {:>9}", "instructions", "tracked", "counted");
+    let mut counted = Figures { compiler, counts: Vec::new() };
+    let mut verdicts = Vec::new();
+    for (name, messages) in counter.ways()? {
+        let mut least = u64::MAX;
+        let mut verdict = Verdict::More;
+        for _ in 0..ATTEMPTS {
+            least = least.min(counter.count(&name, messages)?);
+            verdict = tracked.judge(&name, least, tolerance);
+            if verdict == Verdict::Within && !arguments.update {
+                break;
+            }
+        }
+        println!("{}", line(&name, tracked.of(&name), least));
+        verdicts.push((name.clone(), verdict));
+        counted.counts.push((name, least));
+    }
+
+    if arguments.update {
+        fs::write(&path, counted.to_string())
+            .map_err(|error| format!("cannot write {FIGURES}: {error}"))?;
+        println!("{FIGURES} is written.");
+        return Ok(exit::PASSED);
+    }
+    Ok(conclude(&tracked, &counted, &verdicts, tolerance, &counter))
+}
+
+fn line(name: &str, tracked: Option<u64>, counted: u64) -> String {
+    let Some(tracked) = tracked else { return format!("{name:24} {:>9} {counted:>9}", "-") };
+    let more = 100.0 * (counted as f64 / tracked as f64 - 1.0);
+    format!("{name:24} {tracked:>9} {counted:>9}  {more:+.1} %")
+}
+
+/// Says what is to be done; returns the exit status.
+fn conclude(
+    tracked: &Figures,
+    counted: &Figures,
+    verdicts: &[(String, Verdict)],
+    tolerance: u32,
+    counter: &Counter,
+) -> u8 {
+    let named = |wanted: Verdict| {
+        let names = verdicts.iter().filter(|(_, verdict)| *verdict == wanted);
+        names.map(|(name, _)| name.as_str()).collect::<Vec<_>>()
+    };
+    let (more, fewer) = (named(Verdict::More), named(Verdict::Fewer));
+    let mut strangers = named(Verdict::Untracked);
+    let gone = tracked.counts.iter().filter(|(name, _)| counted.of(name).is_none());
+    strangers.extend(gone.map(|(name, _)| name.as_str()));
+
+    let update = "cargo xtask instructions --update";
+    if !fewer.is_empty() {
+        println!("\n{}: fewer instructions by more than {tolerance} %.", fewer.join(", "));
+        println!("Have the gain kept: {update}");
+    }
+    if !strangers.is_empty() {
+        println!("\n{}: tracked, but not counted, or the other way round.", strangers.join(", "));
+        println!("If that is meant: {update}");
+    }
+    if !more.is_empty() {
+        println!("\n{}: more instructions by more than {tolerance} %.", more.join(", "));
+        for name in &more {
+            println!("Where they are: callgrind_annotate {}", counter.profile(name).display());
+        }
+        println!("If it has to be, say why in the commit message: {update}");
+    }
+    if more.is_empty() && strangers.is_empty() { exit::PASSED } else { exit::FAILED }
+}
+
+/// The version of the compiler in use.
+fn compiler() -> Result<String, String> {
+    let mut rustc = Command::new(std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into()));
+    rustc.arg("--version").current_dir(layout::root());
+    Ok(output_of(&mut rustc)?.trim().to_owned())
+}
+
+/// The program, built, and what it runs under.
+struct Counter {
+    program: PathBuf,
+    slow_time: PathBuf,
+    folder: PathBuf,
+}
+
+impl Counter {
+    fn make() -> Result<Self, String> {
+        let folder = layout::target().join("xtask/instructions");
+        let source = folder.join("slow_time.c");
+        fs::create_dir_all(&folder)
+            .and_then(|()| fs::write(&source, SLOW_TIME))
+            .map_err(|error| format!("cannot write {}: {error}", source.display()))?;
+        let slow_time = folder.join("slow_time.so");
+        // Whoever links Rust programs has a C compiler.
+        let mut compiler = Command::new("cc");
+        compiler.args(["-O2", "-Wall", "-Werror", "-shared", "-fPIC", "-o"]).arg(&slow_time);
+        output_of(compiler.arg(&source).arg("-ldl"))?;
+
+        let mut cargo = needs::cargo();
+        cargo
+            .args(["build", "--release", "--package", "serverlink", "--bench", PROGRAM])
+            .args(["--message-format", "json-render-diagnostics"])
+            .current_dir(layout::root());
+        let messages = output_of(&mut cargo)?;
+        let program = executable(&messages).ok_or("cargo does not say what it built")?;
+        Ok(Self { program: program.into(), slow_time, folder })
+    }
+
+    /// What can be counted, each with how many messages to pass.
+    fn ways(&self) -> Result<Vec<(String, u64)>, String> {
+        let list = output_of(Command::new(&self.program).arg("--list"))?;
+        let ways = list.lines().map(|line| {
+            let (name, messages) = line.split_once(' ')?;
+            Some((name.to_owned(), messages.parse().ok()?))
+        });
+        ways.collect::<Option<_>>().ok_or_else(|| format!("a list that makes no sense:\n{list}"))
+    }
+
+    /// Where the profile of the last run is.
+    fn profile(&self, name: &str) -> PathBuf {
+        self.folder.join(name.replace('/', "-")).with_extension("out")
+    }
+
+    /// How many instructions a message takes, by a run of so many of them.
+    fn count(&self, name: &str, messages: u64) -> Result<u64, String> {
+        let warm = messages / 8;
+        let before = self.count_all(name, warm)?;
+        let all = self.count_all(name, warm + messages)?;
+        Ok((all.saturating_sub(before) + messages / 2) / messages)
+    }
+
+    fn count_all(&self, name: &str, messages: u64) -> Result<u64, String> {
+        let profile = self.profile(name);
+        let _ = fs::remove_file(&profile);
+        let mut valgrind = Command::new(VALGRIND);
+        valgrind
+            .args(["--tool=callgrind", "--quiet"])
+            .arg(format!("--callgrind-out-file={}", profile.display()))
+            .arg(&self.program)
+            .arg(name)
+            .arg(messages.to_string())
+            .env("LD_PRELOAD", &self.slow_time)
+            .env_remove("SERVERLINK_BACKEND");
+        output_of(&mut valgrind)?;
+        total(&profile)
+    }
+}
+
+/// The program that counts.
+pub(crate) const VALGRIND: &str = "valgrind";
+
+/// The sum in a profile of callgrind's.
+fn total(profile: &Path) -> Result<u64, String> {
+    let text = fs::read_to_string(profile)
+        .map_err(|error| format!("cannot read {}: {error}", profile.display()))?;
+    let total = text.lines().find_map(|line| line.strip_prefix("summary: ")?.trim().parse().ok());
+    total.ok_or_else(|| format!("{} has no summary", profile.display()))
+}
+
+/// The program in cargo's messages.
+fn executable(messages: &str) -> Option<&str> {
+    messages.lines().find_map(|line| {
+        let (_, rest) = line.split_once("\"executable\":\"")?;
+        Some(rest.split_once('"')?.0)
+    })
+}
+
+/// What a command prints; an error, with all it said, if it fails.
+fn output_of(command: &mut Command) -> Result<String, String> {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("cannot run {program}: {error}"))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if output.status.success() {
+        return Ok(text);
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    Err(format!("{program} failed ({}):\n{text}{said}", output.status))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_found_among_cargos_messages() {
+        let messages = "{\"reason\":\"compiler-artifact\",\"executable\":null}\n\
+                        {\"reason\":\"compiler-artifact\",\"executable\":\"/target/steady-1\",\"x\":1}\n";
+        assert_eq!(executable(messages), Some("/target/steady-1"));
+        assert_eq!(executable("{}"), None);
+    }
+
+    #[test]
+    fn lines_tell_the_difference() {
+        assert_eq!(line("a", Some(1000), 1030).split_whitespace().last(), Some("%"));
+        assert!(line("a", Some(1000), 1030).ends_with("+3.0 %"));
+        assert!(line("a", Some(1000), 970).ends_with("-3.0 %"));
+        assert!(line("a", None, 970).ends_with("970"));
+    }
+}
