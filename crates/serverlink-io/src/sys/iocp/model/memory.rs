@@ -104,13 +104,17 @@ impl Drop for Lent {
 #[test]
 fn freeing_what_is_lent_is_noticed() {
     let freed = AtomicUsize::new(0);
-    let memory = Box::new([0_u8; 100]);
-    let inside = memory.as_ptr().addr() + 99;
+    let layout = Layout::new::<[u8; 100]>();
+    // SAFETY: it has a size.
+    let memory = unsafe { ALLOCATOR.alloc(layout) };
+    assert!(!memory.is_null());
     // SAFETY: the counter is dropped last.
-    let lent = unsafe { Lent::new(inside, 1, &freed) };
-    drop(memory);
+    let lent = unsafe { Lent::new(memory.addr() + 99, 1, &freed) };
+    // SAFETY: allocated so, and not freed as long as it is lent.
+    unsafe { ALLOCATOR.dealloc(memory, layout) };
     assert_eq!(freed.load(Ordering::SeqCst), 1);
     drop(lent);
-    drop(vec![0_u8; 100]);
+    // SAFETY: allocated so, and freed now.
+    unsafe { ALLOCATOR.dealloc(memory, layout) };
     assert_eq!(freed.load(Ordering::SeqCst), 1);
 }
