@@ -120,8 +120,7 @@ impl Operation {
 fn memory_passes_from_call_to_completion_to_the_next_call() {
     model(|| {
         let operation = Operation::new();
-        operation.slot.begin().unwrap();
-        operation.write(1);
+        // Before anything is written, for that orders what came before it.
         let driver = thread::spawn({
             let operation = operation.clone();
             move || {
@@ -132,6 +131,8 @@ fn memory_passes_from_call_to_completion_to_the_next_call() {
                 operation.slot.finish();
             }
         });
+        operation.slot.begin().unwrap();
+        operation.write(1);
         let ticket = operation.slot.submit();
         operation.in_kernel.store(true, Relaxed);
         operation.slot.returned(ticket);
