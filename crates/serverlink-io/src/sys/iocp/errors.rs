@@ -121,7 +121,7 @@ pub(super) fn code_of(error: &io::Error) -> u32 {
 }
 
 /// The codes of the table.
-#[cfg(test)]
+#[cfg(all(test, not(windows)))]
 pub(super) fn codes() -> Vec<u32> {
     TABLE.iter().map(|row| row.code).collect()
 }
