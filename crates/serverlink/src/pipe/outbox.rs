@@ -241,8 +241,10 @@ impl Outbox {
     /// Whether a message would be taken. If not, the socket will be told when it may go on.
     pub(crate) fn has_room(&self) -> bool {
         let mut state = self.state();
-        state.writer_blocked = !state.dead && state.queued() >= state.limit;
-        !state.dead && !state.writer_blocked
+        let full = state.queued() >= state.limit;
+        // Never taken back here: another thread may be waiting to be told.
+        state.writer_blocked |= full;
+        !state.dead && !full
     }
 
     /// Takes bytes that go before all messages. They are of the present connection only.
