@@ -1,21 +1,16 @@
 //! Instructions a message.
 
-use std::env;
-use std::process::Command;
-
-use super::Suite;
+use super::{Suite, cargo};
 use crate::needs;
 
 pub(super) const SUITE: Suite = Suite {
     name: "instructions",
     about: "how many instructions a message takes, against the tracked figures",
     needs: &[&needs::VALGRIND],
-    run: |recorder| match env::current_exe() {
-        Ok(program) => {
-            let mut command = Command::new(program);
-            command.arg("instructions");
-            recorder.check("counts", command);
-        }
-        Err(error) => recorder.fail(&format!("cannot find this program: {error}")),
+    run: |recorder| {
+        // Not by the path of this program: an earlier suite may have linked it anew.
+        let mut command = cargo();
+        command.args(["run", "--quiet", "--package=xtask", "--", "instructions"]);
+        recorder.check("counts", command);
     },
 };
