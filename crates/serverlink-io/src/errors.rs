@@ -19,6 +19,29 @@ pub(crate) enum Action {
     Fatal,
 }
 
+/// Which call an error came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Call {
+    /// Accepting. Errors of a connection that is not ours yet are retried: the listener is well.
+    Accept,
+    /// Connecting. Never retried here: after a failure it needs a new socket.
+    Connect,
+    Receive,
+    Send,
+    /// What a probe asks.
+    Probe,
+}
+
+/// How the platform's table sorts an error; the engine's own errors have no code.
+#[cfg(feature = "tracing")]
+pub(crate) fn action(call: Call, error: &io::Error) -> Option<Action> {
+    #[cfg(unix)]
+    let sort = |_call, code| classify(code);
+    #[cfg(windows)]
+    let sort = |call, code: i32| crate::sys::sort(call, code.cast_unsigned());
+    error.raw_os_error().map(|code| sort(call, code))
+}
+
 /// Sorts an errno value; see errno(3), and accept(2) under "Error handling" for the network errors
 /// that a new connection may carry.
 #[cfg(unix)]

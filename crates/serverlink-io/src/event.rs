@@ -5,7 +5,7 @@ use std::io;
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
-use crate::TimerId;
+use crate::{TimerId, errors::Call};
 
 /// Receives the completions of the operations started on one registration.
 ///
@@ -55,6 +55,26 @@ pub enum Event {
         /// What `post` was given.
         tag: u64,
     },
+}
+
+impl Event {
+    /// What failed and why, if this tells of a failure.
+    pub(crate) fn failure(&self) -> Option<(Call, &io::Error)> {
+        match self {
+            Self::Accepted(Err(error)) => Some((Call::Accept, error)),
+            Self::Connected(Err(error)) => Some((Call::Connect, error)),
+            Self::Received(Err(error)) => Some((Call::Receive, error)),
+            Self::Sent { result: Err(error), .. } => Some((Call::Send, error)),
+            Self::Ready(Err(error)) => Some((Call::Probe, error)),
+            Self::Accepted(Ok(_))
+            | Self::Connected(Ok(()))
+            | Self::Received(Ok(_))
+            | Self::Sent { result: Ok(()), .. }
+            | Self::Ready(Ok(_))
+            | Self::Timer { .. }
+            | Self::Posted { .. } => None,
+        }
+    }
 }
 
 /// Directions of readiness, for [`Handle::probe`](crate::Handle::probe).

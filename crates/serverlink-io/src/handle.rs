@@ -5,7 +5,7 @@ use std::{io, sync::Arc};
 use bytes::{Bytes, BytesMut};
 use socket2::SockAddr;
 
-use crate::{Interest, sys::Entry};
+use crate::{Interest, diagnostics, sys::Entry};
 
 /// A descriptor registered with a [`Port`](crate::Port).
 ///
@@ -142,6 +142,7 @@ impl Handle {
     /// been completed before. A probe of both directions ends as a whole, by
     /// either.
     pub fn cancel(&self, direction: Direction) {
+        diagnostics::cancelling(direction);
         self.registration.entry.cancel(direction);
     }
 

@@ -102,6 +102,8 @@
 //! sentence by sentence, and says where each function and pattern lives now, on
 //! a completion port and without one, and which test shows it.
 
+mod counters;
+mod diagnostics;
 mod errors;
 mod event;
 mod handle;
@@ -114,6 +116,7 @@ mod sync;
 mod sys;
 mod timers;
 
+pub use counters::PortStatistics;
 pub use errors::is_cancelled;
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};

@@ -18,10 +18,12 @@ use bytes::BytesMut;
 use socket2::Socket;
 
 use crate::{
-    Event, Handle, Handler, Notice, PortOptions, TimerId,
+    Event, Handle, Handler, Notice, PortOptions, PortStatistics, TimerId,
+    counters::Counters,
+    diagnostics,
     lock::lock,
     seat::{Car, Seat},
-    sys::{self, Backend, Outcome},
+    sys::{self, Backend, Entry, Outcome, RawDescriptor},
     timers::{Alarm, Timers},
 };
 
@@ -82,6 +84,7 @@ pub struct Port {
 
 struct Shared {
     backend: Box<dyn Backend>,
+    counters: Arc<Counters>,
     timers: Timers,
     posted: Mutex<VecDeque<Packet>>,
     /// How many packets are posted.
@@ -121,9 +124,12 @@ impl Port {
                 "PortOptions::receive_buffer must be at least one byte",
             ));
         }
+        let backend = sys::open(options)?;
+        diagnostics::opened(backend.name());
         Ok(Self {
             shared: Arc::new(Shared {
-                backend: sys::open(options)?,
+                counters: Arc::clone(backend.counters()),
+                backend,
                 timers: Timers::default(),
                 posted: Mutex::default(),
                 packets: AtomicUsize::new(0),
@@ -145,7 +151,11 @@ impl Port {
     /// What the system says when the socket cannot be added. The socket is
     /// closed then.
     pub fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Handle> {
-        self.shared.backend.register(socket, handler).map(Handle::new)
+        #[cfg(unix)]
+        let descriptor = socket.as_raw_fd();
+        #[cfg(windows)]
+        let descriptor = socket.as_raw_socket();
+        self.registered(descriptor, self.shared.backend.register(socket, handler))
     }
 
     /// Registers a descriptor that stays the caller's, for [`Handle::probe`] only.
@@ -161,7 +171,8 @@ impl Port {
     /// refuses regular files and directories, which are always ready.
     #[cfg(unix)]
     pub fn watch(&self, descriptor: &impl AsFd, handler: Arc<dyn Handler>) -> io::Result<Handle> {
-        self.shared.backend.watch(descriptor.as_fd().as_raw_fd(), handler).map(Handle::new)
+        let descriptor = descriptor.as_fd().as_raw_fd();
+        self.registered(descriptor, self.shared.backend.watch(descriptor, handler))
     }
 
     /// Registers a socket that stays the caller's, for [`Handle::probe`] only.
@@ -180,13 +191,44 @@ impl Port {
         descriptor: &impl AsSocket,
         handler: Arc<dyn Handler>,
     ) -> io::Result<Handle> {
-        self.shared.backend.watch(descriptor.as_socket().as_raw_socket(), handler).map(Handle::new)
+        let descriptor = descriptor.as_socket().as_raw_socket();
+        self.registered(descriptor, self.shared.backend.watch(descriptor, handler))
+    }
+
+    fn registered(
+        &self,
+        descriptor: RawDescriptor,
+        entry: io::Result<Arc<dyn Entry>>,
+    ) -> io::Result<Handle> {
+        let entry = entry?;
+        self.shared.counters.registered(descriptor);
+        Ok(Handle::new(entry))
     }
 
     /// Gives a buffer back that [`Event::Received`] brought, for the next receives to use instead of
     /// new memory. It may be any buffer; one that is smaller than the engine's own is freed.
     pub fn reuse(&self, buffer: BytesMut) {
         self.shared.backend.reuse(buffer);
+    }
+
+    /// What the port has done so far, and how much it has to do.
+    ///
+    /// Keeping count costs next to nothing; reading is for now and then: it looks at every
+    /// registration.
+    ///
+    /// ```
+    /// use serverlink_io::{Port, PortOptions};
+    ///
+    /// let port = Port::new(&PortOptions::default())?;
+    /// port.wake();
+    /// port.turn(None)?;
+    /// let statistics = port.statistics();
+    /// assert_eq!((statistics.turns, statistics.batches), (1, 0));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> PortStatistics {
+        self.shared.counters.read(self.shared.backend.pending())
     }
 
     /// Drives the port until it is stopped.
@@ -313,6 +355,7 @@ impl Port {
     /// [`Turn::Stopped`]. Handles can still be used, but nothing completes any more; packets and
     /// timers are dropped.
     pub fn stop(&self) {
+        diagnostics::stopped(self.backend());
         self.shared.stopped.store(true, Ordering::SeqCst);
         self.shared.backend.stop();
         self.shared.seat.disturb();
@@ -338,7 +381,10 @@ impl Car for Shared {
         let mut delivered = self.deliver_due();
         let wait = if delivered > 0 { Some(Duration::ZERO) } else { self.wait(timeout) };
         match self.backend.turn(wait)? {
-            Outcome::Delivered(count) => delivered += count,
+            Outcome::Delivered(count) => {
+                self.counters.turned(count);
+                delivered += count;
+            }
             Outcome::Stopped => return Ok(Turn::Stopped),
         }
         delivered += self.deliver_due();
@@ -380,6 +426,7 @@ impl Shared {
         let pending = self.timers.len();
         for delivered in 0..pending {
             let Some((id, alarm)) = self.timers.take_due(now) else { return delivered };
+            self.counters.timer();
             alarm.handler.complete(Event::Timer { id, tag: alarm.tag });
         }
         pending
@@ -392,6 +439,7 @@ impl Shared {
             let Some(packet) = posted.pop_front() else { return delivered };
             self.packets.store(posted.len(), Ordering::SeqCst);
             drop(posted);
+            self.counters.packet();
             packet.handler.complete(Event::Posted { tag: packet.tag });
         }
         waiting

@@ -11,6 +11,11 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = cargo();
         command.args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy", command);
+        let mut command = cargo();
+        command
+            .args(["clippy", "--package=serverlink-io", "--package=serverlink", "--all-targets"])
+            .args(["--features=serverlink/tracing", "--", "--deny=warnings"]);
+        recorder.check("clippy with tracing", command);
         let mut command = bench::cargo("clippy");
         command.args(["--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy on the benchmark", command);

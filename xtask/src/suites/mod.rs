@@ -62,6 +62,9 @@ const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];
 fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() -> Command) {
     engine_tests(recorder, "engine", cargo, None);
     let (runner, run) = runner();
+    let mut command = cargo();
+    command.args(run).args(["--package=serverlink-io", "--features=tracing", "--test=tracing"]);
+    recorder.tests("engine, tracing", runner, command);
     for backend in backends {
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);

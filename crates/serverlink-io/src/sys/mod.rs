@@ -27,15 +27,19 @@
 //! 7. Every entry gets its share: one turn reads or accepts at most once (or a small fixed number
 //!    of times) per entry before it goes on to the next.
 //! 8. All entry points may be called from any thread at any time, from within a handler too.
-//! 9. Dropping the backend retires every entry, and waits for, or deliberately leaks, what the
-//!    kernel still holds. Handles that outlive it refuse everything like retired ones.
+//! 9. Everything is counted once, through [`Backend::counters`]: an event reaches its handler by
+//!    `Counters::deliver`; a receive tells `received` what it brought; a `send` that was not refused
+//!    passes through `sent`; `woken` is told of each wake-up, `retired` of each entry's end. `Port`
+//!    counts the rest.
+//! 10. Dropping the backend retires every entry, and waits for, or deliberately leaks, what the
+//!     kernel still holds. Handles that outlive it refuse everything like retired ones.
 
 use std::{env, fmt::Debug, io, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
-use crate::{Direction, Handler, Interest, PortOptions, Sending};
+use crate::{Direction, Handler, Interest, PortOptions, Sending, counters::Counters};
 
 mod buffer_pool;
 #[cfg(unix)]
@@ -51,6 +55,8 @@ mod poll;
 mod readiness;
 mod select;
 
+#[cfg(all(windows, feature = "tracing"))]
+pub(crate) use iocp::sort;
 use readiness::Readiness;
 
 /// What `watch` watches.
@@ -125,6 +131,11 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Outcome>;
     /// Takes an engine's buffer that has been read, for the next receive.
     fn reuse(&self, buffer: BytesMut);
+    /// See rule 9.
+    fn counters(&self) -> &Arc<Counters>;
+    /// How many operations are pending now, found out by looking at every entry. A probe of both
+    /// directions is one.
+    fn pending(&self) -> usize;
     /// How late a `turn` may end that waits for a timeout, on a system at rest.
     fn timer_grain(&self) -> Duration;
     /// See rule 6.

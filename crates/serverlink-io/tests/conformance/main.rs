@@ -25,6 +25,7 @@ mod scale;
 #[macro_use]
 mod seed;
 mod send;
+mod statistics;
 mod timeout;
 mod timer;
 mod waiting;
@@ -93,6 +94,10 @@ macro_rules! every_case {
                 a_second_receive_is_refused;
             send:
                 a_second_send_is_refused;
+            statistics:
+                failures_cancellations_and_ends_are_counted,
+                operations_and_bytes_are_counted,
+                timers_packets_and_wakes_are_counted;
             timer:
                 a_nearer_timer_of_another_thread_shortens_the_wait,
                 cancelled_timers_never_fire,

@@ -10,8 +10,9 @@ use std::{
 };
 
 pub(crate) use runtime::{LingerGuard, Runtime};
+use serverlink_io::Port;
 
-use crate::{Error, Result, Socket, SocketType};
+use crate::{Error, PortStatistics, Result, Socket, SocketType};
 
 /// What sockets share: the I/O threads, and the names of `inproc://` endpoints.
 ///
@@ -138,6 +139,29 @@ impl Context {
     #[must_use]
     pub fn backend(&self) -> &'static str {
         self.shared.runtime.ports()[0].backend()
+    }
+
+    /// What the I/O engine has done for the context so far, and how much it has to do: the sum over
+    /// its I/O threads. `inproc://` connections do not go through it.
+    ///
+    /// ```
+    /// use serverlink::{Context, SocketType};
+    ///
+    /// let context = Context::new()?;
+    /// let pull = context.socket(SocketType::Pull)?;
+    /// let push = context.socket(SocketType::Push)?;
+    /// push.connect(&pull.bind("tcp://127.0.0.1:*")?)?;
+    /// push.send("hello")?;
+    /// assert_eq!(pull.recv()?[0], "hello");
+    /// let statistics = context.statistics();
+    /// // One listens, two are the ends of the connection.
+    /// assert_eq!(statistics.registered, 3);
+    /// assert_eq!(statistics.bytes_received, statistics.bytes_sent);
+    /// # Ok::<(), serverlink::Error>(())
+    /// ```
+    #[must_use]
+    pub fn statistics(&self) -> PortStatistics {
+        self.shared.runtime.ports().iter().map(Port::statistics).sum()
     }
 
     /// Opens a socket.

@@ -8,7 +8,7 @@ use super::{
     kernel::{Kernel, Overlapped, Packet, System},
     operation::{Operation, Status},
 };
-use crate::Direction;
+use crate::{Direction, sys::RawDescriptor};
 
 /// An operation whose end the port knows, and its handler does not yet.
 pub(super) struct Completion {
@@ -56,7 +56,8 @@ impl Completion {
         // its completion, which is the original's restart while interested.
         match event {
             Some(event) if !self.entry.resources.is_retired() => {
-                claim.handler.complete(event);
+                let counters = &self.entry.shared.counters;
+                counters.deliver(&*claim.handler, claim.handle() as RawDescriptor, event);
                 true
             }
             _ => false,

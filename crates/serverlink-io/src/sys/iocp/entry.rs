@@ -24,7 +24,7 @@ use super::{
 use crate::{
     Direction, Event, Interest, Sending,
     errors::{busy, no_interest, retired},
-    sys,
+    sys::{self, RawDescriptor},
 };
 
 /// A registration: what the rest of the engine holds.
@@ -135,10 +135,11 @@ impl Inner {
             self.submit(&claim, operation)
                 .and_then(|status| self.advance(&claim, operation, status))
         };
-        match event {
+        let sending = match event {
             Some(Event::Sent { buffers, sent, result }) => Sending::Done { buffers, sent, result },
             _ => Sending::Pending,
-        }
+        };
+        self.shared.counters.sent(claim.handle() as RawDescriptor, sending)
     }
 
     fn cancel(&self, direction: Direction) {
@@ -157,6 +158,7 @@ impl Inner {
 
     pub(super) fn retire(&self) {
         let Some(claim) = self.resources.retire() else { return };
+        self.shared.counters.retired(claim.handle() as RawDescriptor);
         let mut all = false;
         for operation in [&self.inward, &self.outward] {
             if !operation.slot.retire() {

@@ -102,6 +102,21 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
     })
 }
 
+/// The same for the calls that every platform has.
+#[cfg(all(windows, feature = "tracing"))]
+pub(crate) fn sort(call: crate::errors::Call, code: u32) -> Action {
+    use crate::errors::Call as Any;
+
+    let call = match call {
+        Any::Accept => Call::Accept,
+        Any::Connect => Call::Connect,
+        Any::Receive => Call::Receive,
+        Any::Send => Call::Send,
+        Any::Probe => Call::Probe,
+    };
+    classify(call, code)
+}
+
 /// Whether `code` says that somebody ended the operation, rather than that it failed.
 pub(super) fn is_abort(code: u32) -> bool {
     matches!(code, OPERATION_ABORTED | IO_INCOMPLETE | 676 | 1236 | 10053 | 10103 | 10111)

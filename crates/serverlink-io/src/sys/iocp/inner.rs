@@ -69,6 +69,13 @@ impl Inner {
         }
     }
 
+    /// How many operations are pending.
+    pub(super) fn pending(&self) -> usize {
+        let linked = self.linked.load(Ordering::Acquire);
+        let busy = |operation: &Operation| usize::from(operation.slot.is_busy());
+        busy(&self.inward) + if linked { 0 } else { busy(&self.outward) }
+    }
+
     /// Starts an operation: its pending flag, its body, its first call.
     ///
     /// An error of the first call is an event, too, for the call may as well

@@ -92,6 +92,8 @@ use std::{
 
 use bytes::BytesMut;
 
+#[cfg(all(windows, feature = "tracing"))]
+pub(crate) use self::errors::sort;
 use self::{
     completion::Completion,
     entry::Entry,
@@ -102,7 +104,7 @@ use self::{
     shared::Shared,
 };
 use super::{Backend, Outcome, RawDescriptor};
-use crate::{Handler, PortOptions, errors::Action, lock::lock, sys};
+use crate::{Handler, PortOptions, counters::Counters, errors::Action, lock::lock, sys};
 
 /// How many packets one call dequeues at most.
 const BATCH: usize = 256;
@@ -263,6 +265,14 @@ impl Backend for Iocp {
 
     fn reuse(&self, buffer: BytesMut) {
         self.shared.buffers.pool.give(buffer);
+    }
+
+    fn counters(&self) -> &Arc<Counters> {
+        &self.shared.counters
+    }
+
+    fn pending(&self) -> usize {
+        self.shared.entries().iter().map(|entry| entry.pending()).sum()
     }
 
     fn timer_grain(&self) -> Duration {

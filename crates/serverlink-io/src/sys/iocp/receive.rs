@@ -62,6 +62,7 @@ impl Receive {
                 let length = buffer.len() + status.bytes;
                 // SAFETY: the kernel wrote so many bytes into the spare capacity.
                 unsafe { buffer.set_len(length) };
+                shared.counters.received(status.bytes);
                 Next::Over(Event::Received(Ok(buffer)))
             }
             Self::Probing { buffer } => read(resources, shared, buffer),
@@ -106,6 +107,7 @@ fn read(resources: &Resources, shared: &Shared, supplied: Option<BytesMut>) -> N
         Ok(bytes) => {
             // SAFETY: the call wrote so many bytes into the spare capacity.
             unsafe { buffer.set_len(before + bytes) };
+            shared.counters.received(bytes);
             Next::Over(Event::Received(Ok(buffer)))
         }
         Err(error) => {

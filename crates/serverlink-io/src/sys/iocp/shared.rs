@@ -17,7 +17,7 @@ use super::{
     kernel::{Device, Kernel, SHUTDOWN_KEY, System, WAKE_KEY},
     state::Wakeup,
 };
-use crate::lock::lock;
+use crate::{counters::Counters, lock::lock};
 
 /// How often a packet that cannot be queued is tried.
 pub(super) const POSTS: usize = 100;
@@ -25,6 +25,7 @@ pub(super) const POSTS: usize = 100;
 /// A port's own state.
 pub(super) struct Shared {
     pub(super) buffers: Arc<Buffers>,
+    pub(super) counters: Arc<Counters>,
     pub(super) wakeup: Wakeup,
     pub(super) stopping: AtomicBool,
     /// Operations that ended within the call that started them: no packet tells of them.
@@ -41,6 +42,7 @@ impl Shared {
     pub(super) fn new(receive_buffer: usize) -> io::Result<Self> {
         Ok(Self {
             buffers: Arc::new(Buffers::new(receive_buffer)),
+            counters: Arc::default(),
             wakeup: Wakeup::new(),
             stopping: AtomicBool::new(false),
             ready: Mutex::default(),
@@ -87,9 +89,11 @@ impl Shared {
     /// Makes the current or next wait return. The packet is posted only while a thread waits, and
     /// once until it has returned.
     pub(super) fn wake(&self) {
-        if self.wakeup.notify() && !self.post(WAKE_KEY) {
+        let wanted = self.wakeup.notify();
+        if wanted && !self.post(WAKE_KEY) {
             self.wakeup.failed();
         }
+        self.counters.woken(wanted);
     }
 
     /// Makes the current or next turn stop.

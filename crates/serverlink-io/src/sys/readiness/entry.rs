@@ -90,6 +90,19 @@ impl Registration {
         }
     }
 
+    /// How many operations are pending.
+    pub(super) fn pending(&self) -> usize {
+        let (inward, outward) = (lock(&self.inward), lock(&self.outward));
+        match (&inward.operation, &outward.operation) {
+            // One operation.
+            (Reading::Probe, Writing::Probe) => 1,
+            (reading, writing) => {
+                usize::from(!matches!(reading, Reading::Idle))
+                    + usize::from(!matches!(writing, Writing::Idle))
+            }
+        }
+    }
+
     /// Tells the poller that an operation waits.
     pub(super) fn wanted(&self, what: Want) {
         self.engine.want(self.token, what, true);
@@ -187,6 +200,7 @@ impl Entry for Registration {
         drop((outward, inward));
         let removed = lock(&self.engine.table).remove(self.token);
         self.engine.forget(live.source.descriptor(), self.token);
+        self.engine.counters.retired(live.source.descriptor());
         // Only now, with no lock held: a handler's own end may call back.
         drop((reading, writing, removed, live));
     }

@@ -101,6 +101,7 @@ impl Inward {
                 };
                 match tried {
                     Tried::Finished(Ok(received)) => {
+                        engine.counters.received(received);
                         self.note(received, &buffer);
                         Some(Event::Received(Ok(buffer)))
                     }
@@ -160,11 +161,10 @@ impl Registration {
             }
             return false;
         };
-        let Some(handler) = inward.live.as_ref().map(|live| Arc::clone(&live.handler)) else {
-            return false;
-        };
+        let Some(live) = inward.live.as_deref() else { return false };
+        let (handler, descriptor) = (Arc::clone(&live.handler), live.source.descriptor());
         drop(inward);
-        handler.complete(event);
+        self.engine.counters.deliver(&*handler, descriptor, event);
         true
     }
 }

@@ -35,7 +35,7 @@ use socket2::Socket;
 
 use self::{entry::Registration, source::Source, table::Table};
 use super::{Backend, Entry, Outcome, RawDescriptor, buffer_pool::BufferPool};
-use crate::{Direction, Handler, Interest, PortOptions, lock::lock};
+use crate::{Direction, Handler, Interest, PortOptions, counters::Counters, lock::lock};
 
 /// Names a registration to the poller; never the same for two of them, with the highest bit clear.
 pub(super) type Token = u64;
@@ -111,6 +111,7 @@ struct Engine {
     /// What the poller said, from the last on; empty between two turns, unless one panicked.
     reports: Mutex<Vec<Ready>>,
     buffers: BufferPool,
+    counters: Arc<Counters>,
 }
 
 impl Readiness {
@@ -126,6 +127,7 @@ impl Readiness {
                 stopped: AtomicBool::new(false),
                 reports: Mutex::new(Vec::with_capacity(BATCH)),
                 buffers: BufferPool::new(options.receive_buffer),
+                counters: Arc::default(),
             }),
         }
     }
@@ -176,6 +178,16 @@ impl Backend for Readiness {
 
     fn reuse(&self, buffer: BytesMut) {
         self.engine.buffers.give(buffer);
+    }
+
+    fn counters(&self) -> &Arc<Counters> {
+        &self.engine.counters
+    }
+
+    fn pending(&self) -> usize {
+        // Looked at with the table unlocked.
+        let registrations = lock(&self.engine.table).all();
+        registrations.iter().map(|registration| registration.pending()).sum()
     }
 
     fn timer_grain(&self) -> Duration {
@@ -250,9 +262,12 @@ impl Engine {
 
     /// Wakes the driver, at most once between two turns.
     fn wake(&self) {
-        if !self.woken.swap(true, Ordering::SeqCst) && self.waiting.load(Ordering::SeqCst) {
+        let wanted =
+            !self.woken.swap(true, Ordering::SeqCst) && self.waiting.load(Ordering::SeqCst);
+        if wanted {
             self.poller.wake();
         }
+        self.counters.woken(wanted);
     }
 
     /// Lets a registration stand in the queue.

@@ -149,14 +149,17 @@ impl Registration {
         if !matches!(outward.operation, Writing::Idle) {
             return done(transfer, Err(errors::busy()));
         }
-        match transfer.advance(socket, usize::MAX) {
+        let descriptor = live.source.descriptor();
+        let sending = match transfer.advance(socket, usize::MAX) {
             Tried::Finished(result) => done(transfer, result.map(|_| ())),
             Tried::WouldBlock => {
                 outward.operation = Writing::Send(transfer);
                 self.wanted(Want::Write);
                 Sending::Pending
             }
-        }
+        };
+        drop(outward);
+        self.engine.counters.sent(descriptor, sending)
     }
 
     pub(super) fn serve_outward(&self) -> bool {
@@ -177,11 +180,10 @@ impl Registration {
                 return false;
             }
         };
-        let Some(handler) = outward.live.as_ref().map(|live| Arc::clone(&live.handler)) else {
-            return false;
-        };
+        let Some(live) = outward.live.as_deref() else { return false };
+        let (handler, descriptor) = (Arc::clone(&live.handler), live.source.descriptor());
         drop(outward);
-        handler.complete(event);
+        self.engine.counters.deliver(&*handler, descriptor, event);
         true
     }
 }

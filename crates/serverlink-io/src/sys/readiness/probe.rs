@@ -55,7 +55,7 @@ impl Registration {
             }
             return false;
         }
-        let handler = Arc::clone(&live.handler);
+        let (handler, descriptor) = (Arc::clone(&live.handler), live.source.descriptor());
         if interest.readable {
             inward.operation = Reading::Idle;
             self.unwanted(Direction::Inward);
@@ -65,7 +65,7 @@ impl Registration {
             self.unwanted(Direction::Outward);
         }
         drop((outward, inward));
-        handler.complete(Event::Ready(found));
+        self.engine.counters.deliver(&*handler, descriptor, Event::Ready(found));
         true
     }
 }
