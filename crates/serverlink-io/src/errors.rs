@@ -1,5 +1,8 @@
 //! What an error code calls for, and the errors the engine makes itself.
 
+#[cfg(unix)]
+mod errno;
+
 use std::{error, fmt, io};
 
 /// What to do about an operating system's error code.
@@ -30,46 +33,68 @@ pub(crate) enum Call {
     Send,
     /// What a probe asks.
     Probe,
+    /// The poller's wait.
+    #[cfg(unix)]
+    Wait,
+    /// Adding to the poller.
+    #[cfg(unix)]
+    Add,
+    /// Taking from the poller.
+    #[cfg(unix)]
+    Remove,
+    /// Ending the poller's wait.
+    #[cfg(unix)]
+    Wake,
+}
+
+/// How the platform's table sorts an error code.
+pub(crate) fn classify(call: Call, code: i32) -> Action {
+    #[cfg(unix)]
+    return errno::classify(call, code);
+    #[cfg(windows)]
+    return crate::sys::sort(call, code.cast_unsigned());
 }
 
 /// How the platform's table sorts an error; the engine's own errors have no code.
-#[cfg(feature = "tracing")]
 pub(crate) fn action(call: Call, error: &io::Error) -> Option<Action> {
-    #[cfg(unix)]
-    let sort = |_call, code| classify(code);
-    #[cfg(windows)]
-    let sort = |call, code: i32| crate::sys::sort(call, code.cast_unsigned());
-    error.raw_os_error().map(|code| sort(call, code))
+    error.raw_os_error().map(|code| classify(call, code))
 }
 
-/// Sorts an errno value; see errno(3), and accept(2) under "Error handling" for the network errors
-/// that a new connection may carry.
+/// Whether accepting, which has failed with `error`, may succeed later without anybody's doing
+/// anything about the listener.
+///
+/// So it is when the process or the system has run out of descriptors or memory: let some time pass
+/// and accept again. It is not when the listening socket itself is unfit, nor after refusals and
+/// cancellation.
+///
+/// ```
+/// use std::io;
+///
+/// use serverlink_io::is_temporary;
+///
+/// # #[cfg(unix)] {
+/// assert!(is_temporary(&io::Error::from_raw_os_error(24)), "EMFILE");
+/// assert!(!is_temporary(&io::Error::from_raw_os_error(22)), "EINVAL: it does not listen");
+/// # }
+/// ```
+pub fn is_temporary(error: &io::Error) -> bool {
+    error
+        .raw_os_error()
+        .is_some_and(|code| is_exhaustion(code) || classify(Call::Accept, code) != Action::Fatal)
+}
+
 #[cfg(unix)]
-pub(crate) fn classify(code: i32) -> Action {
-    match code {
-        0 => Action::Ignore,
-        libc::EINTR | libc::EINPROGRESS | libc::EALREADY => Action::Retry,
-        code if code == libc::EAGAIN || code == libc::EWOULDBLOCK => Action::Retry,
-        libc::ECONNABORTED
-        | libc::ECONNREFUSED
-        | libc::ECONNRESET
-        | libc::EHOSTDOWN
-        | libc::EHOSTUNREACH
-        | libc::ENETDOWN
-        | libc::ENETRESET
-        | libc::ENETUNREACH
-        | libc::ENOPROTOOPT
-        | libc::ENOTCONN
-        | libc::EOPNOTSUPP
-        | libc::EPERM
-        | libc::EPIPE
-        | libc::EPROTO
-        | libc::ESHUTDOWN
-        | libc::ETIMEDOUT => Action::Close,
-        #[cfg(any(target_os = "linux", target_os = "android"))]
-        libc::ENONET => Action::Close,
-        _ => Action::Fatal,
-    }
+use errno::is_exhaustion;
+
+#[cfg(windows)]
+fn is_exhaustion(code: i32) -> bool {
+    use windows_sys::Win32::{
+        Foundation::{ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY},
+        Networking::WinSock::{WSAEMFILE, WSAENOBUFS},
+    };
+
+    matches!(code, WSAEMFILE | WSAENOBUFS)
+        || [ERROR_NOT_ENOUGH_MEMORY, ERROR_OUTOFMEMORY].contains(&code.cast_unsigned())
 }
 
 /// The payload of the error that ends a cancelled operation.
@@ -131,61 +156,9 @@ pub(crate) fn no_interest() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a probe needs at least one direction")
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_code_has_its_class() {
-        let table: [(&[i32], Action); 4] = [
-            (&[0], Action::Ignore),
-            (
-                &[libc::EAGAIN, libc::EWOULDBLOCK, libc::EINTR, libc::EINPROGRESS, libc::EALREADY],
-                Action::Retry,
-            ),
-            (
-                &[
-                    libc::ECONNABORTED,
-                    libc::ECONNREFUSED,
-                    libc::ECONNRESET,
-                    libc::EHOSTDOWN,
-                    libc::EHOSTUNREACH,
-                    libc::ENETDOWN,
-                    libc::ENETRESET,
-                    libc::ENETUNREACH,
-                    libc::ENOPROTOOPT,
-                    libc::ENOTCONN,
-                    libc::EOPNOTSUPP,
-                    libc::EPERM,
-                    libc::EPIPE,
-                    libc::EPROTO,
-                    libc::ESHUTDOWN,
-                    libc::ETIMEDOUT,
-                ],
-                Action::Close,
-            ),
-            (
-                &[
-                    libc::EBADF,
-                    libc::EFAULT,
-                    libc::EINVAL,
-                    libc::EMFILE,
-                    libc::ENFILE,
-                    libc::ENOBUFS,
-                    libc::ENOMEM,
-                    libc::ENOTSOCK,
-                    // None that exists.
-                    i32::MAX,
-                ],
-                Action::Fatal,
-            ),
-        ];
-        for (codes, action) in table {
-            for code in codes {
-                assert_eq!(classify(*code), action, "{}", io::Error::from_raw_os_error(*code));
-            }
-        }
-    }
 
     #[test]
     fn only_the_engines_own_cancellations_are_cancellations() {
@@ -193,6 +166,30 @@ mod tests {
         for other in [busy(), retired(), no_room(), io::Error::other("the operation was cancelled")]
         {
             assert!(!is_cancelled(&other), "{other}");
+        }
+    }
+
+    /// A listener that takes one for the other spins, or is lost.
+    #[test]
+    fn exhaustion_is_temporary_and_misuse_is_not() {
+        #[cfg(unix)]
+        let (temporary, lasting) = (
+            [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EACCES, i32::MAX],
+            [libc::EBADF, libc::EINVAL, libc::ENOTSOCK, libc::EOPNOTSUPP, libc::EFAULT],
+        );
+        #[cfg(windows)]
+        let (temporary, lasting) =
+            ([10_024, 10_055, 8, 14, 10_013, i32::MAX], [10_009, 10_022, 10_038, 10_045, 10_014]);
+        for code in temporary {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(is_temporary(&error), "{error}");
+        }
+        for code in lasting {
+            let error = io::Error::from_raw_os_error(code);
+            assert!(!is_temporary(&error), "{error}");
+        }
+        for error in [busy(), retired(), cancelled(), only_probes()] {
+            assert!(!is_temporary(&error), "{error}");
         }
     }
 }

@@ -72,7 +72,8 @@ impl Handle {
     ///
     /// Connections that failed before they were accepted are passed over. When
     /// the process has run out of descriptors the event carries that error: let
-    /// some time pass before accepting again.
+    /// some time pass before accepting again, as after any that
+    /// [`is_temporary`](crate::is_temporary).
     ///
     /// # Errors
     ///

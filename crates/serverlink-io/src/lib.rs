@@ -117,7 +117,7 @@ mod sys;
 mod timers;
 
 pub use counters::PortStatistics;
-pub use errors::is_cancelled;
+pub use errors::{is_cancelled, is_temporary};
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};
 pub use notice::Notice;

@@ -15,7 +15,10 @@ use super::{
     poll,
     readiness::{BATCH, Poller, Ready, Token},
 };
-use crate::Interest;
+use crate::{
+    Interest,
+    errors::{self, Action, Call},
+};
 
 /// The token of the wake-up descriptor; registrations' have their highest bit clear.
 const WAKE: Token = Token::MAX;
@@ -132,9 +135,10 @@ impl Poller for Epoll {
             _ => self.wait_roughly(milliseconds(timeout), &mut events),
         };
         let Ok(count) = usize::try_from(count) else {
-            return match io::Error::last_os_error() {
-                error if error.kind() == io::ErrorKind::Interrupted => Ok(()),
-                error => Err(error),
+            let error = io::Error::last_os_error();
+            return match errors::action(Call::Wait, &error) {
+                Some(Action::Retry) => Ok(()),
+                _ => Err(error),
             };
         };
         // SAFETY: the kernel has filled in that many.
@@ -157,9 +161,17 @@ impl Poller for Epoll {
 
     fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
-        // SAFETY: `one` is eight bytes long, as an eventfd wants.
-        // The only failure, a counter at its limit, leaves an edge behind as well.
-        unsafe { libc::write(self.wake.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        loop {
+            // SAFETY: `one` is eight bytes long, as an eventfd wants.
+            let written =
+                unsafe { libc::write(self.wake.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+            // A counter at its limit leaves an edge behind as well.
+            if written != -1
+                || errors::action(Call::Wake, &io::Error::last_os_error()) != Some(Action::Retry)
+            {
+                return;
+            }
+        }
     }
 
     fn check(&self, descriptor: RawFd, interest: Interest) -> io::Result<Interest> {

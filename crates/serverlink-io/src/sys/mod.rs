@@ -55,7 +55,7 @@ mod poll;
 mod readiness;
 mod select;
 
-#[cfg(all(windows, feature = "tracing"))]
+#[cfg(windows)]
 pub(crate) use iocp::sort;
 use readiness::Readiness;
 

@@ -103,7 +103,7 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
 }
 
 /// The same for the calls that every platform has.
-#[cfg(all(windows, feature = "tracing"))]
+#[cfg(windows)]
 pub(crate) fn sort(call: crate::errors::Call, code: u32) -> Action {
     use crate::errors::Call as Any;
 

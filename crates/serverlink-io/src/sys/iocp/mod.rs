@@ -92,7 +92,7 @@ use std::{
 
 use bytes::BytesMut;
 
-#[cfg(all(windows, feature = "tracing"))]
+#[cfg(windows)]
 pub(crate) use self::errors::sort;
 use self::{
     completion::Completion,

@@ -1,9 +1,9 @@
 //! The descriptor of a registration and the calls made on it.
 
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
 #[cfg(windows)]
 use std::os::windows::io::AsRawSocket;
-#[cfg(unix)]
-use std::{io::ErrorKind, os::fd::AsRawFd};
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
@@ -13,9 +13,13 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
 use crate::{
-    errors::{self, Action},
+    errors::{self, Action, Call},
     sys::RawDescriptor,
 };
+
+/// How often one call is made in a row after errors that ask for it, so that a system that never
+/// lets it succeed cannot make the driver spin.
+const ATTEMPTS: u32 = 64;
 
 /// The most buffers handed to the kernel in one call; far below every platform's limit.
 const GATHER: usize = 64;
@@ -70,16 +74,35 @@ impl Source {
 
 /// Accepts one connection, passing over those that failed while they waited.
 pub(super) fn accept(listener: &Socket) -> Tried<(Socket, SockAddr)> {
+    let mut attempt = 1;
     loop {
         let error = match accept_nonblocking(listener) {
             Ok(accepted) => return Tried::Finished(Ok(accepted)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Tried::WouldBlock,
             Err(error) => error,
         };
-        match classify_accept(&error) {
-            Action::Ignore | Action::Retry => {}
-            Action::Close | Action::Fatal => return Tried::Finished(Err(error)),
+        match again(Call::Accept, error) {
+            Again::WouldBlock => return Tried::WouldBlock,
+            Again::Now(_) if attempt < ATTEMPTS => attempt += 1,
+            Again::Now(error) | Again::No(error) => return Tried::Finished(Err(error)),
         }
+    }
+}
+
+/// What an error of a non-blocking call calls for.
+enum Again {
+    WouldBlock,
+    Now(io::Error),
+    No(io::Error),
+}
+
+/// Sorts an error of `call` by the platform's table.
+fn again(call: Call, error: io::Error) -> Again {
+    if error.kind() == io::ErrorKind::WouldBlock {
+        return Again::WouldBlock;
+    }
+    match errors::action(call, &error) {
+        Some(Action::Ignore | Action::Retry) => Again::Now(error),
+        Some(Action::Close | Action::Fatal) | None => Again::No(error),
     }
 }
 
@@ -109,16 +132,20 @@ fn send_once(socket: &Socket, bytes: &[u8]) -> io::Result<usize> {
 
 /// Receives once into the spare room of `buffer`.
 pub(super) fn receive(socket: &Socket, buffer: &mut BytesMut) -> Tried<usize> {
+    let mut attempt = 1;
     loop {
-        match receive_once(socket, buffer.spare_capacity_mut()) {
+        let error = match receive_once(socket, buffer.spare_capacity_mut()) {
             Ok(received) => {
                 // SAFETY: the call has initialised so many bytes of the spare room.
                 unsafe { buffer.advance_mut(received) };
                 return Tried::Finished(Ok(received));
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Tried::WouldBlock,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Tried::Finished(Err(error)),
+            Err(error) => error,
+        };
+        match again(Call::Receive, error) {
+            Again::WouldBlock => return Tried::WouldBlock,
+            Again::Now(_) if attempt < ATTEMPTS => attempt += 1,
+            Again::Now(error) | Again::No(error) => return Tried::Finished(Err(error)),
         }
     }
 }
@@ -142,17 +169,21 @@ impl Transfer {
     /// Hands the rest to the kernel, in at most `calls` calls. `Finished(Ok(false))` means that
     /// there is more to do and the kernel may take more.
     pub(super) fn advance(&mut self, socket: &Socket, calls: usize) -> Tried<bool> {
+        let mut attempt = 1;
         for _ in 0..calls {
             if self.skip_finished() {
                 return Tried::Finished(Ok(true));
             }
             match self.send_once(socket) {
-                Ok(sent) => self.note(sent),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    return Tried::WouldBlock;
+                Ok(sent) => {
+                    self.note(sent);
+                    attempt = 1;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Tried::Finished(Err(error)),
+                Err(error) => match again(Call::Send, error) {
+                    Again::WouldBlock => return Tried::WouldBlock,
+                    Again::Now(_) if attempt < ATTEMPTS => attempt += 1,
+                    Again::Now(error) | Again::No(error) => return Tried::Finished(Err(error)),
+                },
             }
         }
         Tried::Finished(Ok(self.skip_finished()))
@@ -227,37 +258,13 @@ pub(super) fn connected(socket: &Socket) -> Tried<()> {
 
 #[cfg(unix)]
 fn is_in_progress(error: &io::Error) -> bool {
-    // An interrupted connect goes on like any other.
-    error.raw_os_error() == Some(libc::EINPROGRESS) || error.kind() == ErrorKind::Interrupted
+    errors::action(Call::Connect, error) == Some(Action::Ignore)
 }
 
 #[cfg(windows)]
 fn is_in_progress(error: &io::Error) -> bool {
+    // What the completion port's table knows as a shortage is here the rule.
     error.kind() == io::ErrorKind::WouldBlock
-}
-
-#[cfg(unix)]
-fn classify_accept(error: &io::Error) -> Action {
-    match error.raw_os_error() {
-        // The socket cannot listen at all.
-        None | Some(libc::EOPNOTSUPP) => Action::Fatal,
-        // What ends a connection is the new one's, not the listener's: accept(2), "Error
-        // handling".
-        Some(code) => match errors::classify(code) {
-            Action::Close => Action::Retry,
-            action => action,
-        },
-    }
-}
-
-#[cfg(windows)]
-fn classify_accept(error: &io::Error) -> Action {
-    use windows_sys::Win32::Networking::WinSock::WSAECONNRESET;
-
-    match error.raw_os_error() {
-        Some(WSAECONNRESET) => Action::Retry,
-        _ => Action::Fatal,
-    }
 }
 
 #[cfg(any(
@@ -294,10 +301,32 @@ fn accept_nonblocking(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     target_os = "openbsd"
 )))]
 fn accept_nonblocking(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
-    let (socket, peer) = listener.accept()?;
-    socket.set_nonblocking(true)?;
-    Ok((socket, peer))
+    let (socket, peer) = listener.accept_raw()?;
+    // What goes wrong with the new socket is no fault of the listener's: macOS answers EINVAL for one
+    // that the peer has reset already.
+    let prepared = socket.set_nonblocking(true);
+    #[cfg(unix)]
+    let prepared = prepared.and_then(|()| socket.set_cloexec(true));
+    match prepared {
+        Ok(()) => Ok((socket, peer)),
+        Err(_) => Err(io::Error::from_raw_os_error(ABORTED)),
+    }
 }
+
+/// A connection was given up before it was accepted.
+#[cfg(all(
+    unix,
+    not(any(
+        target_os = "android",
+        target_os = "freebsd",
+        target_os = "linux",
+        target_os = "netbsd",
+        target_os = "openbsd"
+    ))
+))]
+const ABORTED: i32 = libc::ECONNABORTED;
+#[cfg(windows)]
+const ABORTED: i32 = windows_sys::Win32::Networking::WinSock::WSAECONNABORTED;
 
 #[cfg(test)]
 mod tests {
@@ -310,5 +339,35 @@ mod tests {
     fn a_socket_that_is_not_connected_yet_is_awaited() {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("there are sockets");
         assert!(matches!(connected(&socket), Tried::WouldBlock));
+    }
+
+    /// A listener that takes one for another spins, or is lost for one lost connection.
+    #[cfg(unix)]
+    #[test]
+    fn a_connections_trouble_is_not_the_listeners() {
+        let sorted = |code| again(Call::Accept, io::Error::from_raw_os_error(code));
+        assert!(matches!(sorted(libc::EAGAIN), Again::WouldBlock));
+        for code in [libc::ECONNABORTED, libc::EPERM, libc::EHOSTUNREACH, libc::EINTR] {
+            assert!(matches!(sorted(code), Again::Now(_)), "{code}");
+        }
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EINVAL] {
+            assert!(matches!(sorted(code), Again::No(_)), "{code}");
+        }
+    }
+
+    /// The completion port's table serves select, too.
+    #[cfg(windows)]
+    #[test]
+    fn a_connections_trouble_is_not_the_listeners() {
+        use windows_sys::Win32::Networking::WinSock::*;
+
+        let sorted = |code| again(Call::Accept, io::Error::from_raw_os_error(code));
+        assert!(matches!(sorted(WSAEWOULDBLOCK), Again::WouldBlock));
+        for code in [WSAECONNRESET, WSAECONNABORTED, WSAENETDOWN, WSAETIMEDOUT] {
+            assert!(matches!(sorted(code), Again::Now(_)), "{code}");
+        }
+        for code in [WSAEMFILE, WSAEINVAL, WSAENOTSOCK, WSAEOPNOTSUPP] {
+            assert!(matches!(sorted(code), Again::No(_)), "{code}");
+        }
     }
 }
