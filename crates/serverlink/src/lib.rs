@@ -27,6 +27,7 @@
 
 mod cache;
 mod context;
+mod diagnostics;
 mod endpoint;
 mod error;
 mod message;

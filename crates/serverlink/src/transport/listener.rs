@@ -2,12 +2,12 @@
 
 use std::{
     collections::HashMap,
-    io,
+    io, mem,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
     time::{Duration, Instant},
 };
 
-use serverlink_io::{Event, Handle, Handler};
+use serverlink_io::{Event, Handle, Handler, Port, is_temporary};
 use serverlink_zmtp::SocketType;
 use socket2::Socket;
 
@@ -15,6 +15,7 @@ use super::{Closing, Connection, End, Origin, ipc::SocketFile, stream::Listening
 use crate::{
     Error, Result,
     context::Runtime,
+    diagnostics,
     endpoint::StreamEndpoint,
     options::Options,
     pipe::{Outbox, Pacer, PipeEnd},
@@ -34,6 +35,7 @@ pub(crate) struct Listener {
     endpoint: StreamEndpoint,
     options: Options,
     pacer: Arc<Pacer>,
+    port: Port,
     handle: OnceLock<Handle>,
     state: Mutex<State>,
 }
@@ -41,9 +43,20 @@ pub(crate) struct Listener {
 #[derive(Debug, Default)]
 struct State {
     closed: bool,
+    accepting: Accepting,
     /// Of a socket that has one.
     file: Option<SocketFile>,
     connections: HashMap<usize, Arc<Connection>>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Accepting {
+    #[default]
+    Well,
+    /// It failed for want of something that may come back, and is tried now and then.
+    Paused,
+    /// The listening socket is unfit, and closed.
+    Ended,
 }
 
 impl Listener {
@@ -63,11 +76,12 @@ impl Listener {
             endpoint,
             options: options.clone(),
             pacer: socket.pacer().clone(),
+            port: runtime.port().clone(),
             handle: OnceLock::new(),
             state: Mutex::new(State { file, ..State::default() }),
         });
-        let handle = runtime
-            .port()
+        let handle = listener
+            .port
             .register(listening, listener.clone())
             .map_err(Error::io("registering a listening socket"))?;
         let handle = listener.handle.get_or_init(|| handle);
@@ -125,17 +139,42 @@ impl Listener {
     fn accept_next(&self) {
         if let Some(handle) = self.handle.get()
             && !self.state().closed
-            && handle.accept().is_err()
+            && let Err(error) = handle.accept()
+            // One is pending already: so much the better.
+            && error.kind() != io::ErrorKind::ResourceBusy
         {
-            self.accept_later();
+            self.failed(&error);
         }
     }
 
-    fn accept_later(&self) {
-        if let Some(me) = self.me.upgrade()
-            && !self.state().closed
-        {
-            self.runtime.port().set_timer(Instant::now() + PAUSE, me, 0);
+    /// Tries again in a while, or never.
+    fn failed(&self, error: &io::Error) {
+        let mut state = self.state();
+        if state.closed {
+            return;
+        }
+        if is_temporary(error) {
+            if mem::replace(&mut state.accepting, Accepting::Paused) == Accepting::Well {
+                diagnostics::accept_paused(error);
+            }
+            if let Some(me) = self.me.upgrade() {
+                self.port.set_timer(Instant::now() + PAUSE, me, 0);
+            }
+        } else if mem::replace(&mut state.accepting, Accepting::Ended) != Accepting::Ended {
+            diagnostics::accept_ended(error);
+            let file = state.file.take();
+            drop(state);
+            // As in `close`. Peers are refused rather than left waiting for an answer.
+            drop(file);
+            self.handle.get().inspect(|handle| handle.retire());
+        }
+    }
+
+    fn recovered(&self) {
+        let mut state = self.state();
+        if state.accepting == Accepting::Paused {
+            state.accepting = Accepting::Well;
+            diagnostics::accept_resumed();
         }
     }
 }
@@ -144,11 +183,12 @@ impl Handler for Listener {
     fn complete(&self, event: Event) {
         match event {
             Event::Accepted(Ok((socket, _))) => {
+                self.recovered();
                 // One that is not wanted or cannot be served is closed; the others must not suffer.
                 let _ = self.accepted(socket);
                 self.accept_next();
             }
-            Event::Accepted(Err(_)) => self.accept_later(),
+            Event::Accepted(Err(error)) => self.failed(&error),
             Event::Timer { .. } => self.accept_next(),
             _ => {}
         }
@@ -180,6 +220,86 @@ impl Origin for Listener {
             && let Some(owner) = pipe.owner()
         {
             owner.pipe_closed(pipe);
+        }
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{io::Read, net::TcpStream, thread};
+
+    use super::*;
+    use crate::{Context, endpoint::Endpoint};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    struct Rig {
+        listener: Arc<Listener>,
+        address: String,
+        // Kept for the listener.
+        _socket: crate::Socket,
+        _context: Context,
+    }
+
+    impl Rig {
+        fn new() -> Self {
+            let context = Context::new().expect("an engine");
+            let socket = context.socket(SocketType::Pull).expect("a socket");
+            let Ok(Endpoint::Stream(endpoint)) = "tcp://127.0.0.1:*".parse() else {
+                panic!("it is one")
+            };
+            let runtime = &context.shared.runtime;
+            let listener = Listener::bind(runtime, &socket.inner, &endpoint, &Options::default())
+                .expect("loopback listens");
+            let address = listener.endpoint().to_string().replace("tcp://", "");
+            Self { listener, address, _socket: socket, _context: context }
+        }
+
+        fn fail(&self, code: i32) {
+            self.listener.complete(Event::Accepted(Err(io::Error::from_raw_os_error(code))));
+        }
+
+        fn accepting(&self) -> Accepting {
+            self.listener.state().accepting
+        }
+
+        /// Connects and is greeted.
+        fn served(&self) {
+            let mut client = TcpStream::connect(&self.address).expect("it listens");
+            client.set_read_timeout(Some(PATIENCE)).expect("it is a socket");
+            client.read_exact(&mut [0; 10]).expect("a greeting");
+        }
+    }
+
+    impl Drop for Rig {
+        fn drop(&mut self) {
+            self.listener.close(Some(Duration::ZERO));
+        }
+    }
+
+    #[test]
+    fn a_shortage_pauses_and_passes() {
+        // ENFILE, EMFILE, ENOMEM; ENOBUFS.
+        for code in [23, 24, 12, if cfg!(target_os = "linux") { 105 } else { 55 }] {
+            let rig = Rig::new();
+            rig.fail(code);
+            assert_eq!(rig.accepting(), Accepting::Paused, "{code}");
+            rig.served();
+            rig.served();
+            assert_eq!(rig.accepting(), Accepting::Well, "{code}");
+        }
+    }
+
+    #[test]
+    fn an_unfit_listener_ends() {
+        let rig = Rig::new();
+        // EINVAL: it does not listen.
+        rig.fail(22);
+        assert_eq!(rig.accepting(), Accepting::Ended);
+        let start = Instant::now();
+        while TcpStream::connect(&rig.address).is_ok() {
+            assert!(start.elapsed() < PATIENCE, "it still listens");
+            thread::yield_now();
         }
     }
 }

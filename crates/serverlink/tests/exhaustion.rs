@@ -1,0 +1,102 @@
+//! A process that runs out of descriptors goes on accepting when it has some again.
+//!
+//! A program of its own, since the test takes every descriptor there is.
+#![cfg(target_os = "linux")]
+
+use std::{
+    env,
+    fs::File,
+    io::{Read, Write},
+    net::TcpStream,
+    os::unix::fs::FileExt,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use serverlink::{Context, Message, SocketType};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Set in the process that runs out.
+const INNER: &str = "SERVERLINK_TEST_EXHAUSTION";
+
+#[test]
+fn accept_pauses_and_recovers() {
+    if env::var_os(INNER).is_some() {
+        exhaust();
+        return;
+    }
+    let output = Command::new("sh")
+        .args(["-c", "ulimit -n 64 && exec \"$0\" \"$@\""])
+        .arg(env::current_exe().expect("this runs"))
+        .args(["--exact", "accept_pauses_and_recovers", "--nocapture", "--test-threads=1"])
+        .env(INNER, "1")
+        .output()
+        .expect("there is a shell");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
+}
+
+fn exhaust() {
+    let context = Context::new().unwrap();
+    let pull = context.socket(SocketType::Pull).unwrap();
+    let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+    let clock = Clock::new();
+    let address = endpoint.trim_start_matches("tcp://");
+    for _ in 0..2 {
+        let mut hoard = hoard();
+        // One for the client, none for its other end.
+        hoard.pop();
+        let mut client = TcpStream::connect(address).unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+
+        let (before, used) = (context.statistics(), clock.read());
+        assert!(pull.recv_timeout(Duration::from_secs(1)).is_err());
+        let (after, used) = (context.statistics(), clock.read() - used);
+        // Ten pauses a second, each an attempt, a timer and a turn or two.
+        let failed = after.failed - before.failed;
+        assert!((2..=15).contains(&failed), "{failed} attempts in a second");
+        let turns = after.turns - before.turns;
+        assert!(turns <= 100, "{turns} turns in a second");
+        assert!(used <= Duration::from_millis(50), "{used:?} in a second");
+
+        hoard.clear();
+        client.write_all(&[0xff]).unwrap();
+        client.read_exact(&mut [0; 10]).expect("a greeting at last");
+        let push = context.socket(SocketType::Push).unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send("all is well").unwrap();
+        assert_eq!(pull.recv_timeout(PATIENCE).unwrap(), Message::from("all is well"));
+        drop(push);
+        let start = Instant::now();
+        while pull.peer_count() > 0 {
+            assert!(start.elapsed() < PATIENCE, "the peer does not go");
+            let _ = pull.recv_timeout(Duration::from_millis(1));
+        }
+    }
+}
+
+/// Takes every descriptor that is left.
+fn hoard() -> Vec<File> {
+    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
+}
+
+/// Tells the processor time used so far. Open from the beginning: later there is no descriptor.
+struct Clock(File);
+
+impl Clock {
+    fn new() -> Self {
+        Self(File::open("/proc/self/stat").unwrap())
+    }
+
+    fn read(&self) -> Duration {
+        let mut stat = [0; 1024];
+        let length = self.0.read_at(&mut stat, 0).unwrap();
+        let stat = String::from_utf8_lossy(&stat[..length]);
+        // Fields 14 and 15 of proc(5), in ticks of 10 ms; the second field may hold anything.
+        let (_, rest) = stat.rsplit_once(')').unwrap();
+        let fields: Vec<_> = rest.split_whitespace().collect();
+        let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(10 * ticks)
+    }
+}
