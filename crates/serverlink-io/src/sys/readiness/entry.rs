@@ -70,7 +70,12 @@ impl Registration {
             return 0;
         }
         let mut inward = lock(&self.inward);
-        inward.readable = if ready.hangup { Readable::HungUp } else { Readable::Yes };
+        if ready.hangup {
+            inward.readable = Readable::HungUp;
+        } else if inward.readable == Readable::No {
+            // An end that was told of before stays one.
+            inward.readable = Readable::Yes;
+        }
         self.unwanted(Direction::Inward);
         if inward.queued || !inward.operation.waits() {
             return 0;

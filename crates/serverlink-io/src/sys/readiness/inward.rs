@@ -173,7 +173,7 @@ impl Registration {
 mod tests {
     use std::{
         io::Write,
-        net::{TcpListener, TcpStream},
+        net::{TcpListener, TcpStream, UdpSocket},
         sync::Mutex,
         time::Duration,
     };
@@ -181,7 +181,11 @@ mod tests {
     use super::*;
     use crate::{
         Handler, PortOptions,
-        sys::{Backend, readiness::Readiness, select::Select},
+        sys::{
+            Backend,
+            readiness::{Readiness, Ready},
+            select::Select,
+        },
     };
 
     #[derive(Default)]
@@ -238,5 +242,22 @@ mod tests {
         assert!(lock(&backend.engine.table).get(token).is_some());
         entry.retire();
         assert!(lock(&backend.engine.table).get(token).is_none());
+    }
+
+    /// The end is told of once; forgotten, it would be waited for in vain.
+    #[test]
+    fn a_late_report_does_not_undo_the_end() {
+        let backend = Readiness::new(Select::new().expect("it starts"), &PortOptions::default());
+        let socket = UdpSocket::bind("127.0.0.1:0").expect("there are sockets");
+        let events = Arc::new(Last::default());
+        let _entry = backend.register(socket.into(), events).expect("it registers");
+        let registration = lock(&backend.engine.table).all().remove(0);
+        for (hangup, expected) in
+            [(false, Readable::Yes), (true, Readable::HungUp), (false, Readable::HungUp)]
+        {
+            let token = registration.token();
+            registration.report(Ready { token, readable: true, writable: false, hangup });
+            assert_eq!(lock(&registration.inward).readable, expected);
+        }
     }
 }
