@@ -84,7 +84,7 @@ pub fn is_temporary(error: &io::Error) -> bool {
 }
 
 #[cfg(unix)]
-use errno::is_exhaustion;
+pub(crate) use errno::is_exhaustion;
 
 #[cfg(windows)]
 fn is_exhaustion(code: i32) -> bool {

@@ -1,10 +1,28 @@
 //! The engine and the sockets, on every backend of this platform.
 
-use super::{NATIVE_BACKENDS, Suite, backend_tests, cargo};
+use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner};
+use crate::recorder::Recorder;
 
 pub(super) const SUITE: Suite = Suite {
     name: "conformance",
     about: "all tests of the engine and of the sockets on every backend",
     needs: &[],
-    run: |recorder| backend_tests(recorder, NATIVE_BACKENDS, &cargo),
+    run: |recorder| {
+        backend_tests(recorder, NATIVE_BACKENDS, &cargo);
+        if cfg!(target_os = "linux") {
+            kqueue_tests(recorder);
+        }
+    },
 };
+
+/// The same over a model of kqueue's kernel, with and without its events of users.
+fn kqueue_tests(recorder: &mut Recorder) {
+    const MODEL: &str = "--features=serverlink-io/kqueue-model";
+    let (runner, run) = runner();
+    let mut command = cargo();
+    command.args(run).args(["--package=serverlink-io", "--test=conformance", MODEL]);
+    recorder.tests("engine, beside a model of kqueue", runner, command);
+    let mut command = cargo();
+    command.args(run).args(["--package=serverlink", "--tests", MODEL]).env(BACKEND, "kqueue");
+    recorder.tests("sockets on a model of kqueue", runner, command);
+}

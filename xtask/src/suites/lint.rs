@@ -14,8 +14,12 @@ pub(super) const SUITE: Suite = Suite {
         let mut command = cargo();
         command
             .args(["clippy", "--package=serverlink-io", "--package=serverlink", "--all-targets"])
-            .args(["--features=serverlink/tracing", "--", "--deny=warnings"]);
-        recorder.check("clippy with tracing", command);
+            .args([
+                "--features=serverlink/tracing,serverlink-io/kqueue-model",
+                "--",
+                "--deny=warnings",
+            ]);
+        recorder.check("clippy with every feature", command);
         let mut command = bench::cargo("clippy");
         command.args(["--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy on the benchmark", command);

@@ -53,7 +53,7 @@ pub(crate) const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
 } else if cfg!(target_os = "linux") {
     &["epoll", "select"]
 } else {
-    &["select"]
+    &["kqueue", "select"]
 };
 
 const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];

@@ -62,7 +62,7 @@ pub(super) fn classify(call: Call, code: i32) -> Action {
 }
 
 /// Whether `code` says that something has run out that may be there again later.
-pub(super) fn is_exhaustion(code: i32) -> bool {
+pub(crate) fn is_exhaustion(code: i32) -> bool {
     find(code).is_some_and(|row| row.exhaustion)
 }
 

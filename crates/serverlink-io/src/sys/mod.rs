@@ -50,10 +50,27 @@ mod epoll;
 #[cfg(any(windows, test))]
 #[cfg_attr(loom, allow(dead_code))]
 mod iocp;
+#[cfg(any(
+    all(target_os = "linux", any(test, feature = "kqueue-model")),
+    all(
+        // Tokens go through the kernel as pointers.
+        target_pointer_width = "64",
+        any(
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd"
+        )
+    )
+))]
+mod kqueue;
 #[cfg(unix)]
 mod poll;
 mod readiness;
 mod select;
+#[cfg(unix)]
+mod waker;
 
 #[cfg(windows)]
 pub(crate) use iocp::sort;
@@ -78,7 +95,32 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
     ("epoll", |options| Ok(Box::new(Readiness::new(epoll::Epoll::new()?, options)))),
     #[cfg(windows)]
     ("iocp", |options| Ok(Box::new(iocp::Iocp::new(options)?))),
+    #[cfg(all(
+        target_pointer_width = "64",
+        any(
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd"
+        )
+    ))]
+    ("kqueue", |options| {
+        let poller = kqueue::Kqueue::new(kqueue::Kernel::new()?)?;
+        Ok(Box::new(Readiness::new(poller, options)))
+    }),
     ("select", |options| Ok(Box::new(Readiness::new(select::Select::new()?, options)))),
+    // Only by name: for tests.
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    ("kqueue", |options| {
+        let poller = kqueue::Kqueue::new(kqueue::Model::new(true)?)?;
+        Ok(Box::new(Readiness::new(poller, options)))
+    }),
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    ("kqueue_with_pipe", |options| {
+        let poller = kqueue::Kqueue::new(kqueue::Model::new(false)?)?;
+        Ok(Box::new(Readiness::new(poller, options)))
+    }),
 ];
 
 /// Makes the backend that the options or the environment name, or else the best that starts.

@@ -122,7 +122,22 @@ backends! {
     epoll,
     #[cfg(windows)]
     iocp,
+    #[cfg(all(
+        target_pointer_width = "64",
+        any(
+            target_vendor = "apple",
+            target_os = "dragonfly",
+            target_os = "freebsd",
+            target_os = "netbsd",
+            target_os = "openbsd"
+        )
+    ))]
+    kqueue,
     select,
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    kqueue,
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    kqueue_with_pipe,
 }
 
 #[test]

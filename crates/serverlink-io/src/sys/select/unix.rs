@@ -4,18 +4,10 @@
 //! the first argument says (Linux, FreeBSD: select(2), "BUGS" and
 //! "DESCRIPTION"; macOS in the variant `_DARWIN_UNLIMITED_SELECT`).
 
-use std::{
-    io::{self, Read, Write},
-    os::{
-        fd::{AsRawFd, RawFd},
-        unix::net::UnixStream,
-    },
-    ptr,
-    time::Duration,
-};
+use std::{io, os::fd::RawFd, ptr, time::Duration};
 
-pub(super) use crate::sys::poll::check;
 use crate::sys::readiness::Want;
+pub(super) use crate::sys::{poll::check, waker::Waker};
 
 /// See `Backend::timer_grain`.
 pub(super) const TIMER_GRAIN: Duration = Duration::from_micros(50);
@@ -132,41 +124,11 @@ fn time_value(timeout: Duration) -> libc::timeval {
     }
 }
 
-/// A connection of the process with itself that ends the wait.
-#[derive(Debug)]
-pub(super) struct Waker {
-    receiver: UnixStream,
-    sender: UnixStream,
-}
-
-impl Waker {
-    pub(super) fn new() -> io::Result<Self> {
-        let (receiver, sender) = UnixStream::pair()?;
-        receiver.set_nonblocking(true)?;
-        sender.set_nonblocking(true)?;
-        Ok(Self { receiver, sender })
-    }
-
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.receiver.as_raw_fd()
-    }
-
-    pub(super) fn wake(&self) {
-        // If it is full, it wakes already.
-        let _ = (&self.sender).write(&[1]);
-    }
-
-    pub(super) fn drain(&self) {
-        let mut bytes = [0; 64];
-        while matches!((&self.receiver).read(&mut bytes), Ok(count) if count == bytes.len()) {}
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::{
         fs::File,
-        os::fd::{FromRawFd, OwnedFd},
+        os::fd::{AsRawFd, FromRawFd, OwnedFd},
     };
 
     use super::*;
