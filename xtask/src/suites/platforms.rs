@@ -18,6 +18,7 @@ pub(crate) const TARGETS: &[&str] = &[
     "x86_64-apple-darwin",
     "aarch64-apple-darwin",
     "x86_64-unknown-freebsd",
+    "x86_64-unknown-netbsd",
 ];
 
 const PACKAGES: &[&str] = &["serverlink-io", "serverlink-zmtp", "serverlink", "serverlink-cli"];

@@ -1,7 +1,7 @@
 //! Who is at the other end of a Unix domain socket.
 
 use std::{
-    io, mem,
+    io,
     os::fd::{AsRawFd, RawFd},
 };
 
@@ -78,7 +78,7 @@ fn of(socket: RawFd) -> io::Result<PeerCredentials> {
     /// The level of the options of Unix domain sockets.
     const SOL_LOCAL: i32 = 0;
     // SAFETY: an all-zero value is one of this plain structure.
-    let mut peer: [libc::xucred; 1] = unsafe { mem::zeroed() };
+    let mut peer: [libc::xucred; 1] = unsafe { std::mem::zeroed() };
     option(socket, SOL_LOCAL, libc::LOCAL_PEERCRED, &mut peer)?;
     let [peer] = peer;
     if peer.cr_version != libc::XUCRED_VERSION {
@@ -129,7 +129,7 @@ fn of(socket: RawFd) -> io::Result<PeerCredentials> {
     target_vendor = "apple"
 ))]
 fn option<T: Copy>(socket: RawFd, level: i32, name: i32, values: &mut [T]) -> io::Result<usize> {
-    let size = mem::size_of_val(values);
+    let size = std::mem::size_of_val(values);
     let mut length = libc::socklen_t::try_from(size).unwrap_or(libc::socklen_t::MAX);
     // SAFETY: the option is written to `values`, which has room for `length` bytes and is made of
     // integers, of which all values are valid.
@@ -139,7 +139,7 @@ fn option<T: Copy>(socket: RawFd, level: i32, name: i32, values: &mut [T]) -> io
     if result == -1 {
         return Err(io::Error::last_os_error());
     }
-    Ok(length as usize / mem::size_of::<T>())
+    Ok(length as usize / std::mem::size_of::<T>())
 }
 
 #[cfg(test)]
