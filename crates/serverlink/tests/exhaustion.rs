@@ -38,6 +38,8 @@ fn accept_pauses_and_recovers() {
 }
 
 fn exhaust() {
+    #[cfg(feature = "tracing")]
+    let told = told::Lines::listen();
     let context = Context::new().unwrap();
     let pull = context.socket(SocketType::Pull).unwrap();
     let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
@@ -73,6 +75,9 @@ fn exhaust() {
             assert!(start.elapsed() < PATIENCE, "the peer does not go");
             let _ = pull.recv_timeout(Duration::from_millis(1));
         }
+        // Once for all the attempts of the pause.
+        #[cfg(feature = "tracing")]
+        assert_eq!(told.take(), ["accept paused 24", "accept resumed"]);
     }
 }
 
@@ -98,5 +103,70 @@ impl Clock {
         let fields: Vec<_> = rest.split_whitespace().collect();
         let ticks: u64 = fields[11..13].iter().map(|field| field.parse::<u64>().unwrap()).sum();
         Duration::from_millis(10 * ticks)
+    }
+}
+
+/// What the library tells `tracing`.
+#[cfg(feature = "tracing")]
+mod told {
+    use std::{
+        fmt,
+        sync::{Arc, Mutex},
+    };
+
+    use tracing::{
+        Event, Metadata, Subscriber,
+        field::{Field, Visit},
+        span,
+        subscriber::set_global_default,
+    };
+
+    #[derive(Clone, Default)]
+    pub(super) struct Lines(Arc<Mutex<Vec<String>>>);
+
+    impl Lines {
+        pub(super) fn listen() -> Self {
+            let lines = Self::default();
+            set_global_default(lines.clone()).unwrap();
+            lines
+        }
+
+        pub(super) fn take(&self) -> Vec<String> {
+            std::mem::take(&mut self.0.lock().unwrap())
+        }
+    }
+
+    impl Subscriber for Lines {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            metadata.target() == "serverlink"
+        }
+
+        fn event(&self, event: &Event<'_>) {
+            let mut line = Line::default();
+            event.record(&mut line);
+            self.0.lock().unwrap().push(line.0);
+        }
+
+        fn new_span(&self, _span: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _span: &span::Id, _values: &span::Record<'_>) {}
+        fn record_follows_from(&self, _span: &span::Id, _follows: &span::Id) {}
+        fn enter(&self, _span: &span::Id) {}
+        fn exit(&self, _span: &span::Id) {}
+    }
+
+    #[derive(Default)]
+    struct Line(String);
+
+    impl Visit for Line {
+        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+            match field.name() {
+                "message" => self.0.insert_str(0, &format!("{value:?}")),
+                "code" => self.0 += &format!(" {value:?}"),
+                _ => {}
+            }
+        }
     }
 }

@@ -63,8 +63,12 @@ fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() ->
     engine_tests(recorder, "engine", cargo, None);
     let (runner, run) = runner();
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink-io", "--features=tracing", "--test=tracing"]);
-    recorder.tests("engine, tracing", runner, command);
+    command
+        .args(run)
+        .args(["--package=serverlink-io", "--package=serverlink"])
+        .args(["--features=serverlink-io/tracing,serverlink/tracing"])
+        .args(["--test=tracing", "--test=exhaustion"]);
+    recorder.tests("tracing", runner, command);
     for backend in backends {
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
