@@ -11,6 +11,7 @@ mod high_water;
 mod inproc;
 mod ipc;
 mod linger;
+mod load;
 mod options;
 mod pair;
 mod publish;
