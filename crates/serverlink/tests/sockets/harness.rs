@@ -2,7 +2,8 @@
 
 use std::{
     env, fmt,
-    net::Ipv4Addr,
+    io::Write,
+    net::{Ipv4Addr, TcpStream},
     process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -196,4 +197,19 @@ pub(crate) fn vacancies(context: &Context) -> Vec<String> {
         endpoints.push(format!("ipc://{}", path.display()));
     }
     endpoints
+}
+
+/// Does what a peer with the NULL mechanism does (RFC 37).
+pub(crate) fn shake_hands(stream: &mut TcpStream, socket_type: &str) {
+    let mut greeting = [0; 64];
+    greeting[0] = 0xFF;
+    greeting[9] = 0x7F;
+    greeting[10] = 3;
+    greeting[11] = 1;
+    greeting[12..16].copy_from_slice(b"NULL");
+    stream.write_all(&greeting).unwrap();
+    let length = socket_type.len() as u8;
+    let ready = [b"\x05READY\x0bSocket-Type\0\0\0", &[length][..], socket_type.as_bytes()].concat();
+    stream.write_all(&[4, ready.len() as u8]).unwrap();
+    stream.write_all(&ready).unwrap();
 }

@@ -3,6 +3,7 @@
 //! One program, so that it is linked once. What comes true in its own time is waited for with
 //! [`harness::eventually`]; that something does *not* arrive is shown by a marker sent after it.
 
+mod cancelling;
 mod computing;
 mod content;
 mod endpoints;

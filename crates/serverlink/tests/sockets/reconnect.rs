@@ -11,7 +11,7 @@ use serverlink::{Context, SocketType};
 
 use crate::harness::{
     PATIENCE, await_peers, bound, connected, context, errno, eventually, expect, expect_numbers,
-    frames, number, number_in, socket, vacancies, vacant,
+    frames, number, number_in, shake_hands, socket, vacancies, vacant,
 };
 
 /// Somebody who listens at a port of ours and speaks no ZMTP.
@@ -256,24 +256,9 @@ fn heartbeats_find_a_peer_that_is_silent() {
     let quiet = connected(&context, SocketType::Dealer, &endpoint);
     await_peers(&dealer, 1);
     let mut silent = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
-    shake_hands(&mut silent);
+    shake_hands(&mut silent, "DEALER");
     await_peers(&dealer, 2);
     await_peers(&dealer, 1);
     quiet.send("still here").unwrap();
     expect(&dealer, "still here");
-}
-
-/// Does what a DEALER with the NULL mechanism does (RFC 37).
-fn shake_hands(stream: &mut TcpStream) {
-    use std::io::Write;
-    let mut greeting = [0; 64];
-    greeting[0] = 0xFF;
-    greeting[9] = 0x7F;
-    greeting[10] = 3;
-    greeting[11] = 1;
-    greeting[12..16].copy_from_slice(b"NULL");
-    stream.write_all(&greeting).unwrap();
-    let ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER";
-    stream.write_all(&[4, ready.len() as u8]).unwrap();
-    stream.write_all(ready).unwrap();
 }
