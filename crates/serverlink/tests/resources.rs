@@ -5,7 +5,10 @@
 
 use std::{
     fs,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -260,4 +263,101 @@ fn peers_that_come_and_go_leave_no_memory() {
     let grown = memory().saturating_sub(before);
     // Less than one message for each: 30 MB have passed.
     assert!(grown < 10 << 20, "{grown} bytes");
+}
+
+#[test]
+fn memory_stays_bounded_whoever_reads_slowly() {
+    const SENDERS: usize = 4;
+    const EACH: usize = 3000;
+    const ROUND: usize = 1000;
+    const SIZE: usize = 10_000;
+    let _alone = alone();
+    for (from, to) in [
+        (SocketType::Push, SocketType::Pull),
+        (SocketType::Dealer, SocketType::Router),
+        (SocketType::XPub, SocketType::Sub),
+    ] {
+        let context = Context::new().unwrap();
+        let receiver = socket(&context, to);
+        receiver.set_receive_high_water_mark(100).unwrap();
+        if to == SocketType::Sub {
+            receiver.subscribe("").unwrap();
+        }
+        let endpoint = receiver.bind("tcp://127.0.0.1:*").unwrap();
+        let sent = AtomicUsize::new(0);
+        let before = memory();
+        thread::scope(|scope| {
+            for _ in 0..SENDERS {
+                let sent = &sent;
+                let sender = socket(&context, from);
+                sender.set_send_high_water_mark(100).unwrap();
+                if from == SocketType::XPub {
+                    sender.set_xpub_nodrop(true).unwrap();
+                }
+                sender.connect(&endpoint).unwrap();
+                scope.spawn(move || {
+                    if from == SocketType::XPub {
+                        sender.recv().unwrap();
+                    }
+                    sender.set_linger(Some(PATIENCE)).unwrap();
+                    for _ in 0..EACH {
+                        sender.send(vec![7; SIZE]).unwrap();
+                        sent.fetch_add(1, Ordering::Relaxed);
+                    }
+                });
+            }
+            for _ in 0..SENDERS * EACH / ROUND {
+                // Everything is there that there is room for: nobody has gone on for a while.
+                let (mut last, mut looks) = (usize::MAX, 0);
+                eventually("all senders to wait", || {
+                    let now = sent.load(Ordering::Relaxed);
+                    looks = if now == last { looks + 1 } else { 0 };
+                    last = now;
+                    looks > 20
+                });
+                let grown = memory().saturating_sub(before);
+                // Of each, 200 messages of 10 kB, twice over, and some chunks: not the 120 MB that
+                // pass.
+                assert!(grown < SENDERS * (6 << 20), "{grown} bytes on the way to {to}");
+                (0..ROUND).for_each(|_| drop(receiver.recv().unwrap()));
+            }
+        });
+    }
+}
+
+#[test]
+fn frames_that_are_kept_keep_no_more_than_they_may() {
+    const RECEIVE_BUFFER: usize = 128 * 1024;
+    let _alone = alone();
+    // How many are kept, and how many bytes each may keep alive: those that are copied out of the
+    // receive buffer little more than themselves, the smallest that are not a whole buffer.
+    for (size, count, most) in
+        [(64, 200, 300), (1000, 300, 2000), (1023, 300, 2000), (1024, 200, RECEIVE_BUFFER)]
+    {
+        let context = Context::new().unwrap();
+        let pull = socket(&context, SocketType::Pull);
+        let push = socket(&context, SocketType::Push);
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        let mut kept = Vec::new();
+        let before = memory();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                for _ in 0..count {
+                    push.send(vec![1; size]).unwrap();
+                    // So much that the next one arrives in another buffer, were they larger.
+                    (0..5 * RECEIVE_BUFFER / 2048).for_each(|_| push.send(vec![2; 2048]).unwrap());
+                }
+            });
+            while kept.len() < count {
+                let message = pull.recv().unwrap();
+                if message[0].len() == size {
+                    kept.push(message);
+                }
+            }
+        });
+        let grown = memory().saturating_sub(before);
+        let bound = count * most + (16 << 20);
+        assert!(grown < bound, "{grown} bytes for {count} frames of {size}");
+        assert!(kept.iter().all(|message| message[0].iter().all(|&byte| byte == 1)));
+    }
 }
