@@ -11,7 +11,7 @@ use crate::sys::buffer_pool::BufferPool;
 ///
 /// A receive beyond it arms a zero-byte `WSARecv` and takes a buffer only when
 /// something has arrived; so idle connections pin at most this many buffers
-/// (16 MiB of the default size), however many they are.
+/// (32 MiB of the default size), however many they are.
 pub(super) const ARMED_BUFFERS: usize = 256;
 
 /// A port's receive buffers, and how many of them the kernel has.
