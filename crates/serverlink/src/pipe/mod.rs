@@ -4,7 +4,7 @@ mod collector;
 mod effects;
 mod outbox;
 mod pacer;
-#[allow(unsafe_code)]
+#[allow(unsafe_code, reason = "its two ends share memory without a lock")]
 mod queue;
 mod staging;
 

@@ -136,10 +136,7 @@ impl<T> Producer<T> {
     }
 
     /// Takes one message whatever the limit says. True if the reader sleeps and must be told.
-    pub(crate) fn push_urgent(&mut self, message: T) -> bool
-    where
-        T: Default,
-    {
+    pub(crate) fn push_urgent(&mut self, message: T) -> bool {
         if self.is_abandoned() {
             return false;
         }
@@ -191,11 +188,10 @@ impl<T> Producer<T> {
 
     /// Puts a message behind the others, unpublished.
     #[inline]
-    pub(crate) fn write(&mut self, message: T)
-    where
-        T: Default,
-    {
-        self.write_with(|place| *place = message);
+    pub(crate) fn write(&mut self, message: T) {
+        let place = self.next_place();
+        // SAFETY: as `next_place` says.
+        unsafe { place.slot().with_mut(|slot| _ = (*slot).write(message)) };
     }
 
     /// Has a message filled in where it is to be, behind the others, unpublished. It need not be
@@ -205,18 +201,26 @@ impl<T> Producer<T> {
     where
         T: Default,
     {
+        let place = self.next_place();
+        // SAFETY: as `next_place` says.
+        unsafe { place.slot().with_mut(|slot| fill((*slot).write(T::default()))) };
+    }
+
+    /// The place of the next message, which is to be written before anything else is done: it counts
+    /// as written. The block is there, and this is not its end. Nothing is in the slot: the block was
+    /// new or came back from the reader, and the place only advances. The reader does not look into a
+    /// slot before it is published.
+    #[inline]
+    fn next_place(&mut self) -> Place<T> {
         if self.place.is_at_end() {
             self.next_block();
         }
-        // SAFETY: the block is there, and this is not its end. Nothing is in the slot: the block was
-        // new or came back from the reader, and the place only advances. The reader does not look
-        // into a slot before it is published.
-        unsafe {
-            self.place.slot().with_mut(|slot| fill((*slot).write(T::default())));
-            self.place.look_ahead(true);
-        }
+        let place = self.place;
+        // SAFETY: the block is there.
+        unsafe { self.place.look_ahead(true) };
         self.place.advance();
         self.written = self.written.wrapping_add(ONE);
+        place
     }
 
     /// Lets the reader have what is written. True if it sleeps and must be told.
