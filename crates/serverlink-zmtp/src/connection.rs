@@ -11,8 +11,8 @@ use crate::metadata::{self, MAX_HANDSHAKE_COMMAND};
 use crate::output::Output;
 use crate::traffic::{Step, Traffic, refused};
 use crate::{
-    Config, Error, Event, Mechanism, Peer, PeerIncompatible, PeerMisbehaved, TimedOut, Version,
-    command,
+    Config, Error, Event, FrameBody, Mechanism, Peer, PeerIncompatible, PeerMisbehaved, TimedOut,
+    Version, command,
 };
 
 /// One end of a ZMTP connection.
@@ -129,6 +129,20 @@ impl Connection {
             return Ok(Some(Event::Frame { body: self.decoder.body(span), more: span.more() }));
         }
         self.next_event_of_any_kind(now)
+    }
+
+    /// Takes messages of one frame, as long as nothing else comes and their input lies in one piece;
+    /// at most `most`. Gives the frame of each to `take`, and returns how many there were. It may take
+    /// none where [`next_event`](Self::next_event) goes on, but never another than that would report:
+    /// ask for both in turn, not in the midst of a message.
+    #[inline]
+    pub fn take_messages(&mut self, most: usize, take: impl FnMut(FrameBody<'_>)) -> usize {
+        match self.phase {
+            Phase::Traffic(Traffic { reads_subscriptions: false, .. }) => {
+                self.decoder.whole_messages(most, take)
+            }
+            _ => 0,
+        }
     }
 
     #[inline(never)]

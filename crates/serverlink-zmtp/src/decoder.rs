@@ -188,6 +188,41 @@ impl Decoder {
         Some(Span { flags, assembled: false, start, end: self.position })
     }
 
+    /// Takes messages of one frame that lie whole in the current chunk, one after the other, until
+    /// something else comes; at most `most`. Returns how many.
+    #[inline]
+    pub(crate) fn whole_messages(
+        &mut self,
+        most: usize,
+        mut take: impl FnMut(FrameBody<'_>),
+    ) -> usize {
+        if !matches!(self.partial, Partial::Nothing) {
+            return 0;
+        }
+        let chunk = &self.chunk;
+        let mut rest = &chunk[self.position..];
+        let mut taken = 0;
+        while taken < most {
+            let (len, body) = match rest {
+                [0, len, body @ ..] => (u64::from(*len), body),
+                [LONG, size @ ..] => match size.split_first_chunk() {
+                    Some((len, body)) => (u64::from_be_bytes(*len), body),
+                    None => break,
+                },
+                _ => break,
+            };
+            if len > body.len() as u64 || len > self.message_limit {
+                break;
+            }
+            let body = FrameBody::new(chunk, body, len as usize);
+            rest = body.rest();
+            take(body);
+            taken += 1;
+        }
+        self.position = chunk.len() - rest.len();
+        taken
+    }
+
     /// The next frame; `None` if more input is needed.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Span>, PeerMisbehaved> {
         if !self.assembled.is_empty() {
@@ -274,7 +309,7 @@ impl Decoder {
     #[inline]
     pub(crate) fn body(&self, span: Span) -> FrameBody<'_> {
         let source = if span.assembled { &self.assembled } else { &self.chunk };
-        FrameBody::new(source, span.start, span.end)
+        FrameBody::new(source, &source[span.start..], span.end - span.start)
     }
 
     /// Hands out the buffer of a long frame of which much is missing.

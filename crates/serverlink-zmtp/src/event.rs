@@ -48,11 +48,17 @@ pub struct FrameBody<'a> {
 }
 
 impl<'a> FrameBody<'a> {
+    /// The first `len` bytes of `rest`, the end of `source`.
     #[inline]
-    pub(crate) fn new(source: &'a Bytes, start: usize, end: usize) -> Self {
-        let rest = &source[start..];
-        assert!(end - start <= rest.len(), "frames lie within their source");
-        Self { rest, len: end - start, source }
+    pub(crate) fn new(source: &'a Bytes, rest: &'a [u8], len: usize) -> Self {
+        assert!(len <= rest.len(), "frames lie within their source");
+        Self { rest, len, source }
+    }
+
+    /// What follows the content.
+    #[inline]
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.rest[self.len..]
     }
 
     /// The bytes.

@@ -116,6 +116,43 @@ fn commands_may_come_between_the_frames_of_a_message() {
 }
 
 #[test]
+fn a_run_of_messages_ends_before_what_only_an_event_tells() {
+    let now = Instant::now();
+    let bytes = [
+        &raw_frame(0, b"one")[..],
+        &raw_frame(0, b"two"),
+        &raw_command("PING", b"\0\0"),
+        &raw_frame(0, b"three"),
+        &raw_frame(0x10, b"bad"),
+    ]
+    .concat();
+    let run = |connection: &mut Connection| {
+        let mut bodies = Vec::new();
+        connection.take_messages(usize::MAX, |body| bodies.push(body.to_vec()));
+        bodies
+    };
+    let mut connection = pull();
+    connection.feed(Bytes::from(bytes), now);
+    assert_eq!(run(&mut connection), [b"one", b"two"]);
+    assert!(matches!(connection.next_event(now), Ok(Some(Event::Ping))));
+    assert_eq!(run(&mut connection), [b"three"]);
+    assert!(connection.next_event(now).is_err());
+    assert!(run(&mut connection).is_empty());
+
+    // A publisher's messages may be subscriptions, and a message may be too long.
+    let mut publisher = established(Config::new(SocketType::XPub), SocketType::Sub, now);
+    publisher.feed(Bytes::from(raw_frame(0, b"\x01topic")), now);
+    assert!(run(&mut publisher).is_empty());
+    assert!(matches!(publisher.next_event(now), Ok(Some(Event::Subscribe(_)))));
+    let mut limited = Config::new(SocketType::Pull);
+    limited.max_message_size = Some(3);
+    let mut limited = established(limited, SocketType::Push, now);
+    limited.feed(Bytes::from([raw_frame(0, b"abc"), raw_frame(0, b"abcd")].concat()), now);
+    assert_eq!(run(&mut limited), [b"abc"]);
+    assert!(limited.next_event(now).is_err());
+}
+
+#[test]
 fn unknown_commands_are_ignored() {
     let bytes = [
         raw_command("WEIRD", b"data"),
@@ -367,6 +404,45 @@ proptest! {
             }
         }
         seen.extend(support::drain(&mut connection, now)?);
+        let expected: Vec<_> =
+            frames.into_iter().map(|(body, more)| Seen::frame(body, more)).collect();
+        prop_assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn messages_taken_by_the_run_are_those_that_events_would_tell_of(
+        frames in messages(),
+        cuts in proptest::collection::vec(1..2_000_usize, 1..40),
+        most in 0..5_usize,
+    ) {
+        let mut out = BytesMut::new();
+        for (body, more) in &frames {
+            encode_frame(&mut out, *more, body);
+        }
+        let now = Instant::now();
+        let mut connection = pull();
+        let (mut seen, mut runs, mut within) = (Vec::new(), 0, false);
+        let mut stream = out.freeze();
+        for cut in cuts.iter().cycle() {
+            if stream.is_empty() {
+                break;
+            }
+            connection.feed(stream.split_to(stream.len().min(*cut)), now);
+            loop {
+                if !within {
+                    let before = seen.len();
+                    let taken = connection
+                        .take_messages(most, |body| seen.push(Seen::frame(body.to_vec(), false)));
+                    prop_assert_eq!(seen.len() - before, taken);
+                    prop_assert!(taken <= most);
+                    runs += taken;
+                }
+                let Some(event) = connection.next_event(now)? else { break };
+                within = matches!(event, Event::Frame { more: true, .. });
+                seen.push(Seen::of(event));
+            }
+        }
+        prop_assert!(runs <= seen.len());
         let expected: Vec<_> =
             frames.into_iter().map(|(body, more)| Seen::frame(body, more)).collect();
         prop_assert_eq!(seen, expected);

@@ -362,16 +362,19 @@ impl Connection {
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
         let Input { protocol, message, inlet, .. } = input;
         let mut left = room;
-        while left > 0 {
+        loop {
+            if let Some(inlet) = inlet
+                && message.is_empty()
+            {
+                left -= protocol.take_messages(left, |body| {
+                    inlet.write_with(|message| fill(message, body));
+                });
+            }
+            if left == 0 {
+                return Ok(Decoded::Full);
+            }
             let whole = match protocol.next_event(now)? {
                 None => return Ok(Decoded::Starved),
-                Some(zmtp::Event::Frame { body, more: false }) if message.is_empty() => {
-                    if let Some(inlet) = inlet {
-                        inlet.write_with(|message| fill(message, body));
-                    }
-                    left -= 1;
-                    continue;
-                }
                 Some(zmtp::Event::Frame { body, more }) => {
                     message.push_back(frame(body));
                     if more {
@@ -405,7 +408,6 @@ impl Connection {
                 inlet.write(whole);
             }
         }
-        Ok(Decoded::Full)
     }
 
     /// Lets the socket have what was decoded.
