@@ -102,6 +102,7 @@
 //! sentence by sentence, and says where each function and pattern lives now, on
 //! a completion port and without one, and which test shows it.
 
+mod biased;
 mod counters;
 mod diagnostics;
 mod errors;
@@ -116,6 +117,7 @@ mod sync;
 mod sys;
 mod timers;
 
+pub use biased::{BiasedGuard, BiasedLock};
 pub use counters::PortStatistics;
 pub use errors::{is_cancelled, is_temporary};
 pub use event::{Event, Handler, Interest};

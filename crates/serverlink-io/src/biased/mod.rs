@@ -1,0 +1,267 @@
+//! A lock that costs its favourite next to nothing.
+
+mod barrier;
+#[cfg(all(test, loom))]
+mod model;
+mod sync;
+#[cfg(all(test, not(loom)))]
+mod tests;
+
+use std::{
+    fmt, hint,
+    mem::{self, ManuallyDrop},
+    ops::{Deref, DerefMut},
+};
+
+use sync::{
+    AtomicBool, AtomicUsize, Inside, Mutex, MutexGuard, Ordering, Thread, UnsafeCell, current,
+    lock, park, thread_mark,
+};
+
+/// The favourite of a lock that has none. No thread's mark.
+const NOBODY: usize = 0;
+/// How often a thread must have come, with no other between, to become the favourite.
+const FAITHFUL: u32 = if cfg!(loom) { 1 } else { 64 };
+/// How often the favourite must have come between two visits of others to remain it: a visit takes
+/// some microseconds, for a barrier on all processors.
+const WORTH: usize = if cfg!(loom) { 1 } else { 256 };
+/// How often a visitor looks before it sleeps: what is locked is locked briefly.
+const LOOKS: u32 = if cfg!(loom) { 0 } else { 200 };
+
+/// A mutual exclusion lock for what one thread uses most of the time, and others now and then
+/// (*biased locking*).
+///
+/// A thread that comes again and again, with no other between, becomes the lock's favourite: it
+/// enters and leaves with ordinary loads and stores, where a mutex takes two locked instructions, each
+/// of which waits until all earlier stores have reached the cache. Others take the favour away first,
+/// which costs them a barrier on all processors that run the program ([membarrier(2)]), and give it
+/// back when they leave; if they come too often, they do not, and the lock is an ordinary one. So it is
+/// where the system has no such barrier: everywhere but on Linux.
+///
+/// Threads are let in in no particular order. A panic while the lock is held releases it.
+///
+/// ```
+/// use serverlink_io::BiasedLock;
+///
+/// let counter = BiasedLock::new(0);
+/// std::thread::scope(|scope| {
+///     scope.spawn(|| *counter.lock() += 1);
+///     (0..1000).for_each(|_| *counter.lock() += 1);
+/// });
+/// assert_eq!(*counter.lock(), 1001);
+/// ```
+///
+/// [membarrier(2)]: https://man7.org/linux/man-pages/man2/membarrier.2.html
+pub struct BiasedLock<T> {
+    /// The [mark](thread_mark) of the thread that need not take the mutex. Changed by who has it.
+    favourite: AtomicUsize,
+    /// The favourite is inside, or looks whether it may be. Its own to change.
+    inside: AtomicBool,
+    /// How often the favourite has come. Its own to change.
+    entries: AtomicUsize,
+    others: Mutex<Others>,
+    /// Who waits for the favourite to leave.
+    waiting: Mutex<Option<Thread>>,
+    value: UnsafeCell<T>,
+}
+
+#[derive(Debug)]
+struct Others {
+    /// The favourite that had to make room.
+    displaced: usize,
+    /// How often it had come by the last visit.
+    entries: usize,
+    /// Who came last, and how often in a row.
+    last: usize,
+    row: u32,
+}
+
+/// What a [`BiasedLock`] guards, until it is dropped.
+#[must_use]
+pub struct BiasedGuard<'a, T> {
+    lock: &'a BiasedLock<T>,
+    /// None for the favourite. With it, a guard stays on its thread.
+    others: ManuallyDrop<Option<MutexGuard<'a, Others>>>,
+    value: Inside<T>,
+}
+
+impl<T> BiasedLock<T> {
+    /// A lock without a favourite.
+    pub fn new(value: T) -> Self {
+        Self {
+            favourite: AtomicUsize::new(NOBODY),
+            inside: AtomicBool::new(false),
+            entries: AtomicUsize::new(0),
+            others: Mutex::new(Others { displaced: NOBODY, entries: 0, last: NOBODY, row: 0 }),
+            waiting: Mutex::new(None),
+            value: UnsafeCell::new(value),
+        }
+    }
+
+    /// Waits until no other thread has it, and locks it.
+    ///
+    /// # Panics
+    ///
+    /// If the thread has it already; or it waits for ever.
+    #[inline]
+    pub fn lock(&self) -> BiasedGuard<'_, T> {
+        let me = thread_mark();
+        let favoured = self.favourite.load(Ordering::Relaxed) == me
+            && !self.inside.load(Ordering::Relaxed)
+            && self.enter(me);
+        let others = if favoured { None } else { Some(self.lock_like_others(me)) };
+        // Nobody else is inside: see `lock_like_others`.
+        let others = ManuallyDrop::new(others);
+        BiasedGuard { lock: self, others, value: Inside::new(&self.value) }
+    }
+
+    /// The favourite's way in. False if it is the favourite no more.
+    #[inline]
+    fn enter(&self, me: usize) -> bool {
+        self.inside.store(true, Ordering::Relaxed);
+        barrier::light();
+        // Acquired from whoever gave the favour, and was inside before.
+        if self.favourite.load(Ordering::Acquire) == me {
+            let entries = self.entries.load(Ordering::Relaxed);
+            self.entries.store(entries.wrapping_add(1), Ordering::Relaxed);
+            return true;
+        }
+        self.leave(me);
+        false
+    }
+
+    /// The favourite's way out.
+    #[inline]
+    fn leave(&self, me: usize) {
+        self.inside.store(false, Ordering::Release);
+        barrier::light();
+        if self.favourite.load(Ordering::Relaxed) != me {
+            self.wake_waiting();
+        }
+    }
+
+    #[cold]
+    fn wake_waiting(&self) {
+        if let Some(waiting) = lock(&self.waiting).take() {
+            waiting.unpark();
+        }
+    }
+
+    /// Takes the mutex, and the favour from whoever has it.
+    ///
+    /// The favourite notes that it is inside, and then looks whether it still is the favourite; here
+    /// the favour is taken away, and then it is looked whether anybody is inside. With a barrier on
+    /// both sides at least one sees what the other did: the favourite, which is the one who often
+    /// comes, need not pay for its own, because the other's is one for all processors.
+    #[cold]
+    fn lock_like_others(&self, me: usize) -> MutexGuard<'_, Others> {
+        let mut others = lock(&self.others);
+        let favourite = self.favourite.load(Ordering::Relaxed);
+        others.displaced = favourite;
+        if favourite == me {
+            assert!(
+                !self.inside.load(Ordering::Relaxed),
+                "a thread locks what it has locked already"
+            );
+        }
+        if favourite != NOBODY {
+            self.favourite.store(NOBODY, Ordering::Relaxed);
+            if favourite != me {
+                barrier::heavy();
+                self.wait_until_left();
+            }
+        }
+        others
+    }
+
+    fn wait_until_left(&self) {
+        for _ in 0..LOOKS {
+            // Acquired from the favourite that leaves.
+            if !self.inside.load(Ordering::Acquire) {
+                return;
+            }
+            hint::spin_loop();
+        }
+        *lock(&self.waiting) = Some(current());
+        while self.inside.load(Ordering::Acquire) {
+            park();
+        }
+        *lock(&self.waiting) = None;
+    }
+
+    #[cold]
+    fn leave_like_others(&self, me: usize, others: Option<MutexGuard<'_, Others>>) {
+        if let Some(mut others) = others {
+            self.choose_favourite(me, &mut others);
+        }
+    }
+
+    /// Decides, before the mutex is released, whose favourite the lock shall be.
+    fn choose_favourite(&self, me: usize, others: &mut Others) {
+        let entries = self.entries.load(Ordering::Relaxed);
+        let since = entries.wrapping_sub(mem::replace(&mut others.entries, entries));
+        let displaced = others.displaced;
+        let chosen = if displaced == me || (displaced != NOBODY && since >= WORTH) {
+            displaced
+        } else {
+            others.row = if others.last == me { others.row.saturating_add(1) } else { 1 };
+            others.last = me;
+            if others.row < FAITHFUL || !barrier::is_available() {
+                return;
+            }
+            others.row = 0;
+            me
+        };
+        // Released to the favourite, which takes no mutex.
+        self.favourite.store(chosen, Ordering::Release);
+    }
+}
+
+impl<T> Drop for BiasedGuard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let me = thread_mark();
+        self.value.end();
+        if self.others.is_none() {
+            self.lock.leave(me);
+        } else {
+            // SAFETY: it is not used again.
+            let others = unsafe { ManuallyDrop::take(&mut self.others) };
+            self.lock.leave_like_others(me, others);
+        }
+    }
+}
+
+impl<T> Deref for BiasedGuard<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: the guard's thread is the only one inside: it has the mutex and found the favourite
+        // to be outside, or is the favourite while nobody else has the mutex and is past that.
+        unsafe { self.value.get() }
+    }
+}
+
+impl<T> DerefMut for BiasedGuard<'_, T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: as above; and the guard is borrowed mutably.
+        unsafe { self.value.get_mut() }
+    }
+}
+
+// SAFETY: the lock lets one thread at a time at the value.
+unsafe impl<T: Send> Sync for BiasedLock<T> {}
+
+impl<T> fmt::Debug for BiasedLock<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BiasedLock").finish_non_exhaustive()
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for BiasedGuard<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
