@@ -20,6 +20,8 @@ pub(crate) struct ServerLink;
 /// One of its sockets.
 pub(crate) struct OurSocket {
     socket: serverlink::Socket,
+    /// The message received last.
+    message: Message,
     /// How many peers were waited for.
     peers: usize,
 }
@@ -48,7 +50,7 @@ impl Library for ServerLink {
         if kind == Kind::Pub {
             socket.set_xpub_nodrop(true)?;
         }
-        Ok(OurSocket { socket, peers: 0 })
+        Ok(OurSocket { socket, message: Message::new(), peers: 0 })
     }
 
     fn run<T>(_context: &Context, work: impl Future<Output = T>) -> T {
@@ -65,7 +67,7 @@ impl Library for ServerLink {
 }
 
 impl Socket for OurSocket {
-    type Body<'a> = Body;
+    type Body<'a> = &'a [u8];
 
     async fn bind(&mut self, endpoint: &str, _peers: usize) -> Result<String> {
         Ok(self.socket.bind(endpoint)?)
@@ -87,8 +89,9 @@ impl Socket for OurSocket {
         self.socket.send(bytes).map_err(|refused| refused.error.into())
     }
 
-    async fn receive(&mut self) -> Result<Body> {
-        Ok(Body(self.socket.recv()?))
+    async fn receive(&mut self) -> Result<&[u8]> {
+        self.socket.recv_into(&mut self.message)?;
+        Ok(last_frame(&self.message))
     }
 
     async fn echo<T>(&mut self, mut check: impl FnMut(&[u8]) -> Result<T>) -> Result<T> {
@@ -120,14 +123,6 @@ fn send(socket: &serverlink::Socket, payload: &Payload) -> Result<()> {
 }
 
 /// The last frame of a message.
-pub(crate) struct Body(Message);
-
-impl AsRef<[u8]> for Body {
-    fn as_ref(&self) -> &[u8] {
-        last_frame(&self.0)
-    }
-}
-
 fn last_frame(message: &Message) -> &[u8] {
     message.iter().last().map_or(&[], |frame| frame)
 }

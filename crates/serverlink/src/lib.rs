@@ -39,7 +39,7 @@ mod transport;
 
 pub use context::{Context, ContextBuilder};
 pub use error::{Error, Result, SendError};
-pub use message::{Frame, IntoIter, Iter, Message};
+pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
 pub use socket::Socket;

@@ -1,10 +1,13 @@
 //! Messages and their frames.
 
 mod frame;
+mod into;
 
-use std::{fmt, ops::Index, slice, vec};
+use std::{fmt, hash, iter::Chain, mem, ops::Index, option, slice, vec};
 
 pub use frame::Frame;
+pub(crate) use frame::INLINE;
+pub use into::IntoMessage;
 
 /// A message: one or more frames, sent and received as a whole.
 ///
@@ -20,31 +23,94 @@ pub use frame::Frame;
 /// let frames: Vec<_> = message.into_iter().collect();
 /// assert_eq!(frames[0], "envelope");
 /// ```
-#[derive(Clone, PartialEq, Eq, Hash, Default)]
-pub struct Message {
-    // The one frame of most messages lives here, so that they need no allocation.
-    first: Option<Frame>,
-    rest: Vec<Frame>,
+#[derive(Clone, Default)]
+pub struct Message(Frames);
+
+/// The frames. Most messages have one, which needs no allocation, and the message no more room than
+/// the frame.
+#[derive(Clone, Default)]
+enum Frames {
+    #[default]
+    None,
+    One(Frame),
+    Many(Vec<Frame>),
 }
 
 impl Message {
     /// A message without frames, to be filled with [`push_back`](Self::push_back). A message that
     /// has none yet cannot be sent.
+    #[inline]
     #[must_use]
     pub const fn new() -> Self {
-        Self { first: None, rest: Vec::new() }
+        Self(Frames::None)
+    }
+
+    #[inline]
+    fn frames(&self) -> &[Frame] {
+        match &self.0 {
+            Frames::None => &[],
+            Frames::One(frame) => slice::from_ref(frame),
+            Frames::Many(frames) => frames,
+        }
+    }
+
+    /// The frames as a list, to be changed at will.
+    fn list(&mut self) -> &mut Vec<Frame> {
+        if !matches!(self.0, Frames::Many(_)) {
+            let mut list = Vec::with_capacity(2);
+            if let Frames::One(frame) = mem::take(&mut self.0) {
+                list.push(frame);
+            }
+            self.0 = Frames::Many(list);
+        }
+        match &mut self.0 {
+            Frames::Many(list) => list,
+            Frames::None | Frames::One(_) => unreachable!("it was made a list"),
+        }
     }
 
     /// How many frames there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        self.frames().len()
     }
 
     /// Whether there is no frame.
+    #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.first.is_none()
+        match &self.0 {
+            Frames::None => true,
+            Frames::One(_) => false,
+            Frames::Many(frames) => frames.is_empty(),
+        }
+    }
+
+    /// Drops all frames. That there is nothing to drop afterwards is seen at compile time, and that
+    /// there is nothing to free for a small message, at once.
+    #[inline]
+    pub(crate) fn clear(&mut self) {
+        match &self.0 {
+            Frames::None => {}
+            Frames::One(frame) if frame.as_inline().is_some() => {
+                mem::forget(mem::take(&mut self.0));
+            }
+            Frames::One(_) | Frames::Many(_) => self.drop_frames(),
+        }
+    }
+
+    #[inline(never)]
+    fn drop_frames(&mut self) {
+        self.0 = Frames::None;
+    }
+
+    /// The one frame of a message that was made of no more.
+    #[inline]
+    pub(crate) fn only_frame(&self) -> Option<&Frame> {
+        match &self.0 {
+            Frames::One(frame) => Some(frame),
+            Frames::None | Frames::Many(_) => None,
+        }
     }
 
     /// The sum of the sizes of all bodies, in bytes.
@@ -56,83 +122,99 @@ impl Message {
     /// The frame at `index`, if there are so many.
     #[must_use]
     pub fn frame(&self, index: usize) -> Option<&Frame> {
-        match index {
-            0 => self.first.as_ref(),
-            _ => self.rest.get(index - 1),
-        }
+        self.frames().get(index)
     }
 
     /// The frames in order.
+    #[inline]
     #[must_use]
     pub fn iter(&self) -> Iter<'_> {
-        Iter { first: self.first.as_ref(), rest: self.rest.iter() }
+        Iter(self.frames().iter())
     }
 
     /// Appends a frame.
     #[inline]
     pub fn push_back(&mut self, frame: impl Into<Frame>) {
-        if self.first.is_none() {
-            self.first = Some(frame.into());
+        if matches!(self.0, Frames::None) {
+            self.0 = Frames::One(frame.into());
         } else {
-            self.rest.push(frame.into());
+            self.list().push(frame.into());
         }
+    }
+
+    /// Makes a message without frames one of a copy of `body`.
+    // In its place: to be moved there, in other pieces than it was written in, would take longer than
+    // to copy it.
+    #[inline]
+    fn set_copy(&mut self, body: &[u8]) {
+        self.0 = Frames::One(Frame::new());
+        if let Frames::One(frame) = &mut self.0 {
+            frame.set_copy(body);
+        }
+    }
+
+    /// Makes a message without frames one of the first `len` bytes of `window`.
+    #[inline]
+    pub(crate) fn set_inline(&mut self, window: &[u8; INLINE], len: usize) {
+        self.0 = Frames::One(Frame::inline(window, len));
     }
 
     /// Puts a frame before all others, an envelope for instance.
     pub fn push_front(&mut self, frame: impl Into<Frame>) {
-        if let Some(second) = self.first.replace(frame.into()) {
-            self.rest.insert(0, second);
+        if matches!(self.0, Frames::None) {
+            self.0 = Frames::One(frame.into());
+        } else {
+            self.list().insert(0, frame.into());
         }
     }
 
     /// Takes the first frame off.
     pub fn pop_front(&mut self) -> Option<Frame> {
-        let first = self.first.take()?;
-        if !self.rest.is_empty() {
-            self.first = Some(self.rest.remove(0));
+        match &mut self.0 {
+            Frames::Many(frames) => (!frames.is_empty()).then(|| frames.remove(0)),
+            Frames::None | Frames::One(_) => self.take_one(),
         }
-        Some(first)
     }
 
     /// Takes the last frame off.
     pub fn pop_back(&mut self) -> Option<Frame> {
-        self.rest.pop().or_else(|| self.first.take())
+        match &mut self.0 {
+            Frames::Many(frames) => frames.pop(),
+            Frames::None | Frames::One(_) => self.take_one(),
+        }
+    }
+
+    fn take_one(&mut self) -> Option<Frame> {
+        match mem::take(&mut self.0) {
+            Frames::One(frame) => Some(frame),
+            Frames::None | Frames::Many(_) => None,
+        }
     }
 
     /// Splits the first `count` frames off, in order.
     pub(crate) fn split_front(&mut self, count: usize) -> Vec<Frame> {
-        let mut front = Vec::with_capacity(count);
-        if count > 0 {
-            front.extend(self.first.take());
-            front.extend(self.rest.drain(..(count - 1).min(self.rest.len())));
-            if !self.rest.is_empty() {
-                self.first = Some(self.rest.remove(0));
-            }
-        }
-        front
+        let frames = self.list();
+        frames.drain(..count.min(frames.len())).collect()
     }
 
     /// Puts `frames` before all others.
     pub(crate) fn prepend(&mut self, frames: Vec<Frame>) {
-        let mut frames = frames.into_iter();
-        if let Some(new_first) = frames.next() {
-            let old_first = self.first.replace(new_first);
-            self.rest.splice(0..0, frames.chain(old_first));
-        }
+        self.list().splice(0..0, frames);
     }
 }
 
 impl<T: Into<Frame>> From<T> for Message {
     #[inline]
     fn from(frame: T) -> Self {
-        Self { first: Some(frame.into()), rest: Vec::new() }
+        Self(Frames::One(frame.into()))
     }
 }
 
 impl<T: Into<Frame>> FromIterator<T> for Message {
     fn from_iter<I: IntoIterator<Item = T>>(frames: I) -> Self {
-        let mut frames = frames.into_iter().map(Into::into);
-        Self { first: frames.next(), rest: frames.collect() }
+        let mut message = Self::new();
+        message.extend(frames);
+        message
     }
 }
 
@@ -141,6 +223,20 @@ impl<T: Into<Frame>> Extend<T> for Message {
         for frame in frames {
             self.push_back(frame);
         }
+    }
+}
+
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.frames() == other.frames()
+    }
+}
+
+impl Eq for Message {}
+
+impl hash::Hash for Message {
+    fn hash<H: hash::Hasher>(&self, state: &mut H) {
+        self.frames().hash(state);
     }
 }
 
@@ -163,54 +259,65 @@ impl fmt::Debug for Message {
 
 /// The frames of a [`Message`], borrowed.
 #[derive(Debug, Clone)]
-pub struct Iter<'a> {
-    first: Option<&'a Frame>,
-    rest: slice::Iter<'a, Frame>,
-}
+pub struct Iter<'a>(slice::Iter<'a, Frame>);
 
 impl<'a> Iterator for Iter<'a> {
     type Item = &'a Frame;
 
+    #[inline]
     fn next(&mut self) -> Option<&'a Frame> {
-        self.first.take().or_else(|| self.rest.next())
+        self.0.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = usize::from(self.first.is_some()) + self.rest.len();
-        (len, Some(len))
+        self.0.size_hint()
     }
 }
 
 impl ExactSizeIterator for Iter<'_> {}
 
+impl DoubleEndedIterator for Iter<'_> {
+    #[inline]
+    fn next_back(&mut self) -> Option<Self::Item> {
+        self.0.next_back()
+    }
+}
+
 /// The frames of a [`Message`].
 #[derive(Debug)]
-pub struct IntoIter {
-    first: Option<Frame>,
-    rest: vec::IntoIter<Frame>,
-}
+pub struct IntoIter(Chain<option::IntoIter<Frame>, vec::IntoIter<Frame>>);
 
 impl Iterator for IntoIter {
     type Item = Frame;
 
     fn next(&mut self) -> Option<Frame> {
-        self.first.take().or_else(|| self.rest.next())
+        self.0.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = usize::from(self.first.is_some()) + self.rest.len();
-        (len, Some(len))
+        self.0.size_hint()
     }
 }
 
 impl ExactSizeIterator for IntoIter {}
+
+impl DoubleEndedIterator for IntoIter {
+    fn next_back(&mut self) -> Option<Frame> {
+        self.0.next_back()
+    }
+}
 
 impl IntoIterator for Message {
     type Item = Frame;
     type IntoIter = IntoIter;
 
     fn into_iter(self) -> IntoIter {
-        IntoIter { first: self.first, rest: self.rest.into_iter() }
+        let (one, many) = match self.0 {
+            Frames::None => (None, Vec::new()),
+            Frames::One(frame) => (Some(frame), Vec::new()),
+            Frames::Many(frames) => (None, frames),
+        };
+        IntoIter(one.into_iter().chain(many))
     }
 }
 
@@ -229,6 +336,21 @@ mod tests {
 
     fn texts(message: &Message) -> Vec<&str> {
         message.iter().map(|frame| frame.as_str().unwrap()).collect()
+    }
+
+    #[test]
+    fn a_message_takes_no_more_room_than_a_frame() {
+        assert_eq!(size_of::<Message>(), size_of::<Frame>());
+    }
+
+    #[test]
+    fn messages_of_the_same_frames_are_equal_however_they_were_made() {
+        let mut shortened: Message = ["a", "b"].into_iter().collect();
+        assert_eq!(shortened.pop_back().unwrap(), "b");
+        assert_eq!(shortened, Message::from("a"));
+        assert_eq!(shortened.pop_front().unwrap(), "a");
+        assert_eq!(shortened, Message::new());
+        assert!(shortened.is_empty() && shortened.only_frame().is_none());
     }
 
     #[test]

@@ -57,11 +57,13 @@ impl Rotation {
     }
 
     /// Whose turn it is.
+    #[inline]
     pub(crate) fn current(&self) -> Option<usize> {
         (self.active > 0).then(|| self.ring[self.current])
     }
 
     /// It is the next one's turn.
+    #[inline]
     pub(crate) fn advance(&mut self) {
         self.current += 1;
         if self.current >= self.active {
@@ -71,6 +73,7 @@ impl Rotation {
 
     /// Sends to the peer whose turn it is; a peer that takes no more loses its turns. Returns who
     /// took the message.
+    #[inline(always)]
     pub(crate) fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<usize> {
         while let Some(key) = self.current() {
             match peers.write(key, message) {
@@ -85,6 +88,7 @@ impl Rotation {
     }
 
     /// Receives from the peer whose turn it is. Returns which it is.
+    #[inline(always)]
     pub(crate) fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<usize> {
         while let Some(key) = self.current() {
             if peers.read(key, message) {

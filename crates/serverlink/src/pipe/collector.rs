@@ -1,7 +1,7 @@
 //! The socket's end of an outbox.
 
 use super::{
-    Flush, Look, Refused,
+    Effects, Look, Refused,
     outbox::{Outbox, Progress, WORTH_WRITING},
     staging::{Outgoing, Staging},
 };
@@ -32,18 +32,36 @@ impl Collector {
         &mut self,
         outbox: &Outbox,
         message: Outgoing<'_>,
-    ) -> Result<Flush, Refused> {
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
+        if self.streaming && self.credit > 1 && self.staging.push_small(message) {
+            self.credit -= 1;
+            return Ok(());
+        }
+        self.push_any(outbox, message, effects)
+    }
+
+    #[inline(never)]
+    fn push_any(
+        &mut self,
+        outbox: &Outbox,
+        message: Outgoing<'_>,
+        effects: &mut Effects,
+    ) -> Result<(), Refused> {
         if !self.streaming || self.credit == 0 {
             let (flush, progress) = outbox.push(message)?;
             self.note(progress);
-            return Ok(flush);
+            effects.flush(flush);
+            return Ok(());
         }
         self.staging.push(message);
         self.credit -= 1;
         if self.credit == 0 || self.staging.bytes() >= WORTH_WRITING {
-            return Ok(self.hand_over(outbox));
+            let (flush, progress) = outbox.append(&mut self.staging);
+            self.note(progress);
+            effects.flush(flush);
         }
-        Ok(Flush::No)
+        Ok(())
     }
 
     /// Whether a message would be taken. If not, the socket will be told when it may go on.
@@ -61,14 +79,6 @@ impl Collector {
             self.staging.clear();
         }
         look
-    }
-
-    /// Gives everything to the outbox. What follows goes there directly, unless a stream goes on.
-    #[inline(never)]
-    fn hand_over(&mut self, outbox: &Outbox) -> Flush {
-        let (flush, progress) = outbox.append(&mut self.staging);
-        self.note(progress);
-        flush
     }
 
     /// Gives everything to the outbox, where the looks at the stream, or the next connection, find

@@ -1,5 +1,6 @@
 //! Pipes: the two-way link between a socket and one peer.
 
+mod chunk;
 mod collector;
 mod effects;
 mod outbox;
@@ -174,7 +175,7 @@ impl PipeEnd {
 
     /// Sends a message down the pipe. It is left whole if it is refused, and as it happens to be
     /// if not.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(
         &mut self,
         message: &mut Message,
@@ -182,7 +183,7 @@ impl PipeEnd {
     ) -> Result<(), Refused> {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => {
-                effects.flush(collector.push(outbox, Outgoing::Message(message))?);
+                collector.push(outbox, Outgoing::Message(message), effects)?;
             }
             Outward::Inproc(queue) => {
                 if queue.push(message)? {
@@ -203,8 +204,7 @@ impl PipeEnd {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => {
                 let outgoing = encoded.map_or(Outgoing::Message(message), Outgoing::Encoded);
-                effects.flush(collector.push(outbox, outgoing)?);
-                Ok(())
+                collector.push(outbox, outgoing, effects)
             }
             Outward::Inproc(_) => self.write(&mut message.clone(), effects),
         }

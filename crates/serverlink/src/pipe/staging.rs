@@ -2,9 +2,10 @@
 
 use std::{collections::VecDeque, mem};
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Frames, encode_frame, encode_header};
 
+use super::chunk::Chunk;
 use crate::{Frame, Message};
 
 /// Frames are packed into chunks of this size.
@@ -26,9 +27,11 @@ pub(crate) enum Outgoing<'a> {
     Encoded(&'a [u8]),
 }
 
-/// Encodes a message that many peers get; false if it is so large that its bodies are better shared.
+/// Encodes a message that many peers get; false if that would gain nothing, because it is small or so
+/// large that its bodies are better shared.
 pub(crate) fn encode_once(message: &Message, out: &mut BytesMut) -> bool {
-    if message.byte_len() >= SHARE_FROM {
+    let small = message.only_frame().is_some_and(|frame| frame.as_inline().is_some());
+    if small || message.byte_len() >= SHARE_FROM {
         return false;
     }
     out.clear();
@@ -52,8 +55,7 @@ pub(crate) struct Segment {
 impl Segment {
     /// The memory of a chunk that nobody refers to any more.
     fn into_chunk(self) -> Option<BytesMut> {
-        let mut chunk = self.bytes.try_into_mut().ok()?;
-        chunk.clear();
+        let chunk = self.bytes.try_into_mut().ok()?;
         (chunk.capacity() >= CHUNK).then_some(chunk)
     }
 }
@@ -62,7 +64,7 @@ impl Segment {
 #[derive(Debug)]
 pub(crate) struct Staging {
     segments: VecDeque<Segment>,
-    tail: BytesMut,
+    tail: Chunk,
     tail_clean: bool,
     tail_messages: usize,
     messages: usize,
@@ -76,7 +78,7 @@ impl Staging {
     pub(crate) fn new() -> Self {
         Self {
             segments: VecDeque::new(),
-            tail: BytesMut::new(),
+            tail: Chunk::new(BytesMut::new()),
             tail_clean: true,
             tail_messages: 0,
             messages: 0,
@@ -99,8 +101,21 @@ impl Staging {
         self.messages == 0
     }
 
-    /// Appends a message.
+    /// Appends a message if it is a small one and there is room for it in the present chunk: what
+    /// most messages of a stream need.
     #[inline]
+    pub(crate) fn push_small(&mut self, message: Outgoing<'_>) -> bool {
+        let Outgoing::Message(message) = message else { return false };
+        let Some((window, len)) = message.only_frame().and_then(Frame::as_inline) else {
+            return false;
+        };
+        let pushed = self.tail.len() < CHUNK && self.tail.put_short_frame(window, len);
+        self.tail_messages += usize::from(pushed);
+        self.messages += usize::from(pushed);
+        pushed
+    }
+
+    /// Appends a message.
     pub(crate) fn push(&mut self, message: Outgoing<'_>) {
         match message {
             Outgoing::Message(message) => {
@@ -111,7 +126,7 @@ impl Staging {
             }
             Outgoing::Encoded(bytes) => {
                 self.reserve(bytes.len());
-                self.tail.put_slice(bytes);
+                self.tail.put(bytes);
                 self.tail_messages += 1;
             }
         }
@@ -122,14 +137,16 @@ impl Staging {
     }
 
     fn push_frame(&mut self, frame: &Frame, more: bool) {
+        let (header, used) = encode_header(more, false, frame.len() as u64);
+        let header = &header[..used];
         if frame.len() < SHARE_FROM {
-            self.reserve(frame.len() + 9);
-            encode_frame(&mut self.tail, more, frame);
+            self.reserve(used + frame.len());
+            self.tail.put(header);
+            self.tail.put(frame);
             self.tail_messages += usize::from(!more);
         } else {
-            self.reserve(9);
-            let (header, used) = encode_header(more, false, frame.len() as u64);
-            self.tail.put_slice(&header[..used]);
+            self.reserve(used);
+            self.tail.put(header);
             self.cut();
             self.push_segment(Segment {
                 bytes: frame.to_bytes(),
@@ -151,7 +168,8 @@ impl Staging {
 
     fn begin_chunk(&mut self) {
         self.cut();
-        self.tail = self.spare.pop().unwrap_or_else(|| BytesMut::with_capacity(ROOMY));
+        let memory = self.spare.pop().unwrap_or_else(|| BytesMut::with_capacity(ROOMY));
+        self.tail = Chunk::new(memory);
     }
 
     /// Moves all messages of `other` here, after those that are here.
@@ -168,16 +186,14 @@ impl Staging {
     }
 
     fn reserve(&mut self, size: usize) {
-        if self.tail.capacity() - self.tail.len() < size {
-            self.tail.reserve(size.max(SMALL));
-        }
+        self.tail.reserve(size, SMALL);
     }
 
     /// Closes the tail off as a segment.
     fn cut(&mut self) {
-        if !self.tail.is_empty() {
+        if self.tail.len() > 0 {
             let segment = Segment {
-                bytes: self.split_tail().freeze(),
+                bytes: self.split_tail(),
                 clean: self.tail_clean,
                 messages: mem::take(&mut self.tail_messages),
             };
@@ -189,8 +205,12 @@ impl Staging {
     }
 
     /// A whole chunk leaves as such, to be used again; of small ones the rest can be used.
-    fn split_tail(&mut self) -> BytesMut {
-        if self.tail.capacity() >= CHUNK { mem::take(&mut self.tail) } else { self.tail.split() }
+    fn split_tail(&mut self) -> Bytes {
+        if self.tail.capacity() >= CHUNK {
+            mem::replace(&mut self.tail, Chunk::new(BytesMut::new())).freeze()
+        } else {
+            self.tail.split()
+        }
     }
 
     fn push_segment(&mut self, segment: Segment) {
@@ -280,6 +300,7 @@ fn unsent(mut batch: VecDeque<Segment>, sent: usize) -> VecDeque<Segment> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::INLINE;
 
     fn messages() -> Vec<Message> {
         let big = || vec![7; SHARE_FROM];
@@ -340,12 +361,36 @@ mod tests {
     }
 
     #[test]
+    fn small_messages_fill_whole_chunks() {
+        let all: Vec<_> = (0..2 * ROOMY / INLINE)
+            .map(|i| Message::from(vec![i as u8; i % (INLINE + 2)]))
+            .collect();
+        let mut staging = Staging::new();
+        staging.prepare(&mut Vec::new());
+        for message in &all {
+            let outgoing = Outgoing::Message(message);
+            let small = message[0].len() <= INLINE;
+            if staging.push_small(outgoing) {
+                assert!(small);
+            } else {
+                staging.push(outgoing);
+            }
+        }
+        assert_eq!(staging.messages(), all.len());
+        let batch = take(&mut staging, usize::MAX);
+        assert_eq!(bytes(&batch), wire(&all));
+        let whole = batch.iter().filter(|segment| segment.bytes.len() >= CHUNK).count();
+        assert!(whole >= 1 && batch.len() == whole + 1, "{whole} of {}", batch.len());
+    }
+
+    #[test]
     fn encoded_once_is_the_same_on_the_wire() {
         let mut once = BytesMut::new();
         for message in messages() {
-            let small = message.byte_len() < SHARE_FROM;
-            assert_eq!(encode_once(&message, &mut once), small);
-            if !small {
+            let gains =
+                message.byte_len() < SHARE_FROM && (message.len() > 1 || message[0].len() > INLINE);
+            assert_eq!(encode_once(&message, &mut once), gains);
+            if !gains {
                 continue;
             }
             let mut staging = staged(&[Message::from("before")]);

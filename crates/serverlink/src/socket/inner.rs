@@ -1,12 +1,12 @@
 //! What a socket is: its pattern and its peers behind one lock, and who waits for them.
 
 use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    fmt, mem,
+    sync::Arc,
+    time::{Duration, Instant},
 };
 
-use serverlink_io::{Notice, Port};
+use serverlink_io::{BiasedGuard, BiasedLock, Notice, Port};
 use serverlink_zmtp::Version;
 
 use super::{PeerInfo, Peers, endpoints::Attachment};
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) struct SocketInner {
     socket_type: SocketType,
     pacer: Arc<Pacer>,
-    core: Mutex<Core>,
+    core: BiasedLock<Core>,
     /// Drives the socket's connections, if all of them are on one port.
     port: Option<Port>,
     readable: Notice,
@@ -49,6 +49,27 @@ enum Life {
     Open,
     Terminated,
     Closed,
+}
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Patience {
+    /// As the socket's time-out option says.
+    AsSet,
+    None,
+    For(Duration),
+}
+
+impl Patience {
+    /// The moment when it ends; `None`: never.
+    fn deadline(self, set: Option<Duration>) -> Option<Instant> {
+        let wait = match self {
+            Self::AsSet => set?,
+            Self::None => Duration::ZERO,
+            Self::For(wait) => wait,
+        };
+        Instant::now().checked_add(wait)
+    }
 }
 
 /// The way of a message: into the user's hands or out of them.
@@ -95,7 +116,7 @@ impl Core {
 
     fn take_effects(&mut self) -> Effects {
         self.settle();
-        std::mem::take(&mut self.peers.effects)
+        mem::take(&mut self.peers.effects)
     }
 }
 
@@ -123,7 +144,7 @@ impl SocketInner {
         Arc::new(Self {
             socket_type,
             pacer: Arc::new(Pacer::new()),
-            core: Mutex::new(Core {
+            core: BiasedLock::new(Core {
                 pattern: pattern::new(socket_type),
                 peers: Peers::new(Options::default()),
                 attachments: Vec::new(),
@@ -146,8 +167,8 @@ impl SocketInner {
         &self.pacer
     }
 
-    pub(super) fn core(&self) -> MutexGuard<'_, Core> {
-        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn core(&self) -> BiasedGuard<'_, Core> {
+        self.core.lock()
     }
 
     pub(super) fn peer_count(&self) -> usize {
@@ -156,7 +177,7 @@ impl SocketInner {
 
     /// Ends a change of the core: wakes whoever may go on now, and does what had to wait for the
     /// lock to be released.
-    pub(super) fn release(&self, mut core: MutexGuard<'_, Core>) {
+    pub(super) fn release(&self, mut core: BiasedGuard<'_, Core>) {
         let effects = core.take_effects();
         let (receivers, senders) = (core.receivers > 0, core.senders > 0);
         drop(core);
@@ -169,43 +190,53 @@ impl SocketInner {
         effects.run();
     }
 
-    pub(super) fn send(
-        &self,
-        message: &mut Message,
-        deadline: impl FnOnce(&Options) -> Option<Instant>,
-    ) -> Result<()> {
-        self.try_until(Way::Out, deadline, |pattern, peers| pattern.send(message, peers))
-    }
-
-    pub(super) fn receive(
-        &self,
-        deadline: impl FnOnce(&Options) -> Option<Instant>,
-    ) -> Result<Message> {
-        // Received to where it is returned: moving it there would take as long as receiving it.
-        let mut received = Ok(Message::new());
-        if let Ok(message) = &mut received
-            && let Err(error) =
-                self.try_until(Way::In, deadline, |pattern, peers| pattern.receive(message, peers))
-        {
-            received = Err(error);
+    pub(super) fn send(&self, message: &mut Message, patience: Patience) -> Result<()> {
+        if message.is_empty() {
+            return Err(Error::InvalidMessage("a message has at least one frame"));
         }
-        received
+        self.try_until(Way::Out, patience, |pattern, peers| pattern.send(message, peers))
     }
 
-    /// Tries until it need not be tried again, or the deadline has come; between tries, waits for
-    /// something to change.
+    /// Receives a message, into one without frames.
+    pub(super) fn receive(&self, message: &mut Message, patience: Patience) -> Result<()> {
+        self.try_until(Way::In, patience, |pattern, peers| pattern.receive(message, peers))
+    }
+
+    /// Tries until it need not be tried again, or time is up. Most calls are done at once, with
+    /// nothing to tell anybody: all else is out of their way.
+    #[inline]
     fn try_until(
         &self,
         way: Way,
-        deadline: impl FnOnce(&Options) -> Option<Instant>,
+        patience: Patience,
         mut attempt: impl FnMut(&mut dyn Pattern, &mut Peers) -> Result<()>,
     ) -> Result<()> {
         let mut core = self.core();
-        let mut deadline = Err(deadline);
+        if core.life != Life::Open {
+            return core.check();
+        }
+        let Core { pattern, peers, .. } = &mut *core;
+        let result = attempt(&mut pattern.0, peers);
+        if result.is_ok() && peers.is_quiet() {
+            // There is nothing to drop, which the compiler has forgotten by the end of the scope.
+            mem::forget(result);
+            return Ok(());
+        }
+        self.go_on(way, patience, attempt, core, result)
+    }
+
+    /// Does what is to be done after an attempt; between attempts, waits for something to change.
+    #[inline(never)]
+    fn go_on<'a>(
+        &'a self,
+        way: Way,
+        patience: Patience,
+        mut attempt: impl FnMut(&mut dyn Pattern, &mut Peers) -> Result<()>,
+        mut core: BiasedGuard<'a, Core>,
+        mut result: Result<()>,
+    ) -> Result<()> {
+        let mut deadline = None;
         loop {
-            core.check()?;
-            let Core { pattern, peers, .. } = &mut *core;
-            let result = attempt(&mut pattern.0, peers);
             let done = !matches!(result, Err(Error::WouldBlock));
             if !core.peers.is_quiet() {
                 let effects = core.take_effects();
@@ -215,21 +246,23 @@ impl SocketInner {
                     return result;
                 }
                 core = self.core();
-                continue;
-            }
-            if done {
+            } else if done || matches!(patience, Patience::None) {
                 return result;
+            } else {
+                let set = match way {
+                    Way::In => core.peers.options.receive_timeout,
+                    Way::Out => core.peers.options.send_timeout,
+                };
+                let until = *deadline.get_or_insert_with(|| patience.deadline(set));
+                if until.is_some_and(|until| until <= Instant::now()) {
+                    return result;
+                }
+                // When time runs out meanwhile, one more look before giving up.
+                core = self.wait(way, core, until);
             }
-            let until = match deadline {
-                Ok(until) => until,
-                Err(compute) => compute(&core.peers.options),
-            };
-            deadline = Ok(until);
-            if until.is_some_and(|until| until <= Instant::now()) {
-                return result;
-            }
-            // When time runs out meanwhile, one more look before giving up.
-            core = self.wait(way, core, until);
+            core.check()?;
+            let Core { pattern, peers, .. } = &mut *core;
+            result = attempt(&mut pattern.0, peers);
         }
     }
 
@@ -246,9 +279,9 @@ impl SocketInner {
     fn wait<'a>(
         &'a self,
         way: Way,
-        mut core: MutexGuard<'a, Core>,
+        mut core: BiasedGuard<'a, Core>,
         deadline: Option<Instant>,
-    ) -> MutexGuard<'a, Core> {
+    ) -> BiasedGuard<'a, Core> {
         *core.waiting(way) += 1;
         let notice = match way {
             Way::In => &self.readable,
@@ -375,7 +408,7 @@ impl SocketInner {
         let mut core = self.core();
         core.life = Life::Closed;
         let linger = core.peers.options.linger;
-        let attachments = std::mem::take(&mut core.attachments);
+        let attachments = mem::take(&mut core.attachments);
         let keys: Vec<_> = core.peers.keys().collect();
         let ends: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
         self.release(core);

@@ -5,18 +5,15 @@ mod inner;
 mod peers;
 mod setters;
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 
 pub(crate) use endpoints::one_peer;
+use inner::Patience;
 pub(crate) use inner::SocketInner;
 pub(crate) use peers::{PeerInfo, Peers};
 
 use crate::{
-    Context, Error, Message, Result, SendError, SocketType,
+    Context, IntoMessage, Message, Result, SendError, SocketType,
     context::{Runtime, Shared},
 };
 
@@ -55,27 +52,6 @@ pub struct Socket {
     pub(super) context: Arc<Shared>,
 }
 
-/// How long a call may wait.
-#[derive(Debug, Clone, Copy)]
-enum Patience {
-    /// As the socket's time-out option says.
-    AsSet,
-    None,
-    For(Duration),
-}
-
-impl Patience {
-    /// The moment when it ends; `None`: never.
-    fn deadline(self, set: Option<Duration>) -> Option<Instant> {
-        let wait = match self {
-            Self::AsSet => set?,
-            Self::None => Duration::ZERO,
-            Self::For(wait) => wait,
-        };
-        Instant::now().checked_add(wait)
-    }
-}
-
 impl Socket {
     pub(crate) fn open(context: &Context, socket_type: SocketType) -> Result<Self> {
         let runtime = context.shared.runtime.clone();
@@ -102,8 +78,9 @@ impl Socket {
     /// turn to send (REQ, REP), [`Error::NotSupported`] if its type never sends,
     /// [`Error::HostUnreachable`] (mandatory ROUTER), [`Error::InvalidMessage`],
     /// [`Error::Terminated`]. The error holds the message, whole.
-    pub fn send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_patiently(message.into(), Patience::AsSet)
+    #[inline]
+    pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        self.send_patiently(message, Patience::AsSet)
     }
 
     /// Sends a message if that is possible without waiting.
@@ -111,8 +88,9 @@ impl Socket {
     /// # Errors
     ///
     /// Those of [`send`](Self::send).
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.send_patiently(message.into(), Patience::None)
+    #[inline]
+    pub fn try_send(&self, message: impl IntoMessage) -> Result<(), SendError> {
+        self.send_patiently(message, Patience::None)
     }
 
     /// Sends a message, waiting at most so long.
@@ -122,26 +100,25 @@ impl Socket {
     /// Those of [`send`](Self::send).
     pub fn send_timeout(
         &self,
-        message: impl Into<Message>,
+        message: impl IntoMessage,
         timeout: Duration,
     ) -> Result<(), SendError> {
-        self.send_patiently(message.into(), Patience::For(timeout))
+        self.send_patiently(message, Patience::For(timeout))
     }
 
     /// Inlined, so that the message is sent from where it was made.
     #[inline]
-    fn send_patiently(&self, mut message: Message, patience: Patience) -> Result<(), SendError> {
-        match self.send_within(&mut message, patience) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(SendError { error, message }),
+    fn send_patiently(&self, what: impl IntoMessage, patience: Patience) -> Result<(), SendError> {
+        // Dropped by hand, which is quickly done for a small one.
+        let mut message = ManuallyDrop::new(Message::new());
+        what.fill(&mut message);
+        match self.inner.send(&mut message, patience) {
+            Ok(()) => {
+                message.clear();
+                Ok(())
+            }
+            Err(error) => Err(SendError { error, message: ManuallyDrop::into_inner(message) }),
         }
-    }
-
-    fn send_within(&self, message: &mut Message, patience: Patience) -> Result<()> {
-        if message.is_empty() {
-            return Err(Error::InvalidMessage("a message has at least one frame"));
-        }
-        self.inner.send(message, |options| patience.deadline(options.send_timeout))
     }
 
     /// Receives a message, waiting as long as the
@@ -153,7 +130,7 @@ impl Socket {
     /// turn to receive (REQ, REP), [`Error::NotSupported`] if its type never receives,
     /// [`Error::Terminated`].
     pub fn recv(&self) -> Result<Message> {
-        self.receive_within(Patience::AsSet)
+        self.receive(Patience::AsSet)
     }
 
     /// Receives a message if there is one.
@@ -162,7 +139,7 @@ impl Socket {
     ///
     /// Those of [`recv`](Self::recv).
     pub fn try_recv(&self) -> Result<Message> {
-        self.receive_within(Patience::None)
+        self.receive(Patience::None)
     }
 
     /// Receives a message, waiting at most so long.
@@ -171,11 +148,61 @@ impl Socket {
     ///
     /// Those of [`recv`](Self::recv).
     pub fn recv_timeout(&self, timeout: Duration) -> Result<Message> {
-        self.receive_within(Patience::For(timeout))
+        self.receive(Patience::For(timeout))
     }
 
-    fn receive_within(&self, patience: Patience) -> Result<Message> {
-        self.inner.receive(|options| patience.deadline(options.receive_timeout))
+    /// Receives a message in the place of another, waiting as [`recv`](Self::recv) does. To look at
+    /// a small message where it was received is faster than to move it first.
+    ///
+    /// ```
+    /// # use serverlink::{Context, Message, SocketType};
+    /// # let context = Context::new()?;
+    /// # let (push, pull) = (context.socket(SocketType::Push)?, context.socket(SocketType::Pull)?);
+    /// # pull.bind("inproc://sums")?;
+    /// # push.connect("inproc://sums")?;
+    /// let mut message = Message::new();
+    /// for number in [1, 2, 3] {
+    ///     push.send([number])?;
+    ///     pull.recv_into(&mut message)?;
+    ///     assert_eq!(message[0][..], [number]);
+    /// }
+    /// # Ok::<(), serverlink::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv); then `message` has no frames.
+    #[inline]
+    pub fn recv_into(&self, message: &mut Message) -> Result<()> {
+        self.receive_within(message, Patience::AsSet)
+    }
+
+    /// Receives a message in the place of another if there is one.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`recv`](Self::recv); then `message` has no frames.
+    #[inline]
+    pub fn try_recv_into(&self, message: &mut Message) -> Result<()> {
+        self.receive_within(message, Patience::None)
+    }
+
+    /// Inlined, so that the message is received to where it is returned.
+    #[inline]
+    fn receive(&self, patience: Patience) -> Result<Message> {
+        let mut received = Ok(Message::new());
+        if let Ok(message) = &mut received
+            && let Err(error) = self.receive_within(message, patience)
+        {
+            received = Err(error);
+        }
+        received
+    }
+
+    #[inline]
+    fn receive_within(&self, message: &mut Message, patience: Patience) -> Result<()> {
+        message.clear();
+        self.inner.receive(message, patience)
     }
 
     /// How many peers there are whose handshake is complete.

@@ -140,11 +140,12 @@ impl Peers {
     }
 
     /// Reads one message from a peer. False if it has none, as [`fill`](Self::fill) says.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> bool {
         let Some(slot) = self.slot(key) else { return false };
+        message.clear();
         if !slot.end.incoming.pop_into(message) {
-            return self.fill(key) && self.read(key, message);
+            return self.read_next_batch(key, message);
         }
         if slot.end.incoming.is_batch_over() {
             self.end_batch(key);
@@ -152,7 +153,21 @@ impl Peers {
         true
     }
 
+    #[inline(never)]
+    fn read_next_batch(&mut self, key: usize, message: &mut Message) -> bool {
+        if !self.fill(key) {
+            return false;
+        }
+        let Some(slot) = self.slot(key) else { return false };
+        let read = slot.end.incoming.pop_into(message);
+        if slot.end.incoming.is_batch_over() {
+            self.end_batch(key);
+        }
+        read
+    }
+
     /// A peer's batch is used up.
+    #[inline(never)]
     fn end_batch(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) else { return };
         if slot.end.incoming.release() {
@@ -176,6 +191,7 @@ impl Peers {
 
     /// Sends a message to a peer. It is left whole if it is refused, and as it happens to be if
     /// not.
+    #[inline]
     pub(crate) fn write(&mut self, key: usize, message: &mut Message) -> Result<(), Refused> {
         match self.slots.get_mut(key).and_then(Option::as_mut) {
             Some(slot) => slot.end.write(message, &mut self.effects),

@@ -639,13 +639,14 @@ impl Handler for Connection {
 /// Makes the one frame of a message.
 #[inline]
 fn fill(message: &mut Message, body: FrameBody<'_>) {
-    message.push_back(match body.window() {
-        Some(window) if body.len() <= window.len() => Frame::inline(window, body.len()),
-        _ => frame(body),
-    });
+    match body.window() {
+        Some(window) if body.len() <= window.len() => message.set_inline(window, body.len()),
+        _ => message.push_back(frame(body)),
+    }
 }
 
 /// A small body is copied, so that keeping it does not keep a whole receive buffer.
+#[inline(never)]
 fn frame(body: FrameBody<'_>) -> Frame {
     if body.len() < SLICE_FROM {
         Frame::copy_from_slice(body.as_slice())

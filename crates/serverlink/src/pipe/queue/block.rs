@@ -1,6 +1,6 @@
 //! Blocks of slots, chained.
 
-use std::{mem, mem::MaybeUninit, ptr};
+use std::{mem, mem::MaybeUninit, ops::Range, ptr};
 
 use super::{prefetch, sync::UnsafeCell};
 
@@ -97,32 +97,33 @@ impl<T> Block<T> {
 
 /// A slot of a block, or the end of it.
 pub(super) struct Place<T> {
+    slot: *const Slot<T>,
+    end: *const Slot<T>,
     pub(super) block: *mut Block<T>,
-    index: usize,
-    /// How many slots the block has.
-    pub(super) capacity: usize,
 }
 
 impl<T> Place<T> {
     /// The end of no block.
-    pub(super) const NOWHERE: Self = Self { block: ptr::null_mut(), index: 0, capacity: 0 };
+    pub(super) const NOWHERE: Self =
+        Self { slot: ptr::null(), end: ptr::null(), block: ptr::null_mut() };
 
     /// # Safety
     ///
     /// The block is there.
     pub(super) unsafe fn first_of(block: *mut Block<T>) -> Self {
         // SAFETY: by contract.
-        Self { block, index: 0, capacity: unsafe { Block::capacity(block) } }
+        let Range { start, end } = unsafe { &*block }.slots.as_ptr_range();
+        Self { slot: start, end, block }
     }
 
     #[inline]
     pub(super) fn is_at_end(&self) -> bool {
-        self.index == self.capacity
+        self.slot == self.end
     }
 
     #[inline]
     pub(super) fn advance(&mut self) {
-        self.index += 1;
+        self.slot = self.slot.wrapping_add(1);
     }
 
     /// # Safety
@@ -131,20 +132,14 @@ impl<T> Place<T> {
     #[inline]
     pub(super) unsafe fn slot(&self) -> &Slot<T> {
         // SAFETY: by contract.
-        unsafe { (&*self.block).slots.get_unchecked(self.index) }
+        unsafe { &*self.slot }
     }
 
     /// Has the slot that will be needed soon fetched into the cache, for writing or for reading.
-    ///
-    /// # Safety
-    ///
-    /// The block is there.
     #[inline]
-    pub(super) unsafe fn look_ahead(&self, to_write: bool) {
-        // SAFETY: by contract.
-        let slots = unsafe { &*self.block }.slots.as_ptr();
+    pub(super) fn look_ahead(&self, to_write: bool) {
         // It may well be past the end: a place in the next block cannot be told from here.
-        prefetch::fetch(slots.wrapping_add(self.index + AHEAD), to_write);
+        prefetch::fetch_end(self.slot.wrapping_add(AHEAD), to_write);
     }
 }
 

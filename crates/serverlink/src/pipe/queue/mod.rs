@@ -131,7 +131,10 @@ impl<T> Producer<T> {
         if self.room() == 0 {
             return Err(Refused::Full);
         }
-        self.write(mem::take(message));
+        // The place first: then the message is moved there and not to the stack between.
+        let place = self.next_place();
+        // SAFETY: as `next_place` says.
+        unsafe { place.slot().with_mut(|slot| _ = (*slot).write(mem::take(message))) };
         Ok(self.publish())
     }
 
@@ -216,8 +219,7 @@ impl<T> Producer<T> {
             self.next_block();
         }
         let place = self.place;
-        // SAFETY: the block is there.
-        unsafe { self.place.look_ahead(true) };
+        self.place.look_ahead(true);
         self.place.advance();
         self.written = self.written.wrapping_add(ONE);
         place
@@ -325,11 +327,17 @@ impl<T> Consumer<T> {
     }
 
     /// Reads a message of the batch to where it is wanted. False if the batch is used up.
-    #[inline]
-    pub(crate) fn pop_into(&mut self, message: &mut T) -> bool {
+    #[inline(always)]
+    pub(crate) fn pop_into(&mut self, message: &mut T) -> bool
+    where
+        T: Default,
+    {
         let Some(place) = self.take_place() else { return false };
-        // SAFETY: as `take_place` says.
-        *message = unsafe { place.slot().with(|slot| (*slot).assume_init_read()) };
+        drop(mem::take(message));
+        // What is overwritten holds nothing: it need not be dropped, and the way from the slot leads
+        // over no stack.
+        // SAFETY: as `take_place` says; and nobody else has what is borrowed.
+        unsafe { place.slot().with(|slot| ptr::copy_nonoverlapping(slot.cast(), message, 1)) };
         true
     }
 
@@ -346,8 +354,7 @@ impl<T> Consumer<T> {
         }
         let place = self.place;
         if self.batch > AHEAD {
-            // SAFETY: the block is there.
-            unsafe { self.place.look_ahead(false) };
+            self.place.look_ahead(false);
         }
         self.place.advance();
         self.batch -= 1;
@@ -402,8 +409,8 @@ impl<T> Consumer<T> {
     ///
     /// It is nobody else's, and nothing follows it.
     unsafe fn recycle(&self, block: *mut Block<T>) {
-        // SAFETY: by contract.
-        if unsafe { Block::capacity(block) } < self.place.capacity {
+        // SAFETY: by contract, and the present block is there.
+        if unsafe { Block::capacity(block) < Block::capacity(self.place.block) } {
             // The queue has become too long for blocks of this size.
             // SAFETY: by contract.
             unsafe { Block::free(block) };

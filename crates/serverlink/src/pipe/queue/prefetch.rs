@@ -4,14 +4,12 @@
 //! longer than everything else about the message. Processors fetch ahead by themselves, but not
 //! past a lock's instructions, which wait until all that was written before has reached the cache.
 
-/// Fetches what `place` points at, for writing or for reading. It may point anywhere.
+/// Fetches the last cache line of what `place` points at, for writing or for reading. It may point
+/// anywhere. Where one place follows the other, the lines before were fetched with those before.
 #[inline(always)]
-pub(super) fn fetch<T>(place: *const T, to_write: bool) {
-    const LINE: usize = 64;
-    for offset in (0..size_of::<T>()).step_by(LINE) {
-        let line = place.cast::<u8>().wrapping_add(offset);
-        if to_write { for_writing(line) } else { for_reading(line) }
-    }
+pub(super) fn fetch_end<T>(place: *const T, to_write: bool) {
+    let line = place.wrapping_add(1).cast::<u8>().wrapping_sub(1);
+    if to_write { for_writing(line) } else { for_reading(line) }
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
