@@ -1,6 +1,8 @@
 //! Driving, waking, posting and stopping.
 
 use std::{
+    io::{Read, Write},
+    net::TcpStream,
     panic::{self, AssertUnwindSafe},
     sync::{
         Arc,
@@ -12,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serverlink_io::{Event, Turn};
+use serverlink_io::{Event, Interest, Sending, Turn};
 
 use crate::rig::{Call, Inbox, LIMIT, Rig, scaled};
 
@@ -244,7 +246,7 @@ pub(crate) fn a_handler_that_panics_leaves_the_port_usable(backend: &str) {
     }
     rig.settle();
     for far in &mut others {
-        std::io::Write::write_all(far, b"boo").expect("it is connected");
+        far.write_all(b"boo").expect("it is connected");
     }
     let start = Instant::now();
     let mut panics = 0;
@@ -258,4 +260,49 @@ pub(crate) fn a_handler_that_panics_leaves_the_port_usable(backend: &str) {
     }
     rig.settle();
     assert_eq!(events.load(Ordering::Relaxed), handles.len());
+}
+
+/// What the driver has begun to wait for for one thread, another one is told of.
+pub(crate) fn operations_outlive_the_thread_that_drove(backend: &str) {
+    let rig = Rig::new(backend);
+    for _ in 0..scaled(20) {
+        let (handle, received, mut far) = rig.connected();
+        handle.receive(None).expect("nothing is pending");
+        let (listener, address) = crate::rig::listener();
+        let accepted = Inbox::new();
+        let listening = rig.port.register(listener.into(), accepted.clone()).expect("it registers");
+        listening.accept().expect("nothing is pending");
+        let (watched, mut other_end) = crate::rig::pair();
+        let readable = Inbox::new();
+        let watch = rig.port.watch(&watched, readable.clone()).expect("it can be watched");
+        let interest = Interest { readable: true, writable: false };
+        watch.probe(interest).expect("nothing is pending");
+        let (near, mut slow) = crate::rig::narrow_pair();
+        let sent = Inbox::new();
+        let sending = rig.port.register(near, sent.clone()).expect("it registers");
+        let bytes = vec![7; 1 << 20];
+        assert!(matches!(sending.send(vec![Bytes::from(bytes.clone())]), Sending::Pending));
+
+        let port = rig.port.clone();
+        let driver = thread::spawn(move || {
+            for _ in 0..3 {
+                assert!(matches!(port.turn(Some(Duration::ZERO)), Ok(Turn::Delivered(0))));
+            }
+        });
+        driver.join().expect("no panic");
+
+        far.write_all(b"still").expect("it is connected");
+        assert_eq!(crate::rig::received(rig.next(&received))[..], *b"still");
+        let _client = TcpStream::connect(address).expect("it listens");
+        assert!(matches!(rig.next(&accepted), Event::Accepted(Ok(_))));
+        other_end.write_all(b"!").expect("it is connected");
+        assert!(matches!(rig.next(&readable), Event::Ready(Ok(ready)) if ready == interest));
+        let reader = thread::spawn(move || {
+            let mut got = vec![0; 1 << 20];
+            slow.read_exact(&mut got).map(|()| got)
+        });
+        let event = rig.next(&sent);
+        assert!(matches!(event, Event::Sent { result: Ok(()), .. }), "{event:?}");
+        assert!(reader.join().expect("no panic").expect("all arrives") == bytes);
+    }
 }

@@ -76,6 +76,7 @@ macro_rules! every_case {
                 a_handler_that_panics_leaves_the_port_usable,
                 a_second_driver_is_busy,
                 a_wake_before_the_turn_is_kept,
+                operations_outlive_the_thread_that_drove,
                 packets_arrive_in_order,
                 run_takes_over_when_the_driver_leaves,
                 run_within_a_handler_is_refused,
@@ -91,7 +92,13 @@ macro_rules! every_case {
                 pipes_and_files;
             receive:
                 a_buffer_given_back_is_used_again,
-                a_second_receive_is_refused;
+                a_second_receive_is_refused,
+                many_receive_at_once;
+            retire:
+                a_connection_that_nobody_accepts_any_more_is_closed,
+                // The completion port lets go when it is dropped: somebody has to take the packets.
+                #[cfg(unix)]
+                retiring_after_a_stop_lets_go;
             send:
                 a_second_send_is_refused;
             statistics:

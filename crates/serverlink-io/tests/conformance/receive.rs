@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Write};
 use bytes::BytesMut;
 use serverlink_io::Event;
 
-use crate::rig::{Rig, received, reset};
+use crate::rig::{Rig, received, reset, scaled};
 
 pub(crate) fn receive_never_completes_within_the_call(backend: &str) {
     let rig = Rig::new(backend);
@@ -136,4 +136,22 @@ pub(crate) fn a_buffer_given_back_is_used_again(backend: &str) {
     handle.receive(None).expect("nothing is pending");
     far.write_all(&[7; 100]).expect("it is connected");
     assert_eq!(received(rig.next(&inbox))[..], [7; 100]);
+}
+
+/// More than any backend has buffers for.
+pub(crate) fn many_receive_at_once(backend: &str) {
+    let rig = Rig::new(backend);
+    let mut connections: Vec<_> = (0..scaled(400)).map(|_| rig.connected()).collect();
+    for round in 0..3 {
+        for (number, (handle, _, far)) in connections.iter_mut().enumerate() {
+            handle.receive(None).expect("nothing is pending");
+            far.write_all(&[round, (number % 251) as u8]).expect("it is connected");
+        }
+        for (number, (_, inbox, _)) in connections.iter().enumerate() {
+            let bytes = received(rig.next(inbox));
+            assert_eq!(bytes[..], [round, (number % 251) as u8]);
+            rig.port.reuse(bytes);
+            assert!(inbox.is_empty());
+        }
+    }
 }

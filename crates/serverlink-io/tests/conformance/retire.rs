@@ -24,6 +24,7 @@ fn drain(mut far: TcpStream) {
         match far.read(&mut bytes) {
             Ok(0) => return,
             Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => {
                 assert!(
                     !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut),
@@ -117,6 +118,40 @@ pub(crate) fn drop_port_with_operations_in_flight(backend: &str) {
         // The watched one still works.
         (&other_end).write_all(b"!").expect("it is open");
         (&probed).read_exact(&mut [0]).expect("it is open");
+    }
+}
+
+/// Nobody drives any more.
+#[cfg(unix)]
+pub(crate) fn retiring_after_a_stop_lets_go(backend: &str) {
+    let rig = Rig::new(backend);
+    let inbox = Inbox::new();
+    let (near, far) = narrow_pair();
+    let connection = rig.port.register(near, inbox.clone()).expect("it registers");
+    connection.receive(None).expect("nothing is pending");
+    assert!(matches!(connection.send(vec![Bytes::from(vec![0; 1 << 20])]), Sending::Pending));
+    rig.settle();
+    rig.port.stop();
+    connection.retire();
+    assert_eq!(Arc::strong_count(&inbox), 1, "the handler is not released");
+    drain(far.into());
+}
+
+/// Whether the kernel has accepted it by then or not.
+pub(crate) fn a_connection_that_nobody_accepts_any_more_is_closed(backend: &str) {
+    let rig = Rig::new(backend);
+    for _ in 0..scaled(20) {
+        let (listener, address) = listener();
+        let inbox = Inbox::new();
+        let listening = rig.port.register(listener.into(), inbox.clone()).expect("it registers");
+        listening.accept().expect("nothing is pending");
+        rig.settle();
+        let client = TcpStream::connect(address).expect("it listens");
+        listening.retire();
+        released(&rig, &inbox);
+        rig.settle();
+        assert!(inbox.is_empty());
+        drain(client);
     }
 }
 
