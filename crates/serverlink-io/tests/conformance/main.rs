@@ -17,6 +17,7 @@ mod crowd;
 mod drive;
 mod heap;
 mod many;
+mod memory;
 mod probe;
 mod receive;
 mod retire;
@@ -81,6 +82,8 @@ macro_rules! every_case {
                 run_takes_over_when_the_driver_leaves,
                 run_within_a_handler_is_refused,
                 wake_from_another_thread_ends_the_turn;
+            memory:
+                a_port_takes_little_of_the_heap;
             probe:
                 a_probe_of_both_directions_is_one_operation,
                 a_probe_sees_what_is_the_case_already,
