@@ -93,8 +93,9 @@
 //! The contract between the port and its backends is written in `sys/mod.rs`.
 //! Timers, posted packets, and the rule that one thread drives at a time are
 //! the port's and the same for all. On Windows a backend is the kernel's own
-//! completion port (`sys/iocp`); epoll, kqueue and select only tell of readiness, and
-//! `sys/readiness` makes completions of that. The suite `tests/conformance` is
+//! completion port (`sys/iocp`), on Linux it may be an io_uring (`sys/uring`);
+//! epoll, kqueue and select only tell of readiness, and `sys/readiness` makes
+//! completions of that. The suite `tests/conformance` is
 //! one set of cases that runs on every backend.
 //!
 //! The engine began as an event loop over completion ports in another language.

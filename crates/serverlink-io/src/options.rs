@@ -30,7 +30,8 @@ impl Default for PortOptions {
     }
 }
 
-/// The names of the backends of this platform, best first.
+/// The names of the backends of this platform, best first; then `uring`, if it is there, which is
+/// used only where it is named.
 pub fn backends() -> &'static [&'static str] {
     const NAMES: [&str; sys::BACKENDS.len()] = {
         let mut names = [""; sys::BACKENDS.len()];

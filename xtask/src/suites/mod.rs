@@ -51,7 +51,11 @@ pub(crate) const BACKEND: &str = "SERVERLINK_BACKEND";
 pub(crate) const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
     WINDOWS_BACKENDS
 } else if cfg!(target_os = "linux") {
-    &["epoll", "select"]
+    if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) {
+        &["epoll", "select", "uring"]
+    } else {
+        &["epoll", "select"]
+    }
 } else {
     &["kqueue", "select"]
 };

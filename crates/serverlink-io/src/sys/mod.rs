@@ -69,6 +69,8 @@ mod kqueue;
 mod poll;
 mod readiness;
 mod select;
+#[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+mod uring;
 #[cfg(unix)]
 mod waker;
 
@@ -89,7 +91,7 @@ const ENVIRONMENT: &str = "SERVERLINK_BACKEND";
 /// Makes one backend.
 type Make = fn(&PortOptions) -> io::Result<Box<dyn Backend>>;
 
-/// The backends of this platform, best first.
+/// The backends of this platform, best first; then those that must be named.
 pub(crate) const BACKENDS: &[(&str, Make)] = &[
     #[cfg(target_os = "linux")]
     ("epoll", |options| Ok(Box::new(Readiness::new(epoll::Epoll::new()?, options)))),
@@ -110,6 +112,8 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
         Ok(Box::new(Readiness::new(poller, options)))
     }),
     ("select", |options| Ok(Box::new(Readiness::new(select::Select::new()?, options)))),
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    ("uring", |options| Ok(Box::new(uring::Uring::new(options)?))),
     // Only by name: for tests.
     #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
     ("kqueue", |options| {
@@ -122,6 +126,9 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
         Ok(Box::new(Readiness::new(poller, options)))
     }),
 ];
+
+/// The backends that must be named; `docs/engine-uring.md` says why.
+const NAMED_ONLY: &[&str] = &["uring"];
 
 /// Makes the backend that the options or the environment name, or else the best that starts.
 pub(crate) fn open(options: &PortOptions) -> io::Result<Box<dyn Backend>> {
@@ -138,13 +145,18 @@ pub(crate) fn open(options: &PortOptions) -> io::Result<Box<dyn Backend>> {
         };
     }
     let mut first_failure = None;
-    for (_, make) in BACKENDS {
+    for (_, make) in unnamed() {
         match make(options) {
             Ok(backend) => return Ok(backend),
             Err(error) => _ = first_failure.get_or_insert(error),
         }
     }
     Err(first_failure.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+}
+
+/// The backends that may run although nobody has named one.
+fn unnamed() -> impl Iterator<Item = &'static (&'static str, Make)> {
+    BACKENDS.iter().filter(|(name, _)| !NAMED_ONLY.contains(name))
 }
 
 fn unknown(name: &str) -> io::Error {
@@ -208,4 +220,18 @@ pub(crate) trait Entry: Debug + Send + Sync {
     fn retire(&self);
     fn local_address(&self) -> io::Result<SockAddr>;
     fn peer_address(&self) -> io::Result<SockAddr>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_backend_that_must_be_named_never_runs_by_itself() {
+        let names: Vec<&str> = unnamed().map(|(name, _)| *name).collect();
+        assert!(!names.is_empty());
+        assert!(names.iter().all(|name| !NAMED_ONLY.contains(name)), "{names:?}");
+        // It comes last, so that the first of them all is the one that runs.
+        assert!(BACKENDS.iter().map(|(name, _)| *name).take(names.len()).eq(names));
+    }
 }

@@ -144,6 +144,8 @@ backends! {
     ))]
     kqueue,
     select,
+    #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
+    uring,
     #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
     kqueue,
     #[cfg(all(target_os = "linux", feature = "kqueue-model"))]

@@ -16,7 +16,7 @@ mod entry;
 mod inward;
 mod outward;
 mod probe;
-mod source;
+pub(super) mod source;
 mod table;
 
 use std::{

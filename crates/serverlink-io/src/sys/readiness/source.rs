@@ -22,7 +22,7 @@ use crate::{
 const ATTEMPTS: u32 = 64;
 
 /// The most buffers handed to the kernel in one call; far below every platform's limit.
-const GATHER: usize = 64;
+pub(in crate::sys) const GATHER: usize = 64;
 
 /// No signal for a write that nobody reads; send(2).
 #[cfg(all(unix, not(target_vendor = "apple")))]
@@ -32,7 +32,7 @@ const SEND_FLAGS: i32 = 0;
 
 /// A registered descriptor.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(in crate::sys) enum Source {
     /// Ours: non-blocking, closed in the end.
     Owned(Socket),
     /// The caller's, who keeps it open as long as it is watched.
@@ -40,20 +40,20 @@ pub(super) enum Source {
 }
 
 /// How a non-blocking call ended.
-pub(super) enum Tried<T> {
+pub(in crate::sys) enum Tried<T> {
     Finished(io::Result<T>),
     WouldBlock,
 }
 
 impl Source {
-    pub(super) fn owned(socket: Socket) -> io::Result<Self> {
+    pub(in crate::sys) fn owned(socket: Socket) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
         #[cfg(target_vendor = "apple")]
         socket.set_nosigpipe(true)?;
         Ok(Self::Owned(socket))
     }
 
-    pub(super) fn descriptor(&self) -> RawDescriptor {
+    pub(in crate::sys) fn descriptor(&self) -> RawDescriptor {
         match self {
             #[cfg(unix)]
             Self::Owned(socket) => socket.as_raw_fd(),
@@ -64,7 +64,7 @@ impl Source {
     }
 
     /// The socket, for everything but probes.
-    pub(super) fn socket(&self) -> io::Result<&Socket> {
+    pub(in crate::sys) fn socket(&self) -> io::Result<&Socket> {
         match self {
             Self::Owned(socket) => Ok(socket),
             Self::Watched(_) => Err(errors::only_probes()),
@@ -152,9 +152,9 @@ pub(super) fn receive(socket: &Socket, buffer: &mut BytesMut) -> Tried<usize> {
 
 /// A send on its way.
 #[derive(Debug)]
-pub(super) struct Transfer {
-    pub(super) buffers: Vec<Bytes>,
-    pub(super) sent: usize,
+pub(in crate::sys) struct Transfer {
+    pub(in crate::sys) buffers: Vec<Bytes>,
+    pub(in crate::sys) sent: usize,
     /// The first buffer that is not sent whole.
     current: usize,
     /// How much of that one is sent.
@@ -162,13 +162,13 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    pub(super) fn new(buffers: Vec<Bytes>) -> Self {
+    pub(in crate::sys) fn new(buffers: Vec<Bytes>) -> Self {
         Self { buffers, sent: 0, current: 0, offset: 0 }
     }
 
     /// Hands the rest to the kernel, in at most `calls` calls. `Finished(Ok(false))` means that
     /// there is more to do and the kernel may take more.
-    pub(super) fn advance(&mut self, socket: &Socket, calls: usize) -> Tried<bool> {
+    pub(in crate::sys) fn advance(&mut self, socket: &Socket, calls: usize) -> Tried<bool> {
         let mut attempt = 1;
         for _ in 0..calls {
             if self.skip_finished() {
@@ -205,7 +205,16 @@ impl Transfer {
         socket.send_vectored_with_flags(&slices[..count], SEND_FLAGS)
     }
 
-    fn note(&mut self, sent: usize) {
+    /// What is left, piece by piece.
+    #[cfg(target_os = "linux")]
+    pub(in crate::sys) fn rest(&self) -> impl Iterator<Item = &[u8]> {
+        self.buffers[self.current..]
+            .iter()
+            .enumerate()
+            .map(|(index, buffer)| if index == 0 { &buffer[self.offset..] } else { &buffer[..] })
+    }
+
+    pub(in crate::sys) fn note(&mut self, sent: usize) {
         self.sent += sent;
         let mut left = sent;
         while left > 0 {
@@ -221,7 +230,7 @@ impl Transfer {
     }
 
     /// Passes over empty buffers; true at the end.
-    fn skip_finished(&mut self) -> bool {
+    pub(in crate::sys) fn skip_finished(&mut self) -> bool {
         while let Some(buffer) = self.buffers.get(self.current) {
             if self.offset < buffer.len() {
                 return false;
@@ -234,7 +243,7 @@ impl Transfer {
 }
 
 /// Begins to connect; tells whether that has ended already.
-pub(super) fn connect(socket: &Socket, address: &SockAddr) -> io::Result<bool> {
+pub(in crate::sys) fn connect(socket: &Socket, address: &SockAddr) -> io::Result<bool> {
     match socket.connect(address) {
         Ok(()) => Ok(true),
         Err(error) if is_in_progress(&error) => Ok(false),
@@ -243,7 +252,7 @@ pub(super) fn connect(socket: &Socket, address: &SockAddr) -> io::Result<bool> {
 }
 
 /// Whether a connect has ended, and how; connect(2) under EINPROGRESS.
-pub(super) fn connected(socket: &Socket) -> Tried<()> {
+pub(in crate::sys) fn connected(socket: &Socket) -> Tried<()> {
     match socket.take_error() {
         Ok(Some(error)) | Err(error) => return Tried::Finished(Err(error)),
         Ok(None) => {}

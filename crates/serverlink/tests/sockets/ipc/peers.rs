@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::Read,
+    io::{ErrorKind, Read},
     os::unix::{fs::MetadataExt, net::UnixStream},
     path::Path,
     process,
@@ -32,11 +32,15 @@ fn greets(path: &Path) -> bool {
     let mut stream = UnixStream::connect(path).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut first = [0];
-    match stream.read(&mut first) {
-        Ok(0) => false,
-        Ok(_) => true,
-        Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => false,
-        Err(error) => panic!("neither a greeting nor an end: {error}"),
+    loop {
+        match stream.read(&mut first) {
+            Ok(0) => return false,
+            Ok(_) => return true,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+            // By the kernel, for an operation that this thread has begun while it drove the port.
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => panic!("neither a greeting nor an end: {error}"),
+        }
     }
 }
 
