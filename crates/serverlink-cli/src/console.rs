@@ -19,6 +19,10 @@ enum Line<'a> {
     Bound {
         endpoint: &'a str,
     },
+    #[serde(rename = "passed_over")]
+    PassedOver {
+        backend: &'a str,
+    },
     Statistics {
         sent: &'a Summary,
         received: &'a Summary,
@@ -41,6 +45,13 @@ impl Console {
     pub(crate) fn bound(self, endpoint: &str) {
         if !self.quiet {
             self.tell(format!("bound to {endpoint}"), &Line::Bound { endpoint });
+        }
+    }
+
+    /// An I/O backend that was to be tried before the one in use does not start, and why.
+    pub(crate) fn passed_over(self, backend: &str) {
+        if !self.quiet {
+            self.tell(format!("not used: {backend}"), &Line::PassedOver { backend });
         }
     }
 

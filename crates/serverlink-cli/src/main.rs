@@ -26,6 +26,8 @@ use std::{
 use clap::Parser as _;
 
 use args::{Cli, Command};
+use console::Console;
+use serverlink::Context;
 
 fn main() {
     let code = match Cli::try_parse() {
@@ -57,7 +59,15 @@ fn usage(answer: &clap::Error) -> u8 {
 }
 
 fn backends(json: bool) -> u8 {
-    let backends = serverlink::backends();
+    let console = Console { json, quiet: false };
+    let starts = |name: &&str| match Context::builder().backend(*name).build() {
+        Ok(_) => true,
+        Err(error) => {
+            console.passed_over(&format!("{name}: {error}"));
+            false
+        }
+    };
+    let backends: Vec<&str> = serverlink::backends().iter().copied().filter(starts).collect();
     write_out(&if json {
         format!("{}\n", serde_json::json!(backends))
     } else {

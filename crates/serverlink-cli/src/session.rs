@@ -169,14 +169,16 @@ impl Session {
     }
 }
 
-/// A context on the named I/O backend, or on the best there is.
-pub(crate) fn context(backend: Option<&str>) -> Result<Context, Failure> {
+/// A context on the first of the named I/O backends that starts, or on the best there is.
+pub(crate) fn context(backends: Option<&str>, console: Console) -> Result<Context, Failure> {
     let builder = Context::builder();
-    let builder = match backend {
-        Some(name) => builder.backend(name),
+    let builder = match backends {
+        Some(names) => builder.backend(names),
         None => builder,
     };
-    builder.build().map_err(Failure::while_doing("the I/O engine cannot start"))
+    let context = builder.build().map_err(Failure::while_doing("the I/O engine cannot start"))?;
+    context.passed_over().iter().for_each(|backend| console.passed_over(backend));
+    Ok(context)
 }
 
 fn left_over(linger: Linger) -> Failure {
@@ -197,7 +199,7 @@ fn open(
     console: Console,
     prepare: impl FnOnce(&Socket) -> Result<()>,
 ) -> Result<(Context, Socket), Failure> {
-    let context = context(args.backend.as_deref())?;
+    let context = context(args.backend.as_deref(), console)?;
     let socket = context
         .socket(socket_type)
         .map_err(Failure::while_doing(&format!("no {socket_type} socket can be opened")))?;

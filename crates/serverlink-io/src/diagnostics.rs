@@ -21,6 +21,12 @@ pub(crate) fn opened(backend: &'static str) {
     debug!(backend, "port opened");
 }
 
+/// A backend that was to be tried before others does not start.
+#[inline]
+pub(crate) fn passed_over(backend: &'static str, error: &io::Error) {
+    debug!(backend, %error, "backend passed over");
+}
+
 /// A port was stopped.
 #[inline]
 pub(crate) fn stopped(backend: &'static str) {

@@ -15,10 +15,11 @@ use crate::sys;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PortOptions {
-    /// The backend's name, one of [`backends`]; `None` takes the environment
-    /// variable `SERVERLINK_BACKEND` if it is set and not empty, then the
-    /// platform's best that starts. A backend named in either way is used or
-    /// making the port fails.
+    /// The backend's name, one of [`backends`], or several, separated by commas:
+    /// the first that starts is used, or making the port fails.
+    /// [`Port::passed_over`](crate::Port::passed_over) tells why others were
+    /// not. `None` takes the environment variable `SERVERLINK_BACKEND`, if it
+    /// is set and not empty, for that, then the platform's best that starts.
     pub backend: Option<String>,
     /// Size of the engine's own receive buffers, in bytes.
     pub receive_buffer: usize,

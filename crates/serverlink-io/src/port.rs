@@ -84,6 +84,7 @@ pub struct Port {
 
 struct Shared {
     backend: Box<dyn Backend>,
+    passed_over: Vec<String>,
     counters: Arc<Counters>,
     timers: Timers,
     posted: Mutex<VecDeque<Packet>>,
@@ -124,12 +125,13 @@ impl Port {
                 "PortOptions::receive_buffer must be at least one byte",
             ));
         }
-        let backend = sys::open(options)?;
+        let (backend, passed_over) = sys::open(options)?;
         diagnostics::opened(backend.name());
         Ok(Self {
             shared: Arc::new(Shared {
                 counters: Arc::clone(backend.counters()),
                 backend,
+                passed_over,
                 timers: Timers::default(),
                 posted: Mutex::default(),
                 packets: AtomicUsize::new(0),
@@ -142,6 +144,22 @@ impl Port {
     /// The backend's name.
     pub fn backend(&self) -> &'static str {
         self.shared.backend.name()
+    }
+
+    /// Why the backends do not run that were to be tried before this one: for each its name, a
+    /// colon and the reason.
+    ///
+    /// ```
+    /// use serverlink_io::{Port, PortOptions};
+    ///
+    /// let mut options = PortOptions::default();
+    /// options.backend = Some("select".to_owned());
+    /// assert!(Port::new(&options)?.passed_over().is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    #[must_use]
+    pub fn passed_over(&self) -> &[String] {
+        &self.shared.passed_over
     }
 
     /// Registers a socket, which the port makes non-blocking or overlapped as it needs.

@@ -19,8 +19,9 @@ pub(crate) struct DemoArgs {
     /// Bytes of each message, at least 24 for its number and time
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = message_size)]
     pub(crate) size: usize,
-    /// I/O backend, see `serverlink backends` [default: $SERVERLINK_BACKEND, or else the best]
-    #[arg(long, value_name = "NAME", value_parser = backend)]
+    /// I/O backend, or the first of several that starts, see `serverlink backends`
+    /// [default: $SERVERLINK_BACKEND, or else the best]
+    #[arg(long, value_name = "NAME,…", value_parser = backend)]
     pub(crate) backend: Option<String>,
     /// Print the results as one JSON object
     #[arg(long)]

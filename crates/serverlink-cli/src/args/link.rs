@@ -23,8 +23,9 @@ pub(crate) struct CommonArgs {
 pub(crate) struct SocketArgs {
     #[command(flatten)]
     pub(crate) endpoints: EndpointArgs,
-    /// I/O backend, see `serverlink backends` [default: $SERVERLINK_BACKEND, or else the best]
-    #[arg(long, value_name = "NAME", value_parser = backend)]
+    /// I/O backend, or the first of several that starts, see `serverlink backends`
+    /// [default: $SERVERLINK_BACKEND, or else the best]
+    #[arg(long, value_name = "NAME,…", value_parser = backend)]
     pub(crate) backend: Option<String>,
     /// Queue at most N messages per peer, in each direction; 0: no limit [default: 1000]
     #[arg(long, value_name = "N")]
@@ -107,11 +108,11 @@ pub(super) fn boxed(
     move |text| parse(text).map(Vec::into_boxed_slice)
 }
 
-/// The name of a backend that this build has.
-pub(super) fn backend(name: &str) -> Parsed<String> {
+/// The names of backends that this build has.
+pub(super) fn backend(names: &str) -> Parsed<String> {
     let backends = serverlink::backends();
-    if backends.contains(&name) {
-        Ok(name.to_owned())
+    if names.split(',').all(|name| backends.contains(&name.trim())) {
+        Ok(names.to_owned())
     } else {
         Err(format!("this machine has: {}", backends.join(", ")))
     }

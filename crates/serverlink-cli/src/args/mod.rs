@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Pair(DuplexArgs),
     /// Run the patterns side by side for some seconds and measure them.
     Demo(DemoArgs),
-    /// List the I/O backends of this machine, best first.
+    /// List the I/O backends that start on this machine, best first, and why others do not.
     Backends {
         /// Print a JSON array.
         #[arg(long)]

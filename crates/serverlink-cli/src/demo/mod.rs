@@ -39,7 +39,7 @@ pub(crate) fn run(args: &DemoArgs) -> u8 {
     let (events, inbox) = mpsc::channel();
     let interrupted = events.clone();
     interrupt::notify(move || interrupted.send(Event::Interrupted).is_ok());
-    let outcome = measure(args, &events, &inbox).and_then(|report| match report {
+    let outcome = measure(args, console, &events, &inbox).and_then(|report| match report {
         Some(report) => report.print(args.json),
         None => Ok(exit::INTERRUPTED),
     });
@@ -52,11 +52,12 @@ pub(crate) fn run(args: &DemoArgs) -> u8 {
 /// Runs all parts to their end; `None` if interrupted.
 fn measure(
     args: &DemoArgs,
+    console: Console,
     events: &Sender<Event>,
     inbox: &Receiver<Event>,
 ) -> Result<Option<Report>, Failure> {
     // To drop it would be to wait for parts that are given up.
-    let context = ManuallyDrop::new(session::context(args.backend.as_deref())?);
+    let context = ManuallyDrop::new(session::context(args.backend.as_deref(), console)?);
     let start = Instant::now();
     let plan = Plan {
         context: Context::clone(&context),

@@ -23,6 +23,7 @@ fn impossible_command_lines_are_refused_with_a_reason() {
     refused(&["pull", "--bind=tcp://127.0.0.1"], "port is missing");
     refused(&["pull", "--bind=inproc://x"], "tcp://");
     refused(&["pull", TO, "--backend=magic"], "this machine has: ");
+    refused(&["pull", TO, "--backend=select,"], "this machine has: ");
     refused(&["pull", TO, "--count=0"], "0 is not in 1..");
     refused(&["pull", TO, "--count=many"], "invalid digit");
     refused(&["pull", TO, "--timeout=5"], "unit is missing");
@@ -84,5 +85,9 @@ fn backends_are_listed_and_can_be_chosen() {
     for name in names {
         let ended = run(&["pull", ANY, "--backend", name, "--timeout=1ms"], b"");
         assert_eq!(ended.code, Some(3), "{name}: {ended:?}");
+        let both = format!("{name},select");
+        let ended = run(&["pull", ANY, "--backend", &both, "--timeout=1ms"], b"");
+        assert_eq!(ended.code, Some(3), "{both}: {ended:?}");
+        assert!(!ended.stderr.contains("not used: "), "{both}: {ended:?}");
     }
 }

@@ -39,7 +39,7 @@ use std::{env, fmt::Debug, io, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 use socket2::{SockAddr, Socket};
 
-use crate::{Direction, Handler, Interest, PortOptions, Sending, counters::Counters};
+use crate::{Direction, Handler, Interest, PortOptions, Sending, counters::Counters, diagnostics};
 
 mod buffer_pool;
 #[cfg(unix)]
@@ -130,28 +130,51 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
 /// The backends that must be named; `docs/engine-uring.md` says why.
 const NAMED_ONLY: &[&str] = &["uring"];
 
-/// Makes the backend that the options or the environment name, or else the best that starts.
-pub(crate) fn open(options: &PortOptions) -> io::Result<Box<dyn Backend>> {
+/// Makes the first backend that starts of those that the options or the environment name, or else
+/// of all; and tells why those before it did not.
+pub(crate) fn open(options: &PortOptions) -> io::Result<(Box<dyn Backend>, Vec<String>)> {
     let named = match &options.backend {
-        Some(name) => Some(name.clone()),
+        Some(names) => Some(names.clone()),
         None => env::var_os(ENVIRONMENT)
-            .filter(|name| !name.is_empty())
-            .map(|name| name.to_string_lossy().into_owned()),
+            .filter(|names| !names.is_empty())
+            .map(|names| names.to_string_lossy().into_owned()),
     };
-    if let Some(named) = named {
-        return match BACKENDS.iter().find(|(name, _)| *name == named) {
-            Some((_, make)) => make(options),
-            None => Err(unknown(&named)),
-        };
+    match named {
+        Some(names) => first_that_starts(named_in(&names)?, options),
+        None => first_that_starts(unnamed(), options),
     }
-    let mut first_failure = None;
-    for (_, make) in unnamed() {
+}
+
+/// The backends of a list of names.
+fn named_in(names: &str) -> io::Result<Vec<&'static (&'static str, Make)>> {
+    let find = |named: &str| {
+        BACKENDS.iter().find(|(name, _)| *name == named).ok_or_else(|| unknown(named))
+    };
+    names.split(',').map(str::trim).map(find).collect()
+}
+
+fn first_that_starts<'a>(
+    candidates: impl IntoIterator<Item = &'a (&'static str, Make)>,
+    options: &PortOptions,
+) -> io::Result<(Box<dyn Backend>, Vec<String>)> {
+    let (mut passed_over, mut first) = (Vec::new(), None);
+    for (name, make) in candidates {
         match make(options) {
-            Ok(backend) => return Ok(backend),
-            Err(error) => _ = first_failure.get_or_insert(error),
+            Ok(backend) => return Ok((backend, passed_over)),
+            Err(error) => {
+                diagnostics::passed_over(name, &error);
+                passed_over.push(format!("{name}: {error}"));
+                first.get_or_insert(error);
+            }
         }
     }
-    Err(first_failure.unwrap_or_else(|| io::ErrorKind::Unsupported.into()))
+    Err(match first {
+        Some(error) if passed_over.len() > 1 => {
+            io::Error::new(error.kind(), passed_over.join("; "))
+        }
+        Some(error) => error,
+        None => io::ErrorKind::Unsupported.into(),
+    })
 }
 
 /// The backends that may run although nobody has named one.
@@ -233,5 +256,35 @@ mod tests {
         assert!(names.iter().all(|name| !NAMED_ONLY.contains(name)), "{names:?}");
         // It comes last, so that the first of them all is the one that runs.
         assert!(BACKENDS.iter().map(|(name, _)| *name).take(names.len()).eq(names));
+    }
+
+    #[test]
+    fn what_does_not_start_is_passed_over_with_its_reason() {
+        let lame: (&str, Make) = ("lame", |_| Err(io::Error::other("it is lame")));
+        let mute: (&str, Make) = ("mute", |_| Err(io::ErrorKind::Unsupported.into()));
+        let options = PortOptions::default();
+        let select = named_in("select").expect("it is everywhere")[0];
+        let (backend, passed_over) =
+            first_that_starts([&lame, select, &mute], &options).expect("select starts");
+        assert_eq!(backend.name(), "select");
+        assert_eq!(passed_over, ["lame: it is lame"]);
+
+        let error = first_that_starts([&lame], &options).expect_err("it is lame");
+        assert_eq!(error.to_string(), "it is lame");
+        let error = first_that_starts([&lame, &mute], &options).expect_err("neither starts");
+        assert_eq!(error.kind(), io::ErrorKind::Other);
+        assert!(error.to_string().starts_with("lame: it is lame; mute: "), "{error}");
+    }
+
+    #[test]
+    fn a_list_of_names_is_taken_in_its_order() {
+        let first = BACKENDS[0].0;
+        let list = named_in(&format!("select, {first}")).expect("both are there");
+        assert!(list.iter().map(|(name, _)| *name).eq(["select", first]));
+        for (names, wrong) in [("select,pigeon", "\"pigeon\""), ("select,", "\"\""), ("", "\"\"")] {
+            let error = named_in(names).expect_err("there is no such");
+            assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
+            assert!(error.to_string().contains(wrong), "{error}");
+        }
     }
 }

@@ -74,8 +74,10 @@ impl ContextBuilder {
         self
     }
 
-    /// Which I/O backend to use, one of [`backends`](crate::backends). If not set, the environment
-    /// variable `SERVERLINK_BACKEND` says, else the best one is taken.
+    /// Which I/O backend to use, one of [`backends`](crate::backends), or several names, separated
+    /// by commas: the first that starts is used, and [`Context::passed_over`] tells why others are
+    /// not. If not set, the environment variable `SERVERLINK_BACKEND` says, else the best one is
+    /// taken.
     pub fn backend(mut self, name: impl Into<String>) -> Self {
         self.backend = Some(name.into());
         self
@@ -139,6 +141,25 @@ impl Context {
     #[must_use]
     pub fn backend(&self) -> &'static str {
         self.shared.runtime.ports()[0].backend()
+    }
+
+    /// Why the I/O backends are not in use that were to be tried before this one: for each its name,
+    /// a colon and the reason.
+    ///
+    /// ```
+    /// use serverlink::Context;
+    ///
+    /// # if serverlink::backends().contains(&"uring") {
+    /// let context = Context::builder().backend("uring,epoll").build()?;
+    /// for reason in context.passed_over() {
+    ///     eprintln!("not used: {reason}");
+    /// }
+    /// # }
+    /// # Ok::<(), serverlink::Error>(())
+    /// ```
+    #[must_use]
+    pub fn passed_over(&self) -> &[String] {
+        self.shared.runtime.ports()[0].passed_over()
     }
 
     /// What the I/O engine has done for the context so far, and how much it has to do: the sum over

@@ -111,19 +111,21 @@ mod tests {
 
     /// A seccomp filter, as container runtimes have one.
     #[test]
-    fn a_forbidden_ring_is_an_error_that_says_so() {
+    fn a_forbidden_ring_is_passed_over_for_a_reason() {
         let forbidden = thread::spawn(|| {
             forbid(libc::SYS_io_uring_setup as u32, libc::EPERM as u32);
             let mut options =
                 PortOptions { backend: Some("uring".to_owned()), ..PortOptions::default() };
-            let named = Port::new(&options).map(|port| port.backend()).map_err(|e| e.to_string());
-            options.backend = Some("select".to_owned());
-            (named, Port::new(&options).map(|port| port.backend()).map_err(|e| e.to_string()))
+            let alone = Port::new(&options).map(|port| port.backend()).map_err(|e| e.to_string());
+            options.backend = Some("uring,select".to_owned());
+            (alone, Port::new(&options))
         });
-        let (named, other) = forbidden.join().expect("no panic");
-        let reason = named.expect_err("it is forbidden");
+        let (alone, other) = forbidden.join().expect("no panic");
+        let reason = alone.expect_err("it is forbidden");
         assert!(reason.contains("seccomp"), "{reason}");
-        assert_eq!(other, Ok("select"));
+        let other = other.expect("the other starts");
+        assert_eq!(other.backend(), "select");
+        assert_eq!(other.passed_over(), [format!("uring: {reason}")]);
     }
 
     /// Has a system call fail from now on in this thread; seccomp(2).
