@@ -120,7 +120,8 @@ pub(crate) fn run_suites(choice: &Choice<'_>) -> Result<u8, String> {
         outcomes.push(Outcome { name: suite.name, counts, time });
     }
     report(&outcomes, &failures, &left_out, start.elapsed());
-    Ok(match (failures.is_empty(), left_out.is_empty()) {
+    let complete = left_out.is_empty() && suites::uring::left_out().is_none();
+    Ok(match (failures.is_empty(), complete) {
         (false, _) => exit::FAILED,
         (true, false) => exit::INCOMPLETE,
         (true, true) => exit::PASSED,
@@ -143,6 +144,7 @@ fn report(
             println!("    {} ({})", need.name, need.remedy);
         }
     }
+    suites::uring::report();
     let times: Vec<String> = outcomes
         .iter()
         .map(|outcome| format!("{} {:.1} s", outcome.name, outcome.time.as_secs_f64()))

@@ -74,7 +74,7 @@ fn queue(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
 /// Runs the tests of the sockets, all of whose threads meet in the engine and the queue.
 fn sockets(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     let (runner, run) = suites::runner();
-    for backend in suites::NATIVE_BACKENDS {
+    for backend in suites::uring::usable(suites::NATIVE_BACKENDS) {
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--test=sockets"]);
         command.env(suites::BACKEND, backend);

@@ -14,6 +14,7 @@ pub(super) const SUITE: Suite = Suite {
         let (runner, run) = suites::runner();
         let mut command = cargo();
         command.args(run).args(["--package=serverlink-io", "--lib"]);
+        suites::uring::spare(&mut command);
         recorder.tests("engine", runner, command);
         queue(recorder, &cargo);
     },

@@ -1,6 +1,6 @@
 //! The engine and the sockets, on every backend of this platform.
 
-use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner};
+use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner, uring};
 use crate::recorder::Recorder;
 
 pub(super) const SUITE: Suite = Suite {
@@ -21,6 +21,7 @@ fn kqueue_tests(recorder: &mut Recorder) {
     let (runner, run) = runner();
     let mut command = cargo();
     command.args(run).args(["--package=serverlink-io", "--test=conformance", MODEL]);
+    uring::spare(&mut command);
     recorder.tests("engine, beside a model of kqueue", runner, command);
     let mut command = cargo();
     command.args(run).args(["--package=serverlink", "--tests", MODEL]).env(BACKEND, "kqueue");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, runner};
+use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, runner, uring};
 use crate::{layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
@@ -19,7 +19,7 @@ pub(super) const SUITE: Suite = Suite {
         }
         let program = format!("debug/serverlink{}", std::env::consts::EXE_SUFFIX);
         let (runner, run) = runner();
-        for backend in NATIVE_BACKENDS {
+        for backend in uring::usable(NATIVE_BACKENDS) {
             let mut command = cargo();
             command
                 .args(run)

@@ -11,6 +11,7 @@ mod loom;
 pub(crate) mod platforms;
 mod sanitize;
 mod unit;
+pub(crate) mod uring;
 mod windows;
 
 use std::process::Command;
@@ -72,8 +73,9 @@ fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() ->
         .args(["--package=serverlink-io", "--package=serverlink"])
         .args(["--features=serverlink-io/tracing,serverlink/tracing"])
         .args(["--test=tracing", "--test=exhaustion"]);
+    uring::spare(&mut command);
     recorder.tests("tracing", runner, command);
-    for backend in backends {
+    for backend in uring::usable(backends) {
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
         recorder.tests(&format!("sockets on {backend}"), runner, command);
@@ -91,6 +93,7 @@ pub(crate) fn engine_tests<'a>(
     // They name the backend themselves.
     let mut command = cargo();
     command.args(run).args(["--package=serverlink-io", "--tests"]).args(filters);
+    uring::spare(&mut command);
     recorder.tests(what, runner, command);
 }
 

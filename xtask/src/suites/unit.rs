@@ -1,6 +1,6 @@
 //! Unit and property tests.
 
-use super::{Suite, cargo, runner};
+use super::{Suite, cargo, runner, uring};
 
 pub(super) const SUITE: Suite = Suite {
     name: "unit",
@@ -11,6 +11,7 @@ pub(super) const SUITE: Suite = Suite {
         // Their other tests are the suite `conformance`.
         let mut command = cargo();
         command.args(run).args(["--package=serverlink-io", "--package=serverlink", "--lib"]);
+        uring::spare(&mut command);
         recorder.tests("engine and sockets", runner, command);
         let mut command = cargo();
         command
