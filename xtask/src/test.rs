@@ -120,8 +120,9 @@ pub(crate) fn run_suites(choice: &Choice<'_>) -> Result<u8, String> {
         outcomes.push(Outcome { name: suite.name, counts, time });
     }
     report(&outcomes, &failures, &left_out, start.elapsed());
-    let complete = left_out.is_empty() && suites::uring::left_out().is_none();
-    Ok(match (failures.is_empty(), complete) {
+    // Where the system forbids io_uring, no installation helps, and this run is as complete as any: that
+    // it was left out is told all the same.
+    Ok(match (failures.is_empty(), left_out.is_empty()) {
         (false, _) => exit::FAILED,
         (true, false) => exit::INCOMPLETE,
         (true, true) => exit::PASSED,
