@@ -83,6 +83,20 @@ pub enum Error {
         /// What values it takes.
         reason: String,
     },
+    /// There is such an option, but not here (`EINVAL`).
+    #[error("the option {option} is not supported: {reason}")]
+    UnsupportedOption {
+        /// The option, by the name it has in ZeroMQ's C API.
+        option: &'static str,
+        /// Why.
+        reason: &'static str,
+    },
+    /// There is no option of this number (`EINVAL`).
+    #[error("there is no option of the number {id}")]
+    UnknownOption {
+        /// The number.
+        id: i32,
+    },
     /// The message cannot be sent by this socket as it is (`EINVAL`).
     #[error("invalid message: {0}")]
     InvalidMessage(&'static str),
@@ -129,9 +143,11 @@ impl Error {
             Self::InvalidState(_) => "EFSM",
             Self::NotSupported { .. } => "ENOTSUP",
             Self::HostUnreachable { .. } => "EHOSTUNREACH",
-            Self::InvalidEndpoint { .. } | Self::InvalidOption { .. } | Self::InvalidMessage(_) => {
-                "EINVAL"
-            }
+            Self::InvalidEndpoint { .. }
+            | Self::InvalidOption { .. }
+            | Self::UnsupportedOption { .. }
+            | Self::UnknownOption { .. }
+            | Self::InvalidMessage(_) => "EINVAL",
             Self::UnsupportedTransport { .. } => "EPROTONOSUPPORT",
             Self::AddressInUse { .. } => "EADDRINUSE",
             Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",

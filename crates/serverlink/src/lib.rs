@@ -40,6 +40,10 @@ mod transport;
 pub use context::{Context, ContextBuilder};
 pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
+pub use options::{
+    OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime, OptionTruth,
+    OptionUnit, socket_options,
+};
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
 pub use socket::Socket;

@@ -33,9 +33,9 @@ pub(crate) struct SocketInner {
     writable: Notice,
 }
 
-pub(super) struct Core {
+pub(crate) struct Core {
     pub(super) pattern: Box<CachePadded<dyn Pattern>>,
-    pub(super) peers: Peers,
+    pub(crate) peers: Peers,
     /// What was bound and connected, by name.
     pub(super) attachments: Vec<(String, Attachment)>,
     pub(super) last_endpoint: Option<String>,
@@ -80,7 +80,7 @@ enum Way {
 }
 
 impl Core {
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         match self.life {
             Life::Open => Ok(()),
             Life::Terminated => Err(Error::Terminated),
@@ -167,7 +167,7 @@ impl SocketInner {
         &self.pacer
     }
 
-    pub(super) fn core(&self) -> BiasedGuard<'_, Core> {
+    pub(crate) fn core(&self) -> BiasedGuard<'_, Core> {
         self.core.lock()
     }
 
@@ -250,8 +250,8 @@ impl SocketInner {
                 return result;
             } else {
                 let set = match way {
-                    Way::In => core.peers.options.receive_timeout,
-                    Way::Out => core.peers.options.send_timeout,
+                    Way::In => core.peers.options.default_receive_timeout,
+                    Way::Out => core.peers.options.default_send_timeout,
                 };
                 let until = *deadline.get_or_insert_with(|| patience.deadline(set));
                 if until.is_some_and(|until| until <= Instant::now()) {

@@ -3,7 +3,7 @@
 mod endpoints;
 mod inner;
 mod peers;
-mod setters;
+mod subscriptions;
 
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 
@@ -47,7 +47,7 @@ use crate::{
 /// # Ok::<(), serverlink::Error>(())
 /// ```
 pub struct Socket {
-    pub(super) inner: Arc<SocketInner>,
+    pub(crate) inner: Arc<SocketInner>,
     /// Keeps the context alive.
     pub(super) context: Arc<Shared>,
 }

@@ -16,7 +16,6 @@ use std::{
 
 pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
-pub(crate) use ipc::IpcFilters;
 pub(crate) use listener::Listener;
 
 use crate::{context::LingerGuard, socket::PeerInfo};

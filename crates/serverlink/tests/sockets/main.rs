@@ -14,6 +14,8 @@ mod inproc;
 mod ipc;
 mod linger;
 mod load;
+mod option_page;
+mod option_table;
 mod options;
 mod pair;
 mod publish;

@@ -4,35 +4,30 @@ use std::io;
 
 use socket2::Socket;
 
-/// Peers are accepted if one of these names them, or if there are none, as in libzmq.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct IpcFilters {
-    pub(crate) users: Vec<u32>,
-    pub(crate) groups: Vec<u32>,
-    pub(crate) processes: Vec<u32>,
+use crate::options::Options;
+
+/// An error, if the peer of a connection is not wanted: it is if one of the filters names it, or if
+/// there are none, as in libzmq.
+pub(super) fn admit(socket: &Socket, options: &Options) -> io::Result<()> {
+    let anyone = options.ipc_filter_uid.is_empty()
+        && options.ipc_filter_gid.is_empty()
+        && options.ipc_filter_pid.is_empty();
+    if anyone || name_peer(socket, options)? {
+        return Ok(());
+    }
+    Err(io::ErrorKind::PermissionDenied.into())
 }
 
-impl IpcFilters {
-    /// An error, if the peer of a connection is not wanted.
-    pub(super) fn admit(&self, socket: &Socket) -> io::Result<()> {
-        let anyone = self.users.is_empty() && self.groups.is_empty() && self.processes.is_empty();
-        if anyone || self.name_peer(socket)? {
-            return Ok(());
-        }
-        Err(io::ErrorKind::PermissionDenied.into())
-    }
+#[cfg(unix)]
+fn name_peer(socket: &Socket, options: &Options) -> io::Result<bool> {
+    let peer = serverlink_io::PeerCredentials::of(socket)?;
+    Ok(options.ipc_filter_uid.contains(&peer.user)
+        || peer.groups.iter().any(|group| options.ipc_filter_gid.contains(group))
+        || peer.process.is_some_and(|process| options.ipc_filter_pid.contains(&process)))
+}
 
-    #[cfg(unix)]
-    fn name_peer(&self, socket: &Socket) -> io::Result<bool> {
-        let peer = serverlink_io::PeerCredentials::of(socket)?;
-        Ok(self.users.contains(&peer.user)
-            || peer.groups.iter().any(|group| self.groups.contains(group))
-            || peer.process.is_some_and(|process| self.processes.contains(&process)))
-    }
-
-    /// There are no filters here: their setters refuse them.
-    #[cfg(windows)]
-    fn name_peer(&self, _socket: &Socket) -> io::Result<bool> {
-        Ok(false)
-    }
+/// There are no filters here: their setters refuse them.
+#[cfg(windows)]
+fn name_peer(_socket: &Socket, _options: &Options) -> io::Result<bool> {
+    Ok(false)
 }

@@ -8,7 +8,6 @@ use std::io;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 pub(crate) use file::SocketFile;
-pub(crate) use filters::IpcFilters;
 
 use super::stream::{Listening, set_buffers};
 use crate::{
@@ -82,7 +81,7 @@ pub(super) fn unconnected(options: &Options) -> io::Result<Socket> {
 /// Sets a socket up that was accepted just now, unless its peer is not wanted. Buffer sizes are not
 /// the listener's.
 pub(super) fn accepted(socket: &Socket, options: &Options) -> io::Result<()> {
-    options.ipc_filters.admit(socket)?;
+    filters::admit(socket, options)?;
     set_buffers(socket, options)
 }
 

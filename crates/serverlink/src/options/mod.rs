@@ -1,0 +1,58 @@
+//! Options of sockets and contexts.
+//!
+//! [`table`] has one row for each, and everything else is made from it.
+
+mod access;
+mod form;
+mod info;
+mod special;
+mod table;
+mod unsupported;
+mod value;
+
+use serverlink_zmtp::{Config, Heartbeat, SocketType};
+
+pub use access::socket_options;
+pub use form::{OptionForm, OptionTruth, OptionUnit};
+pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
+pub(crate) use table::Options;
+
+impl Options {
+    /// What the protocol is told about a socket.
+    pub(crate) fn protocol(&self, socket_type: SocketType, as_server: bool) -> Config {
+        let mut config = Config::new(socket_type);
+        config.as_server = as_server;
+        if socket_type.announces_routing_id() {
+            config.routing_id = self.routing_id.clone();
+        }
+        config.max_message_size = self.max_message_size;
+        config.handshake_timeout = self.handshake_interval;
+        config.heartbeat = self.heartbeat_interval.map(|interval| Heartbeat {
+            interval,
+            timeout: self.heartbeat_timeout.unwrap_or(interval),
+            ttl: self.heartbeat_ttl,
+        });
+        config
+    }
+
+    pub(crate) fn send_limit(&self) -> usize {
+        limit(self.send_high_water_mark)
+    }
+
+    pub(crate) fn receive_limit(&self) -> usize {
+        limit(self.receive_high_water_mark)
+    }
+
+    /// The limit of a queue within the process, which is the send queue of one side and the
+    /// receive queue of the other in one.
+    pub(crate) fn inproc_limit(sender: &Self, receiver: &Self) -> usize {
+        match (sender.send_high_water_mark, receiver.receive_high_water_mark) {
+            (0, _) | (_, 0) => usize::MAX,
+            (send, receive) => send.saturating_add(receive),
+        }
+    }
+}
+
+fn limit(high_water_mark: usize) -> usize {
+    if high_water_mark == 0 { usize::MAX } else { high_water_mark }
+}

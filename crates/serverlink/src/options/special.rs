@@ -1,0 +1,155 @@
+//! Options that are no values a socket keeps: what it is asked to do, and what it tells of itself.
+
+use super::{
+    OptionAccess::{Get, Set},
+    OptionForm, OptionInfo,
+    OptionOwners::{Sockets, SocketsOf},
+    OptionSystems,
+    OptionTime::{AtOnce, Never},
+    OptionUnit,
+};
+use crate::{Result, Socket, SocketType};
+
+type Getter = fn(&Socket) -> Result<Vec<u8>>;
+type Setter = fn(&Socket, &[u8]) -> Result<()>;
+
+/// The row of such an option.
+pub(super) struct SpecialRow {
+    pub(super) info: OptionInfo,
+    pub(super) get: Option<Getter>,
+    pub(super) set: Option<Setter>,
+}
+
+pub(super) fn row(id: i32) -> Option<&'static SpecialRow> {
+    ROWS.iter().find(|row| row.info.id == id)
+}
+
+const ANY_BYTES: OptionForm = OptionForm::Bytes { least: 0, most: usize::MAX };
+const NUMBER: OptionForm = OptionForm::int(OptionUnit::One, 0);
+
+const PLAIN: OptionInfo = OptionInfo {
+    name: "",
+    constant: "",
+    id: 0,
+    form: NUMBER,
+    owners: Sockets,
+    time: Never,
+    access: Get,
+    since: "2.0",
+    systems: OptionSystems::ALL,
+    summary: "",
+    unsupported: None,
+    default: || None,
+};
+
+pub(super) const ROWS: &[SpecialRow] = &[
+    SpecialRow {
+        info: OptionInfo {
+            name: "subscribe",
+            constant: "ZMQ_SUBSCRIBE",
+            id: 6,
+            form: ANY_BYTES,
+            owners: SocketsOf(&[SocketType::Sub]),
+            time: AtOnce,
+            access: Set,
+            summary: "Subscribes to all messages whose first frame begins with these bytes.",
+            ..PLAIN
+        },
+        get: None,
+        set: Some(|socket, topic| socket.subscribe(topic)),
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "unsubscribe",
+            constant: "ZMQ_UNSUBSCRIBE",
+            id: 7,
+            form: ANY_BYTES,
+            owners: SocketsOf(&[SocketType::Sub]),
+            time: AtOnce,
+            access: Set,
+            summary: "Takes one subscription back.",
+            ..PLAIN
+        },
+        get: None,
+        set: Some(|socket, topic| socket.unsubscribe(topic)),
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "rcvmore",
+            constant: "ZMQ_RCVMORE",
+            id: 13,
+            summary: "Whether more frames of the message received last follow: never, for messages \
+                      are received as a whole.",
+            ..PLAIN
+        },
+        get: Some(|_| Ok(int(0))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "socket_type",
+            constant: "ZMQ_TYPE",
+            id: 16,
+            summary: "The type of the socket.",
+            ..PLAIN
+        },
+        get: Some(|socket| Ok(int(type_id(socket.socket_type())))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "last_endpoint",
+            constant: "ZMQ_LAST_ENDPOINT",
+            id: 32,
+            form: OptionForm::Text { most: usize::MAX },
+            since: "3.0",
+            summary: "The endpoint bound or connected last, with everything filled in.",
+            ..PLAIN
+        },
+        get: Some(|socket| {
+            let mut bytes = socket.last_endpoint().unwrap_or_default().into_bytes();
+            bytes.push(0);
+            Ok(bytes)
+        }),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "mechanism",
+            constant: "ZMQ_MECHANISM",
+            id: 43,
+            since: "4.0",
+            summary: "The security mechanism: 0, which is NULL.",
+            ..PLAIN
+        },
+        get: Some(|_| Ok(int(0))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "thread_safe",
+            constant: "ZMQ_THREAD_SAFE",
+            id: 81,
+            since: "4.2",
+            summary: "Whether threads may share a socket that sends and receives frame by frame, as \
+                      libzmq says of each type. Here they may share every socket, for messages are \
+                      sent and received as a whole.",
+            ..PLAIN
+        },
+        get: Some(|socket| Ok(int(i32::from(type_id(socket.socket_type()) > LAST_OF_MANY_FRAMES)))),
+        set: None,
+    },
+];
+
+/// `ZMQ_STREAM`: the types after it have messages of one frame.
+const LAST_OF_MANY_FRAMES: i32 = 11;
+
+fn int(value: i32) -> Vec<u8> {
+    value.to_ne_bytes().to_vec()
+}
+
+/// ZeroMQ's number of a type, which is its place among all.
+fn type_id(socket_type: SocketType) -> i32 {
+    let place = SocketType::ALL.iter().position(|&other| other == socket_type);
+    place.and_then(|place| place.try_into().ok()).unwrap_or(-1)
+}

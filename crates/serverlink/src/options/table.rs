@@ -1,0 +1,294 @@
+//! The table of the options of sockets.
+//!
+//! Each row is the only place that tells of an option. From it are made what is kept of it, its
+//! setter and its getter with their documentation, its number and form in libzmq's C API, and its
+//! row in `docs/options.md`.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::{
+    OptionAccess::{Set, SetAndGet},
+    OptionForm, OptionInfo,
+    OptionOwners::{Sockets, SocketsOf},
+    OptionSystems,
+    OptionTime::{AtOnce, Later},
+    OptionTruth, OptionUnit,
+    value::{Keeps, Value},
+};
+use crate::{
+    Result, Socket,
+    SocketType::{Dealer, Pub, Req, Router, XPub},
+};
+
+/// The row of an option whose value is a field of [`Options`].
+pub(super) struct Row {
+    pub(super) info: OptionInfo,
+    pub(super) get: fn(&Options) -> Vec<u8>,
+    /// False refuses the value.
+    pub(super) set: fn(&mut Options, &[u8]) -> bool,
+}
+
+/// Makes everything of rows like these:
+///
+/// ```text
+/// /// What it does.
+/// ZMQ_NAME = id, since "version", owners, time, access, form, systems:
+///     set_name(what the setter is given), name(what is kept) = default;
+/// ```
+macro_rules! options {
+    ($(
+        $(#[doc = $line:literal])+
+        $constant:ident = $id:literal, since $since:literal, $owners:expr, $time:ident,
+            $access:ident, $form:expr, $systems:ident:
+            $set:ident($given:ty), $name:ident($kept:ty) = $default:expr;
+    )+) => {
+        /// What a socket is set to.
+        #[derive(Debug, Clone)]
+        pub(crate) struct Options {
+            $(
+                $(#[doc = $line])+
+                pub(crate) $name: $kept,
+            )+
+        }
+
+        impl Default for Options {
+            fn default() -> Self {
+                Self { $($name: $default,)+ }
+            }
+        }
+
+        pub(super) const ROWS: &[Row] = &[$(
+            Row {
+                info: OptionInfo {
+                    name: option_name(stringify!($set)),
+                    constant: stringify!($constant),
+                    id: $id,
+                    form: $form,
+                    owners: $owners,
+                    time: $time,
+                    access: $access,
+                    since: $since,
+                    systems: OptionSystems::$systems,
+                    summary: concat!($($line, "\n"),+),
+                    unsupported: None,
+                    default: || Some(Options::default().$name.encode(&$form)),
+                },
+                get: |options| options.$name.encode(&$form),
+                set: |options, bytes| match options.$name.changed(bytes, &$form) {
+                    Some(value) => {
+                        options.$name = value;
+                        true
+                    }
+                    None => false,
+                },
+            },
+        )+];
+
+        /// # Options
+        ///
+        /// Setters check their values; what a socket, or this system, does not have is refused, too.
+        /// `docs/options.md` shows all options in one table.
+        impl Socket {
+            $(
+                $(#[doc = $line])+
+                ///
+                #[doc = concat!("If not set: `", stringify!($default), "`. ", time!($time))]
+                #[doc = concat!(" This is `", stringify!($constant), "`.")]
+                ///
+                /// # Errors
+                ///
+                /// [`Error::InvalidOption`](crate::Error::InvalidOption) for a value out of range or
+                /// on a socket without this option,
+                /// [`Error::UnsupportedOption`](crate::Error::UnsupportedOption) on a system without
+                /// it, [`Error::Terminated`](crate::Error::Terminated).
+                pub fn $set(&self, value: $given) -> Result<()> {
+                    self.set_field($id, <$kept>::keep(value), |options| &mut options.$name)
+                }
+
+                #[doc = concat!(
+                    "What [`", stringify!($set), "`](Self::", stringify!($set),
+                    ") has set, or `", stringify!($default), "`."
+                )]
+                #[must_use]
+                pub fn $name(&self) -> $kept {
+                    self.field(|options| options.$name.clone())
+                }
+            )+
+        }
+    };
+}
+
+/// What the documentation says about the time when an option holds.
+macro_rules! time {
+    (AtOnce) => {
+        "It may be set at any time, and holds at once."
+    };
+    (Later) => {
+        "It holds for what is bound or connected later."
+    };
+    (Next) => {
+        "It holds for what is connected next, and no longer."
+    };
+}
+
+/// An option is called as its setter is.
+const fn option_name(setter: &'static str) -> &'static str {
+    setter.split_at("set_".len()).1
+}
+
+const FLAG: OptionForm = OptionForm::Flag(OptionTruth::One);
+const POSITIVE: OptionForm = OptionForm::Flag(OptionTruth::Positive);
+const MESSAGES: OptionForm = OptionForm::int(OptionUnit::Messages, 0);
+const MILLISECONDS: OptionForm = OptionForm::int(OptionUnit::Milliseconds, 0);
+/// Time that may be without end.
+const PATIENCE: OptionForm = MILLISECONDS.or_none(&[-1]);
+/// Time, none of which turns something off.
+const INTERVAL: OptionForm = OptionForm::int(OptionUnit::Milliseconds, 1).or_none(&[0]);
+const SIZE: OptionForm =
+    OptionForm::int(OptionUnit::Bytes, 0).up_to(i32::MAX as i64).or_none(&[-1]);
+
+options! {
+    /// The name by which a ROUTER knows this socket, of 1 to 255 bytes, the first of which is not
+    /// zero.
+    ZMQ_ROUTING_ID = 5, since "2.0", Sockets, Later, SetAndGet, OptionForm::Name { most: 255 }, ALL:
+        set_routing_id(impl AsRef<[u8]>), routing_id(Bytes) = Bytes::new();
+
+    /// The size of the kernel's send buffer of each connection, in bytes; `None`, as the system has
+    /// it.
+    ZMQ_SNDBUF = 11, since "2.0", Sockets, Later, SetAndGet, SIZE, ALL:
+        set_send_buffer(Option<usize>), send_buffer(Option<usize>) = None;
+
+    /// The size of the kernel's receive buffer of each connection, in bytes; `None`, as the system
+    /// has it.
+    ZMQ_RCVBUF = 12, since "2.0", Sockets, Later, SetAndGet, SIZE, ALL:
+        set_receive_buffer(Option<usize>), receive_buffer(Option<usize>) = None;
+
+    /// How long a closed socket goes on sending what it has to send; `None`, for ever.
+    ZMQ_LINGER = 17, since "2.1", Sockets, AtOnce, SetAndGet, PATIENCE, ALL:
+        set_linger(Option<Duration>), linger(Option<Duration>) = None;
+
+    /// How long to wait before a lost connection is made anew, to which up to as much again is added
+    /// at random. `None`: it is never made anew.
+    ZMQ_RECONNECT_IVL = 18, since "2.1", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::Milliseconds, 1).or_none(&[-1, 0]), ALL:
+        set_reconnect_interval(Option<Duration>), reconnect_interval(Option<Duration>)
+            = Some(Duration::from_millis(100));
+
+    /// How many connections may wait to be accepted.
+    ZMQ_BACKLOG = 19, since "2.1", Sockets, Later, SetAndGet, OptionForm::int(OptionUnit::One, 0), ALL:
+        set_backlog(i32), backlog(i32) = 100;
+
+    /// Up to what the reconnect interval doubles with each failure; zero: it stays as it is.
+    ZMQ_RECONNECT_IVL_MAX = 21, since "2.1", Sockets, Later, SetAndGet, MILLISECONDS, ALL:
+        set_reconnect_interval_max(Duration), reconnect_interval_max(Duration) = Duration::ZERO;
+
+    /// The largest frame taken from a peer, in bytes; one that sends a larger one is disconnected.
+    /// `None`, no limit.
+    ZMQ_MAXMSGSIZE = 22, since "3.0", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::Bytes, 0).wide().or_none(&[-1]), ALL:
+        set_max_message_size(Option<u64>), max_message_size(Option<u64>) = None;
+
+    /// How many messages may wait for each peer; 0 for no limit.
+    ZMQ_SNDHWM = 23, since "3.0", Sockets, Later, SetAndGet, MESSAGES, ALL:
+        set_send_high_water_mark(usize), send_high_water_mark(usize) = 1000;
+
+    /// How many messages of each peer may wait to be received; 0 for no limit.
+    ZMQ_RCVHWM = 24, since "3.0", Sockets, Later, SetAndGet, MESSAGES, ALL:
+        set_receive_high_water_mark(usize), receive_high_water_mark(usize) = 1000;
+
+    /// How long [`recv`](Self::recv) waits; `None`, for ever.
+    ZMQ_RCVTIMEO = 27, since "3.0", Sockets, AtOnce, SetAndGet, PATIENCE, ALL:
+        set_receive_timeout(Option<Duration>), default_receive_timeout(Option<Duration>) = None;
+
+    /// How long [`send`](Self::send) waits; `None`, for ever.
+    ZMQ_SNDTIMEO = 28, since "3.0", Sockets, AtOnce, SetAndGet, PATIENCE, ALL:
+        set_send_timeout(Option<Duration>), default_send_timeout(Option<Duration>) = None;
+
+    /// Whether a ROUTER tells of messages it cannot deliver, instead of dropping them.
+    ZMQ_ROUTER_MANDATORY = 33, since "3.0", SocketsOf(&[Router]), AtOnce, Set, POSITIVE, ALL:
+        set_router_mandatory(bool), router_mandatory(bool) = false;
+
+    /// Whether messages go only to peers that are connected, and do not wait for those that will be.
+    ZMQ_IMMEDIATE = 39, since "3.3", Sockets, Later, SetAndGet, FLAG, ALL:
+        set_immediate(bool), immediate(bool) = false;
+
+    /// Whether an XPUB receives every subscription, and not only the first to each topic.
+    ZMQ_XPUB_VERBOSE = 40, since "3.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
+        set_xpub_verbose(bool), xpub_verbose(bool) = false;
+
+    /// Whether host names may give IPv6 addresses, and `tcp://*` takes IPv6 connections too. Literal
+    /// IPv6 addresses work in any case.
+    ZMQ_IPV6 = 42, since "4.0", Sockets, Later, SetAndGet, FLAG, ALL:
+        set_ipv6(bool), ipv6(bool) = false;
+
+    /// Whether a DEALER, REQ or ROUTER sends an empty message to each peer first.
+    ZMQ_PROBE_ROUTER = 51, since "4.0", SocketsOf(&[Dealer, Req, Router]), AtOnce, Set, POSITIVE, ALL:
+        set_probe_router(bool), probe_router(bool) = false;
+
+    /// Whether a REQ numbers its requests and takes only replies with that number. Change it only
+    /// between a reply and a request.
+    ZMQ_REQ_CORRELATE = 52, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
+        set_req_correlate(bool), req_correlate(bool) = false;
+
+    /// Whether a REQ may send anew without having its reply. Turn
+    /// [`set_req_correlate`](Self::set_req_correlate) on, too.
+    ZMQ_REQ_RELAXED = 53, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
+        set_req_relaxed(bool), req_relaxed(bool) = false;
+
+    /// Whether a ROUTER gives the routing id of a peer to a newcomer that claims it, instead of
+    /// turning the newcomer away.
+    ZMQ_ROUTER_HANDOVER = 56, since "4.1", SocketsOf(&[Router]), AtOnce, Set, POSITIVE, ALL:
+        set_router_handover(bool), router_handover(bool) = false;
+
+    /// Whose processes may connect to `ipc://` endpoints, by process id. See
+    /// [`set_ipc_filter_uid`](Self::set_ipc_filter_uid).
+    ZMQ_IPC_FILTER_PID = 58, since "4.1", Sockets, Later, Set, OptionForm::Ids, PROCESS_IDS:
+        set_ipc_filter_pid(&[u32]), ipc_filter_pid(Vec<u32>) = Vec::new();
+
+    /// Whose processes may connect to `ipc://` endpoints, by effective user id. A peer is accepted
+    /// if any of the filters names it (by user, [group](Self::set_ipc_filter_gid) or
+    /// [process](Self::set_ipc_filter_pid)), and everyone is if none does; who is not accepted is
+    /// disconnected without a word. The setter replaces the users set before.
+    ZMQ_IPC_FILTER_UID = 59, since "4.1", Sockets, Later, Set, OptionForm::Ids, UNIX:
+        set_ipc_filter_uid(&[u32]), ipc_filter_uid(Vec<u32>) = Vec::new();
+
+    /// Whose processes may connect to `ipc://` endpoints, by group id: the effective one, and on
+    /// Linux, macOS and FreeBSD the others that the process is a member of. See
+    /// [`set_ipc_filter_uid`](Self::set_ipc_filter_uid).
+    ZMQ_IPC_FILTER_GID = 60, since "4.1", Sockets, Later, Set, OptionForm::Ids, UNIX:
+        set_ipc_filter_gid(&[u32]), ipc_filter_gid(Vec<u32>) = Vec::new();
+
+    /// How long the handshake of a connection may take; `None` for ever.
+    ZMQ_HANDSHAKE_IVL = 66, since "4.1", Sockets, Later, SetAndGet, INTERVAL, ALL:
+        set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
+            = Some(Duration::from_secs(30));
+
+    /// Whether a PUB or XPUB waits when a subscriber's high-water mark is reached, instead of
+    /// dropping the message for it.
+    ZMQ_XPUB_NODROP = 69, since "4.1", SocketsOf(&[Pub, XPub]), AtOnce, Set, POSITIVE, ALL:
+        set_xpub_nodrop(bool), xpub_nodrop(bool) = false;
+
+    /// How often to ask a silent peer for a sign of life; `None`, never.
+    ZMQ_HEARTBEAT_IVL = 75, since "4.2", Sockets, Later, SetAndGet, INTERVAL, ALL:
+        set_heartbeat_interval(Option<Duration>), heartbeat_interval(Option<Duration>) = None;
+
+    /// After what silence of ours the peer shall give us up, in tenths of a second, up to 6553.5 s;
+    /// zero, never. It is told with each heartbeat.
+    ZMQ_HEARTBEAT_TTL = 76, since "4.2", Sockets, Later, SetAndGet, MILLISECONDS.up_to(6_553_599), ALL:
+        set_heartbeat_ttl(Duration), heartbeat_ttl(Duration) = Duration::ZERO;
+
+    /// How long the peer may take to answer a heartbeat; `None`, as long as the interval; zero, for
+    /// ever.
+    ZMQ_HEARTBEAT_TIMEOUT = 77, since "4.2", Sockets, Later, SetAndGet, PATIENCE, ALL:
+        set_heartbeat_timeout(Option<Duration>), heartbeat_timeout(Option<Duration>) = None;
+
+    /// Whether an XPUB receives every subscription and every cancellation.
+    ZMQ_XPUB_VERBOSER = 78, since "4.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
+        set_xpub_verboser(bool), xpub_verboser(bool) = false;
+
+    /// How long one attempt to connect may take; `None`: as long as the system tries.
+    ZMQ_CONNECT_TIMEOUT = 79, since "4.2", Sockets, Later, SetAndGet, INTERVAL, ALL:
+        set_connect_timeout(Option<Duration>), connect_timeout(Option<Duration>) = None;
+}

@@ -1,0 +1,121 @@
+//! `docs/options.md` is the table of options.
+
+use std::{env, fmt::Write, fs, path::Path};
+
+use serverlink::{OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionTime, socket_options};
+
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
+/// Set it to have the page written anew.
+const WRITE: &str = "SERVERLINK_WRITE_PAGES";
+
+const HEAD: &str = "\
+# Options
+
+Made from the table in `crates/serverlink/src/options/`, and checked by a test: change the table, and
+have the page written anew with
+
+```sh
+SERVERLINK_WRITE_PAGES=1 cargo nextest run -p serverlink option_page
+```
+
+Every option has a setter and a getter in Rust, `Socket::set_NAME` and `Socket::NAME`, that take and
+give Rust's own types: durations, numbers, `bool`, bytes. Besides, `Socket::set_option` and
+`Socket::option` take and give the values of libzmq's C API by the numbers it has for options. The
+values and defaults below are those of the C API; *set* and *get* tell what libzmq, and so these two,
+can do with an option.
+
+*from* tells from when on a value holds: at once, for what is bound or connected *later*, or for what
+is connected *next* and no longer.
+";
+
+fn text(value: &[u8], form: OptionForm) -> String {
+    match form {
+        OptionForm::Flag(_) | OptionForm::Number { .. } => match value.len() {
+            4 => i32::from_ne_bytes(value.try_into().unwrap()).to_string(),
+            _ => i64::from_ne_bytes(value.try_into().unwrap()).to_string(),
+        },
+        OptionForm::Text { .. } if value == b"\0" => "none".to_owned(),
+        _ if value.is_empty() => "none".to_owned(),
+        _ => value.escape_ascii().to_string(),
+    }
+}
+
+fn row(info: &OptionInfo) -> String {
+    let access = match info.access {
+        OptionAccess::SetAndGet => "set, get",
+        OptionAccess::Set => "set",
+        _ => "get",
+    };
+    let time = match info.time {
+        OptionTime::AtOnce => "at once",
+        OptionTime::Later => "later",
+        OptionTime::Next => "next",
+        _ => "",
+    };
+    let owners = match info.owners {
+        OptionOwners::SocketsOf(types) => {
+            types.iter().map(|owner| owner.as_str()).collect::<Vec<_>>().join(", ")
+        }
+        _ => "all".to_owned(),
+    };
+    let default = info.default_value().map_or(String::new(), |value| text(&value, info.form));
+    // Links to methods lead nowhere from here.
+    let mut summary = info.summary.split_whitespace().collect::<Vec<_>>().join(" ");
+    while let Some(link) = summary.find("](Self::") {
+        let end = summary[link..].find(')').expect("a link ends") + link;
+        summary.replace_range(link..=end, "");
+        let start = summary[..link].rfind('[').expect("a link begins");
+        summary.remove(start);
+    }
+    format!(
+        "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        info.id,
+        info.constant,
+        info.name,
+        access,
+        info.form,
+        default,
+        owners,
+        time,
+        info.since,
+        info.systems.names,
+        summary
+    )
+}
+
+fn page() -> String {
+    let options = socket_options();
+    let (here, missing): (Vec<_>, Vec<_>) =
+        options.into_iter().partition(|info| info.unsupported.is_none());
+    let mut page = HEAD.to_owned();
+    page.push_str(
+        "\n## Sockets\n\n\
+         | id | libzmq's name | name | can be | values | default | sockets | from | since | systems | what it does |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for info in &here {
+        writeln!(page, "{}", row(info)).unwrap();
+    }
+    page.push_str(
+        "\n## Not supported\n\nThese answer `Error::UnsupportedOption`, which says why.\n\n\
+         | id | libzmq's name | why |\n|---|---|---|\n",
+    );
+    for info in &missing {
+        let why = info.unsupported.unwrap();
+        writeln!(page, "| {} | `{}` | {why} |", info.id, info.constant).unwrap();
+    }
+    page
+}
+
+#[test]
+fn the_page_is_the_table() {
+    let wanted = page();
+    if env::var_os(WRITE).is_some() {
+        fs::write(Path::new(PAGE), &wanted).unwrap();
+    }
+    let found = fs::read_to_string(PAGE).unwrap_or_default().replace("\r\n", "\n");
+    for (at, (found, wanted)) in found.lines().zip(wanted.lines()).enumerate() {
+        assert_eq!(found, wanted, "line {} of {PAGE}: write it anew with {WRITE}=1", at + 1);
+    }
+    assert_eq!(found, wanted, "{PAGE}: write it anew with {WRITE}=1");
+}
