@@ -89,6 +89,10 @@ pub struct OptionSystems {
 impl OptionSystems {
     pub(super) const ALL: Self = Self { names: "all", here: true };
     pub(super) const UNIX: Self = Self { names: "Unix", here: cfg!(unix) };
+    pub(super) const LINUX: Self =
+        Self { names: "Linux", here: cfg!(any(target_os = "linux", target_os = "android")) };
+    pub(super) const NOT_OPENBSD: Self =
+        Self { names: "all but OpenBSD", here: cfg!(not(target_os = "openbsd")) };
     pub(super) const PROCESS_IDS: Self = Self {
         names: "Linux and macOS",
         here: cfg!(any(target_os = "linux", target_os = "android", target_vendor = "apple")),

@@ -146,6 +146,9 @@ const MILLISECONDS: OptionForm = OptionForm::int(OptionUnit::Milliseconds, 0);
 const PATIENCE: OptionForm = MILLISECONDS.or_none(&[-1]);
 /// Time, none of which turns something off.
 const INTERVAL: OptionForm = OptionForm::int(OptionUnit::Milliseconds, 1).or_none(&[0]);
+/// As far as every system goes.
+const KEEPALIVE_SECONDS: OptionForm =
+    OptionForm::int(OptionUnit::Seconds, 1).up_to(32_767).or_none(&[-1]);
 const SIZE: OptionForm =
     OptionForm::int(OptionUnit::Bytes, 0).up_to(i32::MAX as i64).or_none(&[-1]);
 
@@ -210,6 +213,29 @@ options! {
     ZMQ_ROUTER_MANDATORY = 33, since "3.0", SocketsOf(&[Router]), AtOnce, Set, POSITIVE, ALL:
         set_router_mandatory(bool), router_mandatory(bool) = false;
 
+    /// Whether the system looks after connections on which nothing happens, so that it notices when
+    /// the other machine is gone; `None`: as the system has it.
+    ZMQ_TCP_KEEPALIVE = 34, since "3.0", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 0).up_to(1).or_none(&[-1]), ALL:
+        set_tcp_keepalive(Option<bool>), tcp_keepalive(Option<bool>) = None;
+
+    /// How many times in a row the other machine may fail to answer, where
+    /// [`set_tcp_keepalive`](Self::set_tcp_keepalive) is on; `None`: as the system has it.
+    ZMQ_TCP_KEEPALIVE_CNT = 35, since "3.0", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 1).up_to(127).or_none(&[-1]), NOT_OPENBSD:
+        set_tcp_keepalive_count(Option<u32>), tcp_keepalive_count(Option<u32>) = None;
+
+    /// After what silence it is asked first, where [`set_tcp_keepalive`](Self::set_tcp_keepalive) is
+    /// on, in whole seconds; `None`: as the system has it.
+    ZMQ_TCP_KEEPALIVE_IDLE = 36, since "3.0", Sockets, Later, SetAndGet, KEEPALIVE_SECONDS, ALL:
+        set_tcp_keepalive_idle(Option<Duration>), tcp_keepalive_idle(Option<Duration>) = None;
+
+    /// How long to wait before it is asked again, where
+    /// [`set_tcp_keepalive`](Self::set_tcp_keepalive) is on, in whole seconds; `None`: as the system
+    /// has it.
+    ZMQ_TCP_KEEPALIVE_INTVL = 37, since "3.0", Sockets, Later, SetAndGet, KEEPALIVE_SECONDS, NOT_OPENBSD:
+        set_tcp_keepalive_interval(Option<Duration>), tcp_keepalive_interval(Option<Duration>) = None;
+
     /// Whether messages go only to peers that are connected, and do not wait for those that will be.
     ZMQ_IMMEDIATE = 39, since "3.3", Sockets, Later, SetAndGet, FLAG, ALL:
         set_immediate(bool), immediate(bool) = false;
@@ -241,6 +267,12 @@ options! {
     /// turning the newcomer away.
     ZMQ_ROUTER_HANDOVER = 56, since "4.1", SocketsOf(&[Router]), AtOnce, Set, POSITIVE, ALL:
         set_router_handover(bool), router_handover(bool) = false;
+
+    /// The type of service of the packets sent over `tcp://`: the byte of IP that was called so
+    /// first, and is the differentiated services field today.
+    ZMQ_TOS = 57, since "4.1", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 0).up_to(255), ALL:
+        set_type_of_service(u32), type_of_service(u32) = 0;
 
     /// Whose processes may connect to `ipc://` endpoints, by process id. See
     /// [`set_ipc_filter_uid`](Self::set_ipc_filter_uid).
@@ -291,4 +323,27 @@ options! {
     /// How long one attempt to connect may take; `None`: as long as the system tries.
     ZMQ_CONNECT_TIMEOUT = 79, since "4.2", Sockets, Later, SetAndGet, INTERVAL, ALL:
         set_connect_timeout(Option<Duration>), connect_timeout(Option<Duration>) = None;
+
+    /// How long data over `tcp://` may stay without an answer before the connection is given up, in
+    /// milliseconds; `None`: as long as the system tries. Bind and connect fail where the system
+    /// refuses it.
+    ZMQ_TCP_MAXRT = 80, since "4.2", Sockets, Later, SetAndGet, INTERVAL, LINUX:
+        set_tcp_max_retransmit(Option<Duration>), tcp_max_retransmit(Option<Duration>) = None;
+
+    /// The network device that connections over `tcp://` have to go through, by its name; `None`:
+    /// any. Bind and connect fail where the system refuses it, be it for want of such a device, or
+    /// of the right to choose.
+    ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
+        set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
+
+    /// The priority of the packets sent over `tcp://` within the system, from 0. Bind and connect
+    /// fail where the system refuses it, which may keep those above 6 to itself.
+    ZMQ_PRIORITY = 112, since "4.3.5", Sockets, Later, SetAndGet, OptionForm::int(OptionUnit::One, 0), LINUX:
+        set_priority(u32), priority(u32) = 0;
+
+    /// For how many microseconds the system looks at the network device itself when there is nothing
+    /// to receive over `tcp://`, instead of waiting to be interrupted. Bind and connect fail where the
+    /// system refuses it.
+    ZMQ_BUSY_POLL = 113, since "4.3.5", Sockets, Later, Set, OptionForm::int(OptionUnit::One, 0), LINUX:
+        set_busy_poll(u32), busy_poll(u32) = 0;
 }

@@ -112,7 +112,8 @@ impl Socket {
     ///
     /// [`Error::InvalidEndpoint`] (of an inproc endpoint also if the socket bound there is of a type
     /// that this one cannot talk to), [`Error::UnsupportedTransport`], [`Error::InvalidState`] for
-    /// the second peer of a PAIR, [`Error::Terminated`].
+    /// the second peer of a PAIR, [`Error::Io`] for options that the system refuses,
+    /// [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         let parsed: Endpoint = endpoint.parse()?;
         let options = {
@@ -122,7 +123,7 @@ impl Socket {
         };
         let attachment = match &parsed {
             Endpoint::Stream(stream) => {
-                stream.check_peer()?;
+                stream.check_peer(&options)?;
                 let (connecter, end) =
                     Connecter::new(self.runtime(), &self.inner, stream, &options);
                 if !self.inner.attach(end, None) {

@@ -7,6 +7,7 @@ mod ipc;
 mod listener;
 mod stream;
 mod tcp;
+mod tune;
 
 use std::{
     fmt::Debug,

@@ -7,7 +7,7 @@ use std::io;
 
 use socket2::{SockAddr, Socket};
 
-use super::{ipc, tcp};
+use super::{ipc, tcp, tune};
 use crate::{
     Result,
     endpoint::{StreamEndpoint, invalid},
@@ -33,13 +33,13 @@ impl StreamEndpoint {
         }
     }
 
-    /// Says why nobody can connect to it, if so.
-    pub(crate) fn check_peer(&self) -> Result<()> {
+    /// Says why nobody can connect to it, or not with these options, if so.
+    pub(crate) fn check_peer(&self, options: &Options) -> Result<()> {
         match self {
             Self::Tcp(tcp) if tcp.port == 0 => {
                 Err(invalid(&self.to_string(), "connecting needs a port from 1 to 65535"))
             }
-            Self::Tcp(_) => Ok(()),
+            Self::Tcp(_) => tune::check(options),
             Self::Ipc(ipc) => ipc::check_peer(ipc),
         }
     }
@@ -71,7 +71,7 @@ impl StreamEndpoint {
     /// Sets a socket up that was accepted just now, unless its peer is not wanted.
     pub(super) fn accepted(&self, socket: &Socket, options: &Options) -> io::Result<()> {
         match self {
-            Self::Tcp(_) => tcp::accepted(socket),
+            Self::Tcp(_) => tcp::accepted(socket, options),
             Self::Ipc(_) => ipc::accepted(socket, options),
         }
     }

@@ -7,7 +7,7 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::stream::{Listening, set_buffers};
+use super::{stream::Listening, tune::tune};
 use crate::{
     Error, Result,
     endpoint::{Host, StreamEndpoint, TcpEndpoint},
@@ -52,20 +52,21 @@ fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> 
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
-    set_buffers(socket, options)
+    tune(socket, Domain::for_address(address), options)
 }
 
 /// An unconnected socket for `address`.
 pub(super) fn unconnected(address: &SockAddr, options: &Options) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
-    set_buffers(&socket, options)?;
+    tune(&socket, address.domain(), options)?;
     socket.set_tcp_nodelay(true)?;
     Ok(socket)
 }
 
-/// Sets a socket just accepted up.
-pub(super) fn accepted(socket: &Socket) -> io::Result<()> {
-    socket.set_tcp_nodelay(true)
+/// Sets a socket just accepted up. Not every system lets it have what its listener was told.
+pub(super) fn accepted(socket: &Socket, options: &Options) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    tune(socket, socket.local_addr()?.domain(), options)
 }
 
 /// The endpoint a listening socket is bound to.
