@@ -49,10 +49,11 @@ pub(super) const ROWS: &[SpecialRow] = &[
             constant: "ZMQ_SUBSCRIBE",
             id: 6,
             form: ANY_BYTES,
-            owners: SocketsOf(&[SocketType::Sub]),
+            owners: SocketsOf(&[SocketType::Sub, SocketType::XPub]),
             time: AtOnce,
             access: Set,
-            summary: "Subscribes to all messages whose first frame begins with these bytes.",
+            summary: "Subscribes to all messages whose first frame begins with these bytes; an XPUB, \
+                      for its peer.",
             ..PLAIN
         },
         get: None,
@@ -64,7 +65,7 @@ pub(super) const ROWS: &[SpecialRow] = &[
             constant: "ZMQ_UNSUBSCRIBE",
             id: 7,
             form: ANY_BYTES,
-            owners: SocketsOf(&[SocketType::Sub]),
+            owners: SocketsOf(&[SocketType::Sub, SocketType::XPub]),
             time: AtOnce,
             access: Set,
             summary: "Takes one subscription back.",
@@ -137,6 +138,25 @@ pub(super) const ROWS: &[SpecialRow] = &[
             ..PLAIN
         },
         get: Some(|socket| Ok(int(i32::from(type_id(socket.socket_type()) > LAST_OF_MANY_FRAMES)))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "topics_count",
+            constant: "ZMQ_TOPICS_COUNT",
+            id: 116,
+            owners: SocketsOf(&[
+                SocketType::Pub,
+                SocketType::Sub,
+                SocketType::XPub,
+                SocketType::XSub,
+            ]),
+            since: "4.3.5",
+            summary: "How many topics are subscribed to: by its peers if it is a PUB or XPUB, by \
+                      itself if it is a SUB or XSUB.",
+            ..PLAIN
+        },
+        get: Some(|socket| Ok(int(i32::try_from(socket.topics_count()).unwrap_or(i32::MAX)))),
         set: None,
     },
 ];

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Result, Socket,
-    SocketType::{Dealer, Pub, Req, Router, XPub},
+    SocketType::{Dealer, Pub, Req, Router, Sub, XPub, XSub},
 };
 
 /// The row of an option whose value is a field of [`Options`].
@@ -138,6 +138,7 @@ const fn option_name(setter: &'static str) -> &'static str {
     setter.split_at("set_".len()).1
 }
 
+const ANY_BYTES: OptionForm = OptionForm::Bytes { least: 0, most: usize::MAX };
 const FLAG: OptionForm = OptionForm::Flag(OptionTruth::One);
 const POSITIVE: OptionForm = OptionForm::Flag(OptionTruth::Positive);
 const MESSAGES: OptionForm = OptionForm::int(OptionUnit::Messages, 0);
@@ -302,6 +303,22 @@ options! {
     ZMQ_XPUB_NODROP = 69, since "4.1", SocketsOf(&[Pub, XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_nodrop(bool), xpub_nodrop(bool) = false;
 
+    /// Whether the user of an XPUB subscribes for its peers: what they ask for is received, all of it,
+    /// and has no effect by itself; [`subscribe`](Self::subscribe) and
+    /// [`unsubscribe`](Self::unsubscribe) are for the peer whose subscription was received last.
+    ZMQ_XPUB_MANUAL = 71, since "4.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
+        set_xpub_manual(bool), xpub_manual(bool) = false;
+
+    /// What an XPUB sends to each peer first; empty, nothing. A SUB takes it if it subscribes to it.
+    ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[XPub]), Later, Set, ANY_BYTES, ALL:
+        set_xpub_welcome_message(impl AsRef<[u8]>), xpub_welcome_message(Bytes) = Bytes::new();
+
+    /// Whether a PUB or XPUB sends to those who do *not* subscribe to a message, and a SUB takes what
+    /// it does *not* subscribe to. Both ends must agree.
+    ZMQ_INVERT_MATCHING = 74, since "4.2", SocketsOf(&[Pub, Sub, XPub]), AtOnce, SetAndGet,
+        OptionForm::Flag(OptionTruth::NotZero), ALL:
+        set_invert_matching(bool), invert_matching(bool) = false;
+
     /// How often to ask a silent peer for a sign of life; `None`, never.
     ZMQ_HEARTBEAT_IVL = 75, since "4.2", Sockets, Later, SetAndGet, INTERVAL, ALL:
         set_heartbeat_interval(Option<Duration>), heartbeat_interval(Option<Duration>) = None;
@@ -336,6 +353,17 @@ options! {
     ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
 
+    /// The same as [`set_xpub_manual`](Self::set_xpub_manual), and what is sent right after a
+    /// subscription was received goes to that peer only: the last value, which the others have.
+    ZMQ_XPUB_MANUAL_LAST_VALUE = 98, since "4.3", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
+        set_xpub_manual_last_value(bool), xpub_manual_last_value(bool) = false;
+
+    /// Whether only the first frame of a message that an XSUB sends, or an XPUB receives, may be a
+    /// subscription or its end, and the others are the user's whatever they begin with. The manual is
+    /// followed here: libzmq's XPUB goes on to take the others for subscriptions if the first is one.
+    ZMQ_ONLY_FIRST_SUBSCRIBE = 108, since "4.3.5", SocketsOf(&[Pub, XPub, XSub]), AtOnce, Set, POSITIVE, ALL:
+        set_only_first_subscribe(bool), only_first_subscribe(bool) = false;
+
     /// The priority of the packets sent over `tcp://` within the system, from 0. Bind and connect
     /// fail where the system refuses it, which may keep those above 6 to itself.
     ZMQ_PRIORITY = 112, since "4.3.5", Sockets, Later, SetAndGet, OptionForm::int(OptionUnit::One, 0), LINUX:
@@ -346,4 +374,10 @@ options! {
     /// system refuses it.
     ZMQ_BUSY_POLL = 113, since "4.3.5", Sockets, Later, Set, OptionForm::int(OptionUnit::One, 0), LINUX:
         set_busy_poll(u32), busy_poll(u32) = 0;
+
+    /// Whether an XSUB tells its peers of every end of a subscription, and not only of the last to
+    /// each topic.
+    ZMQ_XSUB_VERBOSE_UNSUBSCRIBE = 115, since "4.3.5", SocketsOf(&[XSub]), AtOnce, Set,
+        OptionForm::Flag(OptionTruth::NotZero), ALL:
+        set_xsub_verbose_unsubscribe(bool), xsub_verbose_unsubscribe(bool) = false;
 }

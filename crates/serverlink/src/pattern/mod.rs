@@ -15,6 +15,7 @@ mod req;
 mod rotation;
 mod router;
 mod subscribe;
+mod subscribers;
 
 use std::fmt::Debug;
 
@@ -63,11 +64,17 @@ pub(crate) trait Pattern: Debug + Send {
         let _ = (topic, subscribe, peers);
         Err(not_by_option())
     }
+
+    /// How many topics are subscribed to.
+    fn topics(&self) -> usize {
+        0
+    }
 }
 
 fn not_by_option() -> Error {
     Error::InvalidState(
-        "only SUB sockets subscribe by option; XSUB sockets send 0x01 and the topic",
+        "only SUB sockets subscribe by option, and XPUB sockets for their peers where that is manual; \
+         XSUB sockets send 0x01 and the topic",
     )
 }
 

@@ -28,6 +28,10 @@ impl<V> PrefixMap<V> {
         self.0.remove(topic);
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn topics(&self) -> impl Iterator<Item = &[u8]> {
         self.0.keys().map(|topic| &**topic)
     }

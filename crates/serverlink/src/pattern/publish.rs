@@ -2,19 +2,21 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{Pattern, prefix_map::PrefixMap};
-use crate::{Error, Message, Result, SocketType, socket::Peers};
+use super::{Pattern, not_by_option, subscribers::Subscribers};
+use crate::{Error, Frame, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Publish {
     /// XPUB: the user sees subscriptions, and receives what peers send upstream.
     extended: bool,
-    /// The peers that subscribe to each topic, once each however often they said so: libzmq says it
-    /// every time, but takes it back only once.
-    subscriptions: PrefixMap<Vec<usize>>,
+    subscriptions: Subscribers,
+    /// What peers asked for, where the user subscribes for them.
+    asked: Subscribers,
     peers: Vec<Peer>,
     /// For the user to receive.
-    upstream: VecDeque<Message>,
+    upstream: VecDeque<Upstream>,
+    /// Who asked for what the user received last, if it is still there.
+    asker: Option<usize>,
     /// Tells the peers that match the present message from those of earlier ones.
     round: u64,
     matched: Vec<usize>,
@@ -28,77 +30,94 @@ struct Peer {
     known: bool,
 }
 
+#[derive(Debug)]
+enum Upstream {
+    /// A subscription or its end, and whose it is, if it is still there.
+    Change(Option<usize>, Message),
+    /// What the peer's user sent.
+    User(Message),
+}
+
 impl Publish {
     pub(crate) fn new(extended: bool) -> Self {
         Self {
             extended,
-            subscriptions: PrefixMap::default(),
+            subscriptions: Subscribers::default(),
+            asked: Subscribers::default(),
             peers: Vec::new(),
             upstream: VecDeque::new(),
+            asker: None,
             round: 0,
             matched: Vec::new(),
         }
     }
 
+    /// Takes what a peer sent: subscriptions, each in a frame of its own, and the user's frames.
     fn take_upstream(&mut self, key: usize, message: Message, peers: &Peers) {
-        let change = match message.frame(0).filter(|_| message.len() == 1).map(|frame| &frame[..]) {
-            Some([1, topic @ ..]) => Some((true, self.subscribed(key, topic))),
-            Some([0, topic @ ..]) => self.cancelled(key, topic).map(|last| (false, last)),
-            _ => {
-                if self.extended {
-                    self.upstream.push_back(message);
+        let mut user = Message::new();
+        for (number, frame) in message.into_iter().enumerate() {
+            let may_subscribe = number == 0 || !peers.options.only_first_subscribe;
+            match frame.first() {
+                Some(flag @ (0 | 1)) if may_subscribe => {
+                    self.take_change(key, *flag == 1, frame, peers);
                 }
-                return;
+                _ => user.push_back(frame),
             }
-        };
+        }
+        if self.extended && !user.is_empty() {
+            self.upstream.push_back(Upstream::User(user));
+        }
+    }
+
+    fn take_change(&mut self, key: usize, subscribe: bool, frame: Frame, peers: &Peers) {
+        let topic = &frame[1..];
         let options = &peers.options;
-        let shown = match change {
-            Some((true, first)) => first || options.xpub_verbose || options.xpub_verboser,
-            Some((false, last)) => last || options.xpub_verboser,
-            // Never subscribed to.
-            None => false,
+        let shown = if is_manual(peers) {
+            if subscribe {
+                self.asked.add(key, topic);
+            } else {
+                self.asked.remove(key, topic);
+            }
+            true
+        } else if subscribe {
+            self.subscriptions.add(key, topic) || options.xpub_verbose || options.xpub_verboser
+        } else {
+            let last = self.subscriptions.remove(key, topic);
+            last.is_some_and(|last| last || options.xpub_verboser)
         };
         if self.extended && shown {
-            self.upstream.push_back(message);
+            self.upstream.push_back(Upstream::Change(Some(key), Message::from(frame)));
         }
-    }
-
-    /// Notes a subscription; true if it is the first of anyone to this topic.
-    fn subscribed(&mut self, key: usize, topic: &[u8]) -> bool {
-        let Some(subscribers) = self.subscriptions.get_mut(topic) else {
-            self.subscriptions.insert(topic, vec![key]);
-            return true;
-        };
-        if !subscribers.contains(&key) {
-            subscribers.push(key);
-        }
-        false
-    }
-
-    /// Notes a cancellation; true if nobody is left, nothing if there was no such subscription.
-    fn cancelled(&mut self, key: usize, topic: &[u8]) -> Option<bool> {
-        let subscribers = self.subscriptions.get_mut(topic)?;
-        let at = subscribers.iter().position(|&subscriber| subscriber == key)?;
-        subscribers.swap_remove(at);
-        let last = subscribers.is_empty();
-        if last {
-            self.subscriptions.remove(topic);
-        }
-        Some(last)
     }
 
     /// Ends all subscriptions of a peer.
-    fn forget(&mut self, key: usize) {
+    fn forget(&mut self, key: usize, peers: &Peers) {
         let (extended, upstream) = (self.extended, &mut self.upstream);
-        self.subscriptions.retain(|topic, subscribers| {
-            subscribers.retain(|&subscriber| subscriber != key);
-            if subscribers.is_empty() && extended {
+        let mut tell = |topic: &[u8], shown: bool| {
+            if extended && shown {
                 let mut cancel = vec![0];
                 cancel.extend_from_slice(topic);
-                upstream.push_back(Message::from(cancel));
+                upstream.push_back(Upstream::Change(None, Message::from(cancel)));
             }
-            !subscribers.is_empty()
-        });
+        };
+        if is_manual(peers) {
+            self.asked.forget(key, |topic, _| tell(topic, true));
+            self.subscriptions.forget(key, |_, _| {});
+        } else {
+            let verbose = peers.options.xpub_verboser;
+            self.subscriptions.forget(key, |topic, last| tell(topic, last || verbose));
+            self.asked.forget(key, |_, _| {});
+        }
+    }
+
+    /// A peer has left, and its key may go to another one.
+    fn forget_asker(&mut self, key: usize) {
+        self.asker = self.asker.filter(|&asker| asker != key);
+        for waiting in &mut self.upstream {
+            if let Upstream::Change(asker, _) = waiting {
+                *asker = asker.filter(|&asker| asker != key);
+            }
+        }
     }
 
     /// Collects in `matched` the peers that subscribe to a message, each once.
@@ -106,39 +125,60 @@ impl Publish {
         self.round += 1;
         self.matched.clear();
         let topic = message.frame(0).map_or(&[][..], |frame| frame);
-        for &key in self.subscriptions.prefixes_of(topic).flatten() {
+        for &key in self.subscriptions.of(topic) {
             let peer = &mut self.peers[key];
             if mem::replace(&mut peer.matched_in, self.round) != self.round {
                 self.matched.push(key);
             }
         }
     }
+
+    /// Collects all others instead.
+    #[cold]
+    fn invert_matches(&mut self, peers: &Peers) {
+        self.matched.clear();
+        for key in peers.keys().filter(|&key| !peers.is_closed(key)) {
+            if self.peers[key].matched_in != self.round {
+                self.matched.push(key);
+            }
+        }
+    }
+}
+
+/// Whether the user subscribes for the peers.
+fn is_manual(peers: &Peers) -> bool {
+    peers.options.xpub_manual || peers.options.xpub_manual_last_value
 }
 
 impl Pattern for Publish {
-    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
         if self.peers.len() <= key {
             self.peers.resize(key + 1, Peer::default());
         }
         self.peers[key] = Peer { writable: true, ..Peer::default() };
-        true
-    }
-
-    fn ready(&mut self, key: usize, _peers: &mut Peers) -> bool {
-        if mem::replace(&mut self.peers[key].known, true) {
-            // Connected anew: it subscribes again to all it wants.
-            self.forget(key);
+        if !peers.options.xpub_welcome_message.is_empty() {
+            let mut welcome = Message::from(peers.options.xpub_welcome_message.clone());
+            self.peers[key].writable = peers.write(key, &mut welcome).is_ok();
         }
         true
     }
 
-    fn closed(&mut self, key: usize, _peers: &mut Peers) {
+    fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+        if mem::replace(&mut self.peers[key].known, true) {
+            // Connected anew: it subscribes again to all it wants.
+            self.forget(key, peers);
+        }
+        true
+    }
+
+    fn closed(&mut self, key: usize, peers: &mut Peers) {
         self.peers[key].writable = false;
-        self.forget(key);
+        self.forget(key, peers);
     }
 
     fn detach(&mut self, key: usize, peers: &mut Peers) {
         self.closed(key, peers);
+        self.forget_asker(key);
     }
 
     fn readable(&mut self, key: usize, peers: &mut Peers) {
@@ -155,6 +195,14 @@ impl Pattern for Publish {
 
     fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         self.find_matches(message);
+        if peers.options.xpub_manual_last_value
+            && let Some(asker) = self.asker
+        {
+            self.matched.retain(|&key| key == asker);
+        }
+        if peers.options.invert_matching {
+            self.invert_matches(peers);
+        }
         let nodrop = peers.options.xpub_nodrop;
         if nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
             return Err(Error::WouldBlock);
@@ -165,6 +213,9 @@ impl Pattern for Publish {
         }
         let states = &mut self.peers;
         peers.write_copies(&self.matched, message, |key, taken| states[key].writable = taken);
+        if peers.options.xpub_manual_last_value {
+            self.asker = None;
+        }
         Ok(())
     }
 
@@ -172,7 +223,29 @@ impl Pattern for Publish {
         if !self.extended {
             return Err(Error::NotSupported { socket_type: SocketType::Pub, operation: "receive" });
         }
-        *message = self.upstream.pop_front().ok_or(Error::WouldBlock)?;
+        *message = match self.upstream.pop_front().ok_or(Error::WouldBlock)? {
+            Upstream::User(message) => message,
+            Upstream::Change(asker, message) => {
+                self.asker = asker;
+                message
+            }
+        };
         Ok(())
+    }
+
+    fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        if !is_manual(peers) {
+            return Err(not_by_option());
+        }
+        match self.asker {
+            Some(asker) if subscribe => _ = self.subscriptions.add(asker, topic),
+            Some(asker) => _ = self.subscriptions.remove(asker, topic),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn topics(&self) -> usize {
+        self.subscriptions.topics()
     }
 }

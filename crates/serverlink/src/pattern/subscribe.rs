@@ -1,5 +1,7 @@
 //! SUB and XSUB (RFC 29): messages of the topics subscribed to, from all peers in turn.
 
+use std::mem;
+
 use super::{Pattern, not_by_option, prefix_map::PrefixMap, rotation::Rotation};
 use crate::{Error, Message, Result, SocketType, socket::Peers};
 
@@ -41,7 +43,8 @@ impl Subscribe {
     }
 
     fn change(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) {
-        if self.count(topic, subscribe) {
+        let told = !subscribe && peers.options.xsub_verbose_unsubscribe;
+        if self.count(topic, subscribe) || told {
             let keys: Vec<_> = peers.keys().collect();
             for key in keys {
                 peers.write_subscription(key, topic, subscribe);
@@ -79,15 +82,20 @@ impl Pattern for Subscribe {
         if !self.extended {
             return Err(Error::NotSupported { socket_type: SocketType::Sub, operation: "send" });
         }
-        match message.frame(0).filter(|_| message.len() == 1).map(|frame| &frame[..]) {
-            Some([flag @ (0 | 1), topic @ ..]) => {
-                self.change(topic, *flag == 1, peers);
+        let mut user = Message::new();
+        for (number, frame) in mem::take(message).into_iter().enumerate() {
+            let may_subscribe = number == 0 || !peers.options.only_first_subscribe;
+            match frame.first() {
+                Some(flag @ (0 | 1)) if may_subscribe => {
+                    self.change(&frame[1..], *flag == 1, peers);
+                }
+                _ => user.push_back(frame),
             }
-            _ => {
-                // To every publisher that takes it; what one does not take is dropped.
-                let keys: Vec<_> = peers.keys().collect();
-                peers.write_copies(&keys, message, |_, _| {});
-            }
+        }
+        if !user.is_empty() {
+            // To every publisher that takes it; what one does not take is dropped.
+            let keys: Vec<_> = peers.keys().collect();
+            peers.write_copies(&keys, &user, |_, _| {});
         }
         Ok(())
     }
@@ -97,7 +105,10 @@ impl Pattern for Subscribe {
             self.turns.receive(message, peers)?;
             let topic = message.frame(0).map_or(&[][..], |frame| frame);
             // A publisher may send more than was asked for.
-            if self.extended || self.subscriptions.prefixes_of(topic).next().is_some() {
+            if self.extended
+                || self.subscriptions.prefixes_of(topic).next().is_some()
+                    != peers.options.invert_matching
+            {
                 return Ok(());
             }
         }
@@ -109,5 +120,9 @@ impl Pattern for Subscribe {
         }
         self.change(topic, subscribe, peers);
         Ok(())
+    }
+
+    fn topics(&self) -> usize {
+        self.subscriptions.len()
     }
 }

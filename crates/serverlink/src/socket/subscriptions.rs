@@ -5,7 +5,8 @@ use crate::Result;
 
 impl Socket {
     /// Subscribes a SUB socket to all messages whose first frame begins with `topic`; an empty one
-    /// means all (`ZMQ_SUBSCRIBE`). Subscriptions are counted.
+    /// means all (`ZMQ_SUBSCRIBE`). Subscriptions are counted. An XPUB that is
+    /// [manual](Self::set_xpub_manual) subscribes its peer.
     ///
     /// # Errors
     ///
@@ -22,6 +23,13 @@ impl Socket {
     /// [`Error::InvalidState`](crate::Error::InvalidState) for other sockets than SUB, [`Error::Terminated`](crate::Error::Terminated).
     pub fn unsubscribe(&self, topic: impl AsRef<[u8]>) -> Result<()> {
         self.change_subscription(topic.as_ref(), false)
+    }
+
+    /// How many topics are subscribed to (`ZMQ_TOPICS_COUNT`): by its peers if it is a PUB or XPUB, by
+    /// itself if it is a SUB or XSUB; other sockets have none.
+    #[must_use]
+    pub fn topics_count(&self) -> usize {
+        self.inner.core().pattern.topics()
     }
 
     fn change_subscription(&self, topic: &[u8], subscribe: bool) -> Result<()> {

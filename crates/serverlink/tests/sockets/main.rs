@@ -19,6 +19,7 @@ mod option_table;
 mod options;
 mod pair;
 mod publish;
+mod publish_options;
 mod reconnect;
 mod reply;
 mod request;
