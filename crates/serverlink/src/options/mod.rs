@@ -3,6 +3,7 @@
 //! [`table`] has one row for each, and everything else is made from it.
 
 mod access;
+mod choices;
 mod form;
 mod info;
 mod special;
@@ -10,9 +11,13 @@ mod table;
 mod unsupported;
 mod value;
 
+use bytes::Bytes;
 use serverlink_zmtp::{Config, Heartbeat, SocketType};
 
+use crate::{Frame, Message};
+
 pub use access::socket_options;
+pub use choices::{ReconnectStop, RouterNotify};
 pub use form::{OptionForm, OptionTruth, OptionUnit};
 pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
 pub(crate) use table::Options;
@@ -33,6 +38,13 @@ impl Options {
             ttl: self.heartbeat_ttl,
         });
         config
+    }
+
+    /// What the socket receives when it has lost the connection to a peer, besides `message`.
+    pub(crate) fn departure(&self, message: &Bytes) -> Vec<Message> {
+        let notice = self.router_notify.disconnect.then(|| Message::from(Frame::new()));
+        let message = (!message.is_empty()).then(|| Message::from(message.clone()));
+        notice.into_iter().chain(message).collect()
     }
 
     pub(crate) fn send_limit(&self) -> usize {

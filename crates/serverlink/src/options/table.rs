@@ -13,8 +13,8 @@ use super::{
     OptionForm, OptionInfo,
     OptionOwners::{Sockets, SocketsOf},
     OptionSystems,
-    OptionTime::{AtOnce, Later},
-    OptionTruth, OptionUnit,
+    OptionTime::{AtOnce, Later, Next},
+    OptionTruth, OptionUnit, ReconnectStop, RouterNotify,
     value::{Keeps, Value},
 };
 use crate::{
@@ -293,6 +293,12 @@ options! {
     ZMQ_IPC_FILTER_GID = 60, since "4.1", Sockets, Later, Set, OptionForm::Ids, UNIX:
         set_ipc_filter_gid(&[u32]), ipc_filter_gid(Vec<u32>) = Vec::new();
 
+    /// What a ROUTER calls the peer that it connects to next, whatever that calls itself. Messages may
+    /// be sent to it at once. Connecting fails if another peer has this routing id.
+    ZMQ_CONNECT_ROUTING_ID = 61, since "4.1", SocketsOf(&[Router]), Next, Set,
+        OptionForm::Bytes { least: 1, most: usize::MAX }, ALL:
+        set_connect_routing_id(impl AsRef<[u8]>), connect_routing_id(Bytes) = Bytes::new();
+
     /// How long the handshake of a connection may take; `None` for ever.
     ZMQ_HANDSHAKE_IVL = 66, since "4.1", Sockets, Later, SetAndGet, INTERVAL, ALL:
         set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
@@ -353,6 +359,12 @@ options! {
     ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
 
+    /// Whether a ROUTER receives an empty message from each peer when it connects, and another when
+    /// the connection is lost, after its last message. Peers within the process are not told of.
+    ZMQ_ROUTER_NOTIFY = 97, since "4.3", SocketsOf(&[Router]), Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 0).up_to(3), ALL:
+        set_router_notify(RouterNotify), router_notify(RouterNotify) = RouterNotify::NEVER;
+
     /// The same as [`set_xpub_manual`](Self::set_xpub_manual), and what is sent right after a
     /// subscription was received goes to that peer only: the last value, which the others have.
     ZMQ_XPUB_MANUAL_LAST_VALUE = 98, since "4.3", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
@@ -364,6 +376,20 @@ options! {
     ZMQ_ONLY_FIRST_SUBSCRIBE = 108, since "4.3.5", SocketsOf(&[Pub, XPub, XSub]), AtOnce, Set, POSITIVE, ALL:
         set_only_first_subscribe(bool), only_first_subscribe(bool) = false;
 
+    /// When a connection is not made anew.
+    ZMQ_RECONNECT_STOP = 109, since "4.3.3", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 0).up_to(7), ALL:
+        set_reconnect_stop(ReconnectStop), reconnect_stop(ReconnectStop) = ReconnectStop::NEVER;
+
+    /// What a ROUTER or DEALER sends to each peer first, with every connection; empty, nothing.
+    ZMQ_HELLO_MSG = 110, since "4.3.5", SocketsOf(&[Dealer, Router]), Later, Set, ANY_BYTES, ALL:
+        set_hello_message(impl AsRef<[u8]>), hello_message(Bytes) = Bytes::new();
+
+    /// What a ROUTER receives, as if from the peer, when a connection that it accepted over `tcp://` or
+    /// `ipc://` is lost; empty, nothing.
+    ZMQ_DISCONNECT_MSG = 111, since "4.3.5", SocketsOf(&[Router]), Later, Set, ANY_BYTES, ALL:
+        set_disconnect_message(impl AsRef<[u8]>), disconnect_message(Bytes) = Bytes::new();
+
     /// The priority of the packets sent over `tcp://` within the system, from 0. Bind and connect
     /// fail where the system refuses it, which may keep those above 6 to itself.
     ZMQ_PRIORITY = 112, since "4.3.5", Sockets, Later, SetAndGet, OptionForm::int(OptionUnit::One, 0), LINUX:
@@ -374,6 +400,11 @@ options! {
     /// system refuses it.
     ZMQ_BUSY_POLL = 113, since "4.3.5", Sockets, Later, Set, OptionForm::int(OptionUnit::One, 0), LINUX:
         set_busy_poll(u32), busy_poll(u32) = 0;
+
+    /// What a DEALER receives, as if from the peer, when a connection that it made over `tcp://` or
+    /// `ipc://` is lost; empty, nothing.
+    ZMQ_HICCUP_MSG = 114, since "4.3.5", SocketsOf(&[Dealer]), Later, Set, ANY_BYTES, ALL:
+        set_hiccup_message(impl AsRef<[u8]>), hiccup_message(Bytes) = Bytes::new();
 
     /// Whether an XSUB tells its peers of every end of a subscription, and not only of the last to
     /// each topic.

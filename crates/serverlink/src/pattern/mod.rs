@@ -25,6 +25,13 @@ use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
 
 /// What makes a socket of one type.
 pub(crate) trait Pattern: Debug + Send {
+    /// Called before [`attach`](Self::attach): the user has given the peer a name, if it is not empty.
+    /// False refuses it.
+    fn name(&mut self, key: usize, routing_id: &[u8]) -> bool {
+        let _ = (key, routing_id);
+        true
+    }
+
     /// A peer is there: messages may be written to it, to wait for the connection perhaps. False
     /// refuses it.
     fn attach(&mut self, key: usize, peers: &mut Peers) -> bool;

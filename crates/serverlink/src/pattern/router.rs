@@ -11,6 +11,8 @@ pub(crate) struct Router {
     by_id: HashMap<Frame, usize>,
     /// The ids of the peers, by their keys.
     ids: Vec<Option<Frame>>,
+    /// Those of them that the user has given.
+    given: Vec<usize>,
     /// The next id given to a peer that has none of its own.
     next: u32,
 }
@@ -21,6 +23,7 @@ impl Router {
             turns: Rotation::default(),
             by_id: HashMap::new(),
             ids: Vec::new(),
+            given: Vec::new(),
             next: fastrand::u32(..),
         }
     }
@@ -48,6 +51,23 @@ impl Router {
 }
 
 impl Pattern for Router {
+    fn name(&mut self, key: usize, routing_id: &[u8]) -> bool {
+        if routing_id.is_empty() {
+            return true;
+        }
+        let id = Frame::copy_from_slice(routing_id);
+        if self.by_id.contains_key(&id) {
+            return false;
+        }
+        if self.ids.len() <= key {
+            self.ids.resize(key + 1, None);
+        }
+        self.by_id.insert(id.clone(), key);
+        self.ids[key] = Some(id);
+        self.given.push(key);
+        true
+    }
+
     fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
         self.turns.insert(key);
         if self.ids.len() <= key {
@@ -59,8 +79,10 @@ impl Pattern for Router {
     fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
         let announced =
             peers.info(key).map_or_else(Frame::new, |info| Frame::from(info.routing_id.clone()));
-        if self.ids[key].as_ref() == Some(&announced) && self.by_id.get(&announced) == Some(&key) {
-            // The same peer, connected anew.
+        let known =
+            self.ids[key].as_ref() == Some(&announced) && self.by_id.get(&announced) == Some(&key);
+        if known || self.given.contains(&key) {
+            // The same peer, connected anew, or one whose own name does not matter.
         } else {
             let id = if announced.is_empty() {
                 match &self.ids[key] {
@@ -79,6 +101,7 @@ impl Pattern for Router {
                     return false;
                 }
                 self.ids[other] = None;
+                self.given.retain(|&named| named != other);
                 peers.mark_ended(other);
             }
             self.forget(key);
@@ -101,6 +124,7 @@ impl Pattern for Router {
         if let Some(id) = self.ids.get_mut(key) {
             *id = None;
         }
+        self.given.retain(|&named| named != key);
         self.turns.remove(key);
     }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Socket, SocketInner};
 use crate::{
-    Error, Result,
+    Error, Result, SocketType,
     context::Runtime,
     endpoint::Endpoint,
     pipe::{Effect, Effects, Pipe},
@@ -112,23 +112,27 @@ impl Socket {
     ///
     /// [`Error::InvalidEndpoint`] (of an inproc endpoint also if the socket bound there is of a type
     /// that this one cannot talk to), [`Error::UnsupportedTransport`], [`Error::InvalidState`] for
-    /// the second peer of a PAIR, [`Error::Io`] for options that the system refuses,
+    /// the second peer of a PAIR, or a [routing id](Self::set_connect_routing_id) that another peer
+    /// has, [`Error::Io`] for options that the system refuses,
     /// [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         let parsed: Endpoint = endpoint.parse()?;
         let options = {
-            let core = self.inner.core();
+            let mut core = self.inner.core();
             core.check()?;
-            core.peers.options.clone()
+            let options = core.peers.options.clone();
+            // It is for this connection only.
+            core.peers.options.connect_routing_id.clear();
+            options
         };
         let attachment = match &parsed {
             Endpoint::Stream(stream) => {
                 stream.check_peer(&options)?;
                 let (connecter, end) =
                     Connecter::new(self.runtime(), &self.inner, stream, &options);
-                if !self.inner.attach(end, None) {
+                if !self.inner.attach_as(end, None, &options.connect_routing_id) {
                     connecter.close(Some(Duration::ZERO));
-                    return Err(one_peer());
+                    return Err(unwanted(self.socket_type()));
                 }
                 connecter.start();
                 Attachment::Connecter(connecter)
@@ -182,7 +186,13 @@ impl Socket {
             };
             (core.attachments.remove(at).1, core.peers.options.linger)
         };
-        attachment.close(&self.inner, self.runtime(), linger);
+        match &attachment {
+            Attachment::Connecter(connecter) => {
+                self.inner.pipe_closed(connecter.pipe());
+                connecter.disconnect(linger);
+            }
+            _ => attachment.close(&self.inner, self.runtime(), linger),
+        }
         Ok(())
     }
 
@@ -193,6 +203,10 @@ impl Socket {
     }
 }
 
-pub(crate) fn one_peer() -> Error {
-    Error::InvalidState("a PAIR socket has one peer; disconnect it first")
+/// Why a socket does not take another peer.
+pub(crate) fn unwanted(socket_type: SocketType) -> Error {
+    Error::InvalidState(match socket_type {
+        SocketType::Router => "another peer has the routing id that was set for this one",
+        _ => "a PAIR socket has one peer; disconnect it first",
+    })
 }

@@ -302,6 +302,16 @@ impl SocketInner {
 
     /// A peer is there; its handshake done already if there is `info`. False refuses it.
     pub(crate) fn attach(&self, end: PipeEnd, info: Option<PeerInfo>) -> bool {
+        self.attach_as(end, info, &[])
+    }
+
+    /// The same; the socket calls the peer `routing_id`, if that is not empty.
+    pub(crate) fn attach_as(
+        &self,
+        end: PipeEnd,
+        info: Option<PeerInfo>,
+        routing_id: &[u8],
+    ) -> bool {
         let mut guard = self.core();
         let core = &mut *guard;
         if core.life == Life::Closed {
@@ -310,7 +320,8 @@ impl SocketInner {
         let key = core.peers.insert(end);
         let is_ready = info.is_some();
         core.peers.set_info(key, info);
-        let mut accepted = core.pattern.attach(key, &mut core.peers);
+        let mut accepted =
+            core.pattern.name(key, routing_id) && core.pattern.attach(key, &mut core.peers);
         if accepted && is_ready && !core.pattern.ready(key, &mut core.peers) {
             core.pattern.detach(key, &mut core.peers);
             accepted = false;

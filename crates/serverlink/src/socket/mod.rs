@@ -7,7 +7,7 @@ mod subscriptions;
 
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 
-pub(crate) use endpoints::one_peer;
+pub(crate) use endpoints::unwanted;
 use inner::Patience;
 pub(crate) use inner::SocketInner;
 pub(crate) use peers::{PeerInfo, Peers};

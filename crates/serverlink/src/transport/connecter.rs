@@ -14,6 +14,7 @@ use socket2::SockAddr;
 
 use super::{Closing, Connection, End, Origin};
 use crate::{
+    Message,
     context::Runtime,
     endpoint::StreamEndpoint,
     options::Options,
@@ -51,6 +52,10 @@ struct State {
     addresses: VecDeque<SockAddr>,
     /// The back-off after the last failure.
     interval: Option<Duration>,
+    /// The last attempt failed because nobody listens there.
+    refused: bool,
+    /// The user wants it no more.
+    disconnected: bool,
     closing: Option<Closing>,
     linger_timer: Option<TimerId>,
 }
@@ -101,6 +106,8 @@ impl Connecter {
                 phase: Phase::Resolving(None),
                 addresses: VecDeque::new(),
                 interval: None,
+                refused: false,
+                disconnected: false,
                 closing: None,
                 linger_timer: None,
             }),
@@ -117,6 +124,13 @@ impl Connecter {
 
     pub(crate) fn pipe(&self) -> &Arc<Pipe> {
         &self.pipe
+    }
+
+    /// The user wants no more of it. What is still to be sent is, but without another connection, if
+    /// the options say so.
+    pub(crate) fn disconnect(&self, linger: Option<Duration>) {
+        self.state().disconnected = true;
+        self.close(linger);
     }
 
     /// Ends the way once everything is sent, or time is up.
@@ -167,9 +181,12 @@ impl Connecter {
     /// Tries the next address; when there is none left, waits before it tries all again.
     fn connect(&self, state: &mut State) {
         while let Some(address) = state.addresses.pop_front() {
-            if let Ok(connection) = self.connect_to(&address) {
-                state.phase = Phase::Connecting(connection);
-                return;
+            match self.connect_to(&address) {
+                Ok(connection) => {
+                    state.phase = Phase::Connecting(connection);
+                    return;
+                }
+                Err(error) => state.refused = error.kind() == io::ErrorKind::ConnectionRefused,
             }
         }
         self.wait(state);
@@ -191,7 +208,10 @@ impl Connecter {
     }
 
     fn wait(&self, state: &mut State) {
-        let closing = state.closing.is_some() && self.outbox.is_drained();
+        let stop = self.options.reconnect_stop;
+        let closing = (state.closing.is_some() && self.outbox.is_drained())
+            || (state.refused && stop.connection_refused)
+            || (state.disconnected && stop.after_disconnect);
         let (Some(base), Some(me), false) =
             (self.options.reconnect_interval, self.me.upgrade(), closing)
         else {
@@ -237,6 +257,9 @@ impl Connecter {
                 connection.close(Closing { deadline, guard: None });
             }
             _ if drained => self.stop(state),
+            _ if state.disconnected && self.options.reconnect_stop.after_disconnect => {
+                self.stop(state);
+            }
             _ => {}
         }
         if let (Some(deadline), Some(me)) = (deadline, self.me.upgrade())
@@ -279,6 +302,7 @@ impl Origin for Connecter {
         }
         state.phase = Phase::Connected(connection.clone());
         state.interval = None;
+        state.refused = false;
         if let Some(closing) = &state.closing {
             // The socket has gone; what it owes is still sent.
             connection.close(Closing { deadline: closing.deadline, guard: None });
@@ -286,6 +310,14 @@ impl Origin for Connecter {
         }
         drop(state);
         self.socket.upgrade().is_some_and(|owner| owner.pipe_ready(&self.pipe, info))
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn departure(&self) -> Vec<Message> {
+        self.options.departure(&self.options.hiccup_message)
     }
 
     fn ended(&self, connection: &Arc<Connection>, end: End) {
@@ -297,11 +329,18 @@ impl Origin for Connecter {
         if let Some(owner) = &owner {
             owner.pipe_lost(&self.pipe);
         }
+        let stop = self.options.reconnect_stop;
         let mut state = self.state();
         match &state.phase {
             // Stopped meanwhile.
             phase if !phase.is_of(connection) => return,
-            Phase::Connecting(_) if end == End::NotConnected => self.connect(&mut state),
+            Phase::Connecting(_) if matches!(end, End::NotConnected | End::Refused) => {
+                state.refused = end == End::Refused;
+                self.connect(&mut state);
+            }
+            Phase::Connecting(_) if end == End::Unshaken && stop.handshake_failed => {
+                self.stop(&mut state);
+            }
             Phase::Connected(_) if end == End::Closed => self.stop(&mut state),
             _ => self.wait(&mut state),
         }

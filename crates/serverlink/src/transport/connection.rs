@@ -391,6 +391,12 @@ impl Connection {
                     if let Some(bytes) = protocol.take_output() {
                         self.outbox.push_control(bytes);
                     }
+                    let hello = &self.origin.options().hello_message;
+                    if !hello.is_empty() {
+                        let mut bytes = BytesMut::new();
+                        zmtp::encode_frame(&mut bytes, false, hello);
+                        self.outbox.push_control(bytes.freeze());
+                    }
                     self.outbox.set_ready();
                     let me = self.me.upgrade();
                     if !me.is_some_and(|me| self.origin.ready(&me, info)) {
@@ -399,6 +405,11 @@ impl Connection {
                     self.write_all();
                     // There is a pipe now, with a limit of its own.
                     *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet());
+                    if let Some(inlet) = inlet
+                        && self.origin.options().router_notify.connect
+                    {
+                        inlet.write(Message::from(Frame::new()));
+                    }
                     return Ok(Decoded::Full);
                 }
                 Some(_) => continue,
@@ -561,6 +572,7 @@ impl Connection {
     fn conclude(&self, input: &mut Input, sent: usize) {
         let end = match input.phase {
             Phase::Ended => return,
+            Phase::Ending(End::Lost) if self.pipe.get().is_none() => End::Unshaken,
             Phase::Ending(end) => end,
             Phase::Connecting(_) => End::NotConnected,
             Phase::Open | Phase::Parting(_) => End::Lost,
@@ -571,7 +583,14 @@ impl Connection {
             handle.retire();
         }
         self.outbox.detach(sent);
-        if let (Some(inlet), Some(pipe)) = (input.inlet.take(), self.pipe.get()) {
+        if let (Some(mut inlet), Some(pipe)) = (input.inlet.take(), self.pipe.get()) {
+            for message in self.origin.departure() {
+                if inlet.push_urgent(message)
+                    && let Some(owner) = pipe.owner()
+                {
+                    owner.pipe_readable(pipe);
+                }
+            }
             // For the next connection.
             pipe.give_inlet(inlet);
         }
@@ -607,7 +626,11 @@ impl Handler for Connection {
                     self.opened(&mut input);
                 }
             }
-            Event::Connected(Err(_)) => self.end(&mut self.input(), End::NotConnected),
+            Event::Connected(Err(error)) => {
+                let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                let end = if refused { End::Refused } else { End::NotConnected };
+                self.end(&mut self.input(), end);
+            }
             Event::Timer { tag: LOOK_AT_STREAM, .. } => self.look_at_stream(true),
             Event::Posted { tag: LOOK_AT_STREAM } => self.look_at_stream(false),
             Event::Timer { .. } => self.timer_expired(&mut self.input()),

@@ -6,11 +6,11 @@ use std::{
 };
 
 use crate::{
-    Error, Result,
+    Error, Message, Result,
     endpoint::invalid,
     options::Options,
-    pipe::{Pipe, PipeEnd},
-    socket::{PeerInfo, SocketInner, one_peer},
+    pipe::{Effects, Pipe, PipeEnd},
+    socket::{PeerInfo, SocketInner, unwanted},
 };
 
 /// The names of a context.
@@ -86,12 +86,14 @@ impl Registry {
         socket: &Arc<SocketInner>,
         options: &Options,
     ) -> Result<Arc<Pipe>> {
-        let (end, far) = PipeEnd::inproc_pair(options.send_limit());
+        let (mut end, far) = PipeEnd::inproc_pair(options.send_limit());
         let near = end.pipe.clone();
         near.set_owner(Arc::downgrade(socket));
+        // Nobody is there yet to be told of it.
+        say_hello(&mut end, options, &mut Effects::default());
         // Before anyone who binds the name meanwhile can find it.
-        if !socket.attach(end, None) {
-            return Err(one_peer());
+        if !socket.attach_as(end, None, &options.connect_routing_id) {
+            return Err(unwanted(socket.socket_type()));
         }
         let mut state = self.state();
         let bound = state
@@ -143,11 +145,19 @@ impl Registry {
     }
 }
 
+/// Sends what the peer is to receive first.
+fn say_hello(end: &mut PipeEnd, options: &Options, effects: &mut Effects) {
+    if !options.hello_message.is_empty() {
+        // There is room: nothing has been sent before.
+        let _ = end.write(&mut Message::from(options.hello_message.clone()), effects);
+    }
+}
+
 /// Joins the two ends, of which the connecting one is attached already.
 fn join(
     binder: &Arc<SocketInner>,
     binder_options: &Options,
-    far: PipeEnd,
+    mut far: PipeEnd,
     connecting: &Arc<SocketInner>,
     connecting_options: &Options,
     near: &Arc<Pipe>,
@@ -158,11 +168,14 @@ fn join(
     );
     let pipe = far.pipe.clone();
     pipe.set_owner(Arc::downgrade(binder));
+    let mut effects = Effects::default();
+    say_hello(&mut far, binder_options, &mut effects);
     let accepted = binder.attach(far, Some(PeerInfo::inproc(connecting_options)))
         && connecting.pipe_ready(near, PeerInfo::inproc(binder_options));
     if accepted {
         // What was sent before there was anyone to tell.
         binder.pipe_readable(&pipe);
+        effects.run();
     } else {
         connecting.pipe_closed(near);
         binder.pipe_closed(&pipe);

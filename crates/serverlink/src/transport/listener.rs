@@ -13,7 +13,7 @@ use socket2::Socket;
 
 use super::{Closing, Connection, End, Origin, ipc::SocketFile, stream::Listening};
 use crate::{
-    Error, Result,
+    Error, Message, Result,
     context::Runtime,
     diagnostics,
     endpoint::StreamEndpoint,
@@ -211,6 +211,14 @@ impl Origin for Listener {
             owner.pipe_closed(&pipe);
         }
         accepted
+    }
+
+    fn options(&self) -> &Options {
+        &self.options
+    }
+
+    fn departure(&self) -> Vec<Message> {
+        self.options.departure(&self.options.disconnect_message)
     }
 
     fn ended(&self, connection: &Arc<Connection>, _end: End) {

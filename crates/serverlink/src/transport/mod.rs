@@ -19,13 +19,19 @@ pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
 pub(crate) use listener::Listener;
 
-use crate::{context::LingerGuard, socket::PeerInfo};
+use crate::{Message, context::LingerGuard, options::Options, socket::PeerInfo};
 
 /// Who made a connection, and hears of its fate.
 pub(crate) trait Origin: Debug + Send + Sync {
     /// The handshake is done: gives the connection its pipe, and tells the socket. False if the
     /// socket refuses the peer.
     fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool;
+
+    /// What the socket is set to.
+    fn options(&self) -> &Options;
+
+    /// What the socket receives when the connection to such a peer is lost.
+    fn departure(&self) -> Vec<Message>;
 
     /// The connection is over. Its outbox is detached.
     fn ended(&self, connection: &Arc<Connection>, end: End);
@@ -36,6 +42,10 @@ pub(crate) trait Origin: Debug + Send + Sync {
 pub(crate) enum End {
     /// It never came about.
     NotConnected,
+    /// It never came about because nobody listens there.
+    Refused,
+    /// It broke before the handshake was done.
+    Unshaken,
     /// It broke, or the peer left or misbehaved.
     Lost,
     /// We wanted it.
