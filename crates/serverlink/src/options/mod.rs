@@ -30,6 +30,7 @@ impl Options {
         if socket_type.announces_routing_id() {
             config.routing_id = self.routing_id.clone();
         }
+        config.metadata = self.metadata.clone();
         config.max_message_size = self.max_message_size;
         config.handshake_timeout = self.handshake_interval;
         config.heartbeat = self.heartbeat_interval.map(|interval| Heartbeat {

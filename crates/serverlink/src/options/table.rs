@@ -359,6 +359,11 @@ options! {
     ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
 
+    /// Properties for peers to see, besides those that ZMTP has: names that begin with `X-`, and
+    /// values, neither of which is empty. The setter replaces those set before.
+    ZMQ_METADATA = 95, since "4.3", Sockets, Later, Set, OptionForm::Property, ALL:
+        set_metadata(&[(&str, &str)]), metadata(Vec<(String, Bytes)>) = Vec::new();
+
     /// Whether a ROUTER receives an empty message from each peer when it connects, and another when
     /// the connection is lost, after its last message. Peers within the process are not told of.
     ZMQ_ROUTER_NOTIFY = 97, since "4.3", SocketsOf(&[Router]), Later, SetAndGet,

@@ -236,3 +236,47 @@ impl Value for Option<String> {
         Some(Self::keep(Some(text))).filter(|value| value.fits(form))
     }
 }
+
+/// Longer ones would leave no room for the rest of the handshake.
+const LONGEST_METADATA: usize = 32 * 1024;
+
+impl Keeps<&[(&str, &str)]> for Vec<(String, Bytes)> {
+    fn keep(given: &[(&str, &str)]) -> Self {
+        let owned = |&(name, value): &(&str, &str)| {
+            (name.to_owned(), Bytes::copy_from_slice(value.as_bytes()))
+        };
+        given.iter().map(owned).collect()
+    }
+}
+
+impl Value for Vec<(String, Bytes)> {
+    fn fits(&self, form: &OptionForm) -> bool {
+        let is_property = |at: usize, name: &str, value: &Bytes| {
+            name.starts_with("X-")
+                && name.len() <= 255
+                && name.is_ascii()
+                && !name.contains(':')
+                && !value.is_empty()
+                && self[..at].iter().all(|(earlier, _)| !earlier.eq_ignore_ascii_case(name))
+        };
+        let length: usize = self.iter().map(|(name, value)| name.len() + value.len() + 5).sum();
+        *form == OptionForm::Property
+            && length <= LONGEST_METADATA
+            && self.iter().enumerate().all(|(at, (name, value))| is_property(at, name, value))
+    }
+
+    fn encode(&self, _form: &OptionForm) -> Vec<u8> {
+        let written = |(name, value): &(String, Bytes)| [name.as_bytes(), b":", value].concat();
+        self.iter().map(written).collect::<Vec<_>>().join(&b'\n')
+    }
+
+    fn changed(&self, bytes: &[u8], form: &OptionForm) -> Option<Self> {
+        let colon = bytes.iter().position(|&byte| byte == b':')?;
+        let name = std::str::from_utf8(&bytes[..colon]).ok()?;
+        let mut changed = self.clone();
+        if !self.iter().any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            changed.push((name.to_owned(), Bytes::copy_from_slice(&bytes[colon + 1..])));
+        }
+        Some(changed).filter(|changed| changed.fits(form))
+    }
+}

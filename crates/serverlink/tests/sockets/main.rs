@@ -5,6 +5,7 @@
 
 mod cancelling;
 mod computing;
+mod connection_options;
 mod content;
 mod endpoints;
 mod fairness;

@@ -63,6 +63,12 @@ fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
             }
             (vec![b"a".to_vec(), b"ab\0".to_vec(), vec![]], refused)
         }
+        OptionForm::Property => (
+            vec![b"X-name:value".to_vec(), b"X-other:\xFF".to_vec()],
+            [&b""[..], b"X-name", b"X-name:", b":value", b"name:value", b"X-\xC3\xA4:value"]
+                .map(<[u8]>::to_vec)
+                .into(),
+        ),
         OptionForm::Ids => (vec![vec![1, 0, 0, 0], vec![]], vec![vec![1], vec![1; 3], vec![1; 8]]),
         other => panic!("no samples of {other:?}"),
     }
