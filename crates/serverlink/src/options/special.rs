@@ -8,7 +8,7 @@ use super::{
     OptionTime::{AtOnce, Never},
     OptionUnit,
 };
-use crate::{Result, Socket, SocketType};
+use crate::{Error, Result, Socket, SocketType};
 
 type Getter = fn(&Socket) -> Result<Vec<u8>>;
 type Setter = fn(&Socket, &[u8]) -> Result<()>;
@@ -57,7 +57,7 @@ pub(super) const ROWS: &[SpecialRow] = &[
             ..PLAIN
         },
         get: None,
-        set: Some(|socket, topic| socket.subscribe(topic)),
+        set: Some(|socket, topic| by_number("subscribe", socket.subscribe(topic))),
     },
     SpecialRow {
         info: OptionInfo {
@@ -72,7 +72,7 @@ pub(super) const ROWS: &[SpecialRow] = &[
             ..PLAIN
         },
         get: None,
-        set: Some(|socket, topic| socket.unsubscribe(topic)),
+        set: Some(|socket, topic| by_number("unsubscribe", socket.unsubscribe(topic))),
     },
     SpecialRow {
         info: OptionInfo {
@@ -163,6 +163,14 @@ pub(super) const ROWS: &[SpecialRow] = &[
 
 /// `ZMQ_STREAM`: the types after it have messages of one frame.
 const LAST_OF_MANY_FRAMES: i32 = 11;
+
+/// As libzmq has it, what is not for this socket now is no option of it.
+fn by_number(option: &'static str, result: Result<()>) -> Result<()> {
+    result.map_err(|error| match error {
+        Error::InvalidState(reason) => Error::InvalidOption { option, reason: reason.to_owned() },
+        other => other,
+    })
+}
 
 fn int(value: i32) -> Vec<u8> {
     value.to_ne_bytes().to_vec()

@@ -315,8 +315,9 @@ options! {
     ZMQ_XPUB_MANUAL = 71, since "4.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_manual(bool), xpub_manual(bool) = false;
 
-    /// What an XPUB sends to each peer first; empty, nothing. A SUB takes it if it subscribes to it.
-    ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[XPub]), Later, Set, ANY_BYTES, ALL:
+    /// What a PUB or XPUB sends to each peer first; empty, nothing. A SUB takes it if it subscribes to
+    /// it.
+    ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[Pub, XPub]), Later, Set, ANY_BYTES, ALL:
         set_xpub_welcome_message(impl AsRef<[u8]>), xpub_welcome_message(Bytes) = Bytes::new();
 
     /// Whether a PUB or XPUB sends to those who do *not* subscribe to a message, and a SUB takes what
