@@ -128,4 +128,5 @@ pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};
 #[cfg(unix)]
 pub use sys::credentials::PeerCredentials;
+pub use sys::schedule::ThreadSchedule;
 pub use timers::TimerId;

@@ -42,7 +42,7 @@ pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{
     OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime, OptionTruth,
-    OptionUnit, ReconnectStop, RouterNotify, socket_options,
+    OptionUnit, ReconnectStop, RouterNotify, context_options, socket_options,
 };
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;

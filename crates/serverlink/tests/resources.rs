@@ -334,11 +334,16 @@ fn frames_that_are_kept_keep_no_more_than_they_may() {
     const RECEIVE_BUFFER: usize = 128 * 1024;
     let _alone = alone();
     // How many are kept, and how many bytes each may keep alive: those that are copied out of the
-    // receive buffer little more than themselves, the smallest that are not a whole buffer.
-    for (size, count, most) in
-        [(64, 200, 300), (1000, 300, 2000), (1023, 300, 2000), (1024, 200, RECEIVE_BUFFER)]
-    {
-        let context = Context::new().unwrap();
+    // receive buffer little more than themselves, the smallest that are not a whole buffer; unless
+    // all are to be copied.
+    for (size, count, most, zero_copy) in [
+        (64, 200, 300, true),
+        (1000, 300, 2000, true),
+        (1023, 300, 2000, true),
+        (1024, 200, RECEIVE_BUFFER, true),
+        (1024, 200, 2000, false),
+    ] {
+        let context = Context::builder().zero_copy_receive(zero_copy).build().unwrap();
         let pull = socket(&context, SocketType::Pull);
         let push = socket(&context, SocketType::Push);
         push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();

@@ -68,6 +68,7 @@ mod kqueue;
 #[cfg(unix)]
 mod poll;
 mod readiness;
+pub(crate) mod schedule;
 mod select;
 #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
 mod uring;

@@ -1,18 +1,19 @@
 //! Contexts: what sockets share.
 
 mod runtime;
+mod threads;
 
 use std::{
     fmt, io,
     sync::{Arc, Mutex, PoisonError},
-    thread::{self, JoinHandle},
+    thread::JoinHandle,
     time::Duration,
 };
 
 pub(crate) use runtime::{LingerGuard, Runtime};
 use serverlink_io::Port;
 
-use crate::{Error, PortStatistics, Result, Socket, SocketType};
+use crate::{Error, PortStatistics, Result, Socket, SocketType, options::ContextOptions};
 
 /// What sockets share: the I/O threads, and the names of `inproc://` endpoints.
 ///
@@ -46,34 +47,14 @@ pub(crate) struct Shared {
 }
 
 /// How a [`Context`] is made.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 #[must_use]
 pub struct ContextBuilder {
-    io_threads: usize,
-    max_sockets: usize,
+    pub(crate) options: ContextOptions,
     backend: Option<String>,
 }
 
-impl Default for ContextBuilder {
-    fn default() -> Self {
-        Self { io_threads: 1, max_sockets: 1023, backend: None }
-    }
-}
-
 impl ContextBuilder {
-    /// How many threads serve connections, from 1 to 256; 1 if not set. With one, threads that wait
-    /// in [`recv`](Socket::recv) serve connections themselves meanwhile; with several, they sleep.
-    pub fn io_threads(mut self, count: usize) -> Self {
-        self.io_threads = count;
-        self
-    }
-
-    /// How many sockets may be open at the same time, from 1; 1023 if not set.
-    pub fn max_sockets(mut self, count: usize) -> Self {
-        self.max_sockets = count;
-        self
-    }
-
     /// Which I/O backend to use, one of [`backends`](crate::backends), or several names, separated
     /// by commas: the first that starts is used, and [`Context::passed_over`] tells why others are
     /// not. If not set, the environment variable `SERVERLINK_BACKEND` says, else the best one is
@@ -88,38 +69,18 @@ impl ContextBuilder {
     /// # Errors
     ///
     /// [`Error::InvalidOption`] for a value out of range or an unknown backend,
-    /// [`Error::Io`] if the system has no port or thread to give.
+    /// [`Error::UnsupportedOption`] for one that this system does not have, [`Error::Io`] if the
+    /// system has no port or thread to give, or does not run threads as they are to be.
     pub fn build(self) -> Result<Context> {
-        check_range("io_threads", self.io_threads, 256)?;
-        check_range("max_sockets", self.max_sockets, usize::MAX)?;
-        let runtime = Runtime::new(self.io_threads, self.max_sockets, self.backend)?;
-        let runtime = Arc::new(runtime);
+        self.options.check()?;
+        let runtime = Arc::new(Runtime::new(self.options, self.backend)?);
         let shared = Arc::new(Shared { runtime: runtime.clone(), threads: Mutex::default() });
         for (number, port) in runtime.ports().iter().enumerate() {
-            let (port, runtime) = (port.clone(), runtime.clone());
-            let thread = thread::Builder::new()
-                .name(format!("serverlink-io-{number}"))
-                .spawn(move || {
-                    let _guard = FailureGuard(&runtime);
-                    port.run()
-                })
-                .map_err(Error::io("starting an I/O thread"))?;
+            let thread = threads::start(number, port.clone(), runtime.clone())?;
             shared.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
         }
         Ok(Context { shared })
     }
-}
-
-fn check_range(option: &'static str, value: usize, most: usize) -> Result<()> {
-    if (1..=most).contains(&value) {
-        return Ok(());
-    }
-    let reason = if most == usize::MAX {
-        "it must be at least 1".to_owned()
-    } else {
-        format!("it must be from 1 to {most}, not {value}")
-    };
-    Err(Error::InvalidOption { option, reason })
 }
 
 impl Context {
@@ -230,15 +191,6 @@ impl Drop for Shared {
             // A thread that panicked has said so; there is nothing to add.
             let _ = thread.join();
         }
-    }
-}
-
-/// Sees to it that nobody waits for an I/O thread that has ended, be it by a panic.
-struct FailureGuard<'a>(&'a Runtime);
-
-impl Drop for FailureGuard<'_> {
-    fn drop(&mut self) {
-        self.0.io_ended();
     }
 }
 

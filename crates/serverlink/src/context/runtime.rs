@@ -10,7 +10,9 @@ use std::{
 
 use serverlink_io::{Port, PortOptions};
 
-use crate::{Error, Result, socket::SocketInner, transport::inproc::Registry};
+use crate::{
+    Error, Result, options::ContextOptions, socket::SocketInner, transport::inproc::Registry,
+};
 
 /// Ports, names, and a count of what is still alive.
 #[derive(Debug)]
@@ -18,6 +20,7 @@ pub(crate) struct Runtime {
     ports: Vec<Port>,
     next_port: AtomicUsize,
     pub(crate) inproc: Registry,
+    options: Mutex<ContextOptions>,
     max_sockets: usize,
     alive: Arc<Alive>,
 }
@@ -56,15 +59,11 @@ impl Alive {
 }
 
 impl Runtime {
-    pub(crate) fn new(
-        io_threads: usize,
-        max_sockets: usize,
-        backend: Option<String>,
-    ) -> Result<Self> {
-        let mut options = PortOptions::default();
-        options.backend = backend;
-        let ports = (0..io_threads)
-            .map(|_| Port::new(&options))
+    pub(crate) fn new(options: ContextOptions, backend: Option<String>) -> Result<Self> {
+        let mut port_options = PortOptions::default();
+        port_options.backend = backend;
+        let ports = (0..options.io_threads)
+            .map(|_| Port::new(&port_options))
             .collect::<std::io::Result<_>>()
             .map_err(|error| match error.kind() {
                 // Named by the option or by the environment variable.
@@ -77,9 +76,14 @@ impl Runtime {
             ports,
             next_port: AtomicUsize::new(0),
             inproc: Registry::default(),
-            max_sockets,
+            max_sockets: options.max_sockets,
+            options: Mutex::new(options),
             alive: Arc::default(),
         })
+    }
+
+    pub(crate) fn options(&self) -> MutexGuard<'_, ContextOptions> {
+        self.options.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn ports(&self) -> &[Port] {

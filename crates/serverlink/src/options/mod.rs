@@ -4,6 +4,7 @@
 
 mod access;
 mod choices;
+mod context;
 mod form;
 mod info;
 mod special;
@@ -18,6 +19,8 @@ use crate::{Frame, Message};
 
 pub use access::socket_options;
 pub use choices::{ReconnectStop, RouterNotify};
+pub(crate) use context::ContextOptions;
+pub use context::context_options;
 pub use form::{OptionForm, OptionTruth, OptionUnit};
 pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
 pub(crate) use table::Options;

@@ -195,20 +195,23 @@ impl Keeps<&[u32]> for Vec<u32> {
 
 impl Value for Vec<u32> {
     fn fits(&self, form: &OptionForm) -> bool {
-        *form == OptionForm::Ids
+        match form {
+            OptionForm::Ids => true,
+            _ => self.iter().all(|id| id.fits(form)),
+        }
     }
 
     fn encode(&self, _form: &OptionForm) -> Vec<u8> {
         self.iter().flat_map(|id| id.to_ne_bytes()).collect()
     }
 
-    fn changed(&self, bytes: &[u8], _form: &OptionForm) -> Option<Self> {
-        if bytes.is_empty() {
+    fn changed(&self, bytes: &[u8], form: &OptionForm) -> Option<Self> {
+        if bytes.is_empty() && *form == OptionForm::Ids {
             return Some(Self::new());
         }
         let mut ids = self.clone();
         ids.push(u32::from_ne_bytes(bytes.try_into().ok()?));
-        Some(ids)
+        Some(ids).filter(|ids| ids.fits(form))
     }
 }
 

@@ -56,6 +56,14 @@ impl Socket {
     pub(crate) fn open(context: &Context, socket_type: SocketType) -> Result<Self> {
         let runtime = context.shared.runtime.clone();
         let inner = SocketInner::new(socket_type, runtime.only_port().cloned());
+        {
+            let (mut core, context) = (inner.core(), runtime.options());
+            let options = &mut core.peers.options;
+            options.ipv6 = context.ipv6;
+            if !context.blocky {
+                options.linger = Some(Duration::ZERO);
+            }
+        }
         runtime.opened(&inner)?;
         Ok(Self { inner, context: context.shared.clone() })
     }

@@ -63,6 +63,8 @@ pub(crate) struct Connection {
 struct Input {
     phase: Phase,
     protocol: zmtp::Connection,
+    /// From what size on a body stays where it was received.
+    slice_from: usize,
     /// The frames of a message whose last has not come yet.
     message: Message,
     /// Where messages go, from the handshake on; none, if nobody wants any.
@@ -116,6 +118,7 @@ impl Connection {
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
         let port = runtime.port().clone();
+        let zero_copy = runtime.options().zero_copy_receive;
         let phase = match address {
             Some((_, timeout)) => {
                 Phase::Connecting(timeout.and_then(|timeout| now.checked_add(timeout)))
@@ -132,6 +135,7 @@ impl Connection {
             input: Mutex::new(Input {
                 phase,
                 protocol: zmtp::Connection::new(config, now),
+                slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
                 message: Message::new(),
                 inlet: None,
                 receiving: Receiving::No,
@@ -360,14 +364,15 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, message, inlet, .. } = input;
+        let Input { protocol, message, inlet, slice_from, .. } = input;
+        let slice_from = *slice_from;
         let mut left = room;
         loop {
             if let Some(inlet) = inlet
                 && message.is_empty()
             {
                 left -= protocol.take_messages(left, |body| {
-                    inlet.write_with(|message| fill(message, body));
+                    inlet.write_with(|message| fill(message, body, slice_from));
                 });
             }
             if left == 0 {
@@ -376,7 +381,7 @@ impl Connection {
             let whole = match protocol.next_event(now)? {
                 None => return Ok(Decoded::Starved),
                 Some(zmtp::Event::Frame { body, more }) => {
-                    message.push_back(frame(body));
+                    message.push_back(frame(body, slice_from));
                     if more {
                         continue;
                     }
@@ -661,17 +666,17 @@ impl Handler for Connection {
 
 /// Makes the one frame of a message.
 #[inline]
-fn fill(message: &mut Message, body: FrameBody<'_>) {
+fn fill(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
     match body.window() {
         Some(window) if body.len() <= window.len() => message.set_inline(window, body.len()),
-        _ => message.push_back(frame(body)),
+        _ => message.push_back(frame(body, slice_from)),
     }
 }
 
 /// A small body is copied, so that keeping it does not keep a whole receive buffer.
 #[inline(never)]
-fn frame(body: FrameBody<'_>) -> Frame {
-    if body.len() < SLICE_FROM {
+fn frame(body: FrameBody<'_>, slice_from: usize) -> Frame {
+    if body.len() < slice_from {
         Frame::copy_from_slice(body.as_slice())
     } else {
         Frame::from(body.to_bytes())

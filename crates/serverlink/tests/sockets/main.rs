@@ -7,6 +7,7 @@ mod cancelling;
 mod computing;
 mod connection_options;
 mod content;
+mod context_options;
 mod endpoints;
 mod fairness;
 mod harness;

@@ -2,7 +2,9 @@
 
 use std::{env, fmt::Write, fs, path::Path};
 
-use serverlink::{OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionTime, socket_options};
+use serverlink::{
+    OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionTime, context_options, socket_options,
+};
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
 /// Set it to have the page written anew.
@@ -30,12 +32,12 @@ is connected *next* and no longer.
 
 fn text(value: &[u8], form: OptionForm) -> String {
     match form {
+        _ if value.is_empty() => "none".to_owned(),
         OptionForm::Flag(_) | OptionForm::Number { .. } => match value.len() {
             4 => i32::from_ne_bytes(value.try_into().unwrap()).to_string(),
             _ => i64::from_ne_bytes(value.try_into().unwrap()).to_string(),
         },
         OptionForm::Text { .. } if value == b"\0" => "none".to_owned(),
-        _ if value.is_empty() => "none".to_owned(),
         _ => value.escape_ascii().to_string(),
     }
 }
@@ -50,12 +52,15 @@ fn row(info: &OptionInfo) -> String {
         OptionTime::AtOnce => "at once",
         OptionTime::Later => "later",
         OptionTime::Next => "next",
+        OptionTime::Start => "before the start",
+        OptionTime::LaterSockets => "any time, for later sockets",
         _ => "",
     };
     let owners = match info.owners {
         OptionOwners::SocketsOf(types) => {
             types.iter().map(|owner| owner.as_str()).collect::<Vec<_>>().join(", ")
         }
+        OptionOwners::Context => "context".to_owned(),
         _ => "all".to_owned(),
     };
     let default = info.default_value().map_or(String::new(), |value| text(&value, info.form));
@@ -95,6 +100,17 @@ fn page() -> String {
     );
     for info in &here {
         writeln!(page, "{}", row(info)).unwrap();
+    }
+    page.push_str(
+        "\n## Contexts\n\n\
+         The builder has a method of each name; `ContextBuilder::set_option`, `Context::set_option` and \
+         `Context::option` take the\nnumbers. Two options have the same one: one is set, the other \
+         told.\n\n\
+         | id | libzmq's name | name | can be | values | default | must be set | since | systems | what it does |\n\
+         |---|---|---|---|---|---|---|---|---|---|\n",
+    );
+    for info in &context_options() {
+        writeln!(page, "{}", row(info).replace(" | context |", " |")).unwrap();
     }
     page.push_str(
         "\n## Not supported\n\nThese answer `Error::UnsupportedOption`, which says why.\n\n\

@@ -8,7 +8,7 @@ use serverlink::{
 use crate::harness::{context, socket};
 
 /// Values that an option takes, and some that it does not.
-fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
+pub(crate) fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
     let int = |value: i64| i32::try_from(value).unwrap().to_ne_bytes().to_vec();
     match form {
         OptionForm::Flag(truth) => {
@@ -75,7 +75,7 @@ fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
 }
 
 /// What an option tells once it is set to a value, where that is not the value itself.
-fn told(form: OptionForm, value: &[u8]) -> Vec<u8> {
+pub(crate) fn told(form: OptionForm, value: &[u8]) -> Vec<u8> {
     match form {
         OptionForm::Flag(_) => i32::from(value != [0; 4]).to_ne_bytes().to_vec(),
         OptionForm::Number { none: [first, others @ ..], wide: false, .. }
