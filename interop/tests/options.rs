@@ -25,6 +25,7 @@ const DRAFTS: &[&str] = &[
 /// Options that libzmq takes on sockets of more types, where they do nothing or what they are not
 /// described for: its REP is a ROUTER within, its PUB an XPUB, and all are told how to match.
 const ON_OTHER_SOCKETS: &[&str] = &[
+    "ZMQ_CONFLATE",
     "ZMQ_CONNECT_ROUTING_ID",
     "ZMQ_INVERT_MATCHING",
     "ZMQ_PROBE_ROUTER",

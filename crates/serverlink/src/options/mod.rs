@@ -44,6 +44,17 @@ impl Options {
         config
     }
 
+    /// Whether only the last message of each peer waits to be received.
+    pub(crate) fn conflates_in(&self, socket_type: SocketType) -> bool {
+        // What a publisher receives are subscriptions, each of which counts.
+        self.conflate && !matches!(socket_type, SocketType::Pub | SocketType::Push)
+    }
+
+    /// Whether only the last message to each peer waits to be sent.
+    pub(crate) fn conflates_out(&self, socket_type: SocketType) -> bool {
+        self.conflate && !matches!(socket_type, SocketType::Sub | SocketType::Pull)
+    }
+
     /// What the socket receives when it has lost the connection to a peer, besides `message`.
     pub(crate) fn departure(&self, message: &Bytes) -> Vec<Message> {
         let notice = self.router_notify.disconnect.then(|| Message::from(Frame::new()));

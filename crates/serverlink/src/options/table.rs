@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Result, Socket,
-    SocketType::{Dealer, Pub, Req, Router, Sub, XPub, XSub},
+    SocketType::{Dealer, Pub, Pull, Push, Req, Router, Sub, XPub, XSub},
 };
 
 /// The row of an option whose value is a field of [`Options`].
@@ -263,6 +263,12 @@ options! {
     /// [`set_req_correlate`](Self::set_req_correlate) on, too.
     ZMQ_REQ_RELAXED = 53, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
         set_req_relaxed(bool), req_relaxed(bool) = false;
+
+    /// Whether only the last message of each peer waits, to be received and to be sent, whatever the
+    /// high-water marks say; a newer one takes its place. Within the process this is up to the socket
+    /// that connects.
+    ZMQ_CONFLATE = 54, since "4.0", SocketsOf(&[Dealer, Pub, Pull, Push, Sub]), Later, SetAndGet, FLAG, ALL:
+        set_conflate(bool), conflate(bool) = false;
 
     /// Whether a ROUTER gives the routing id of a peer to a newcomer that claims it, instead of
     /// turning the newcomer away.

@@ -9,9 +9,12 @@ mod pacer;
 mod queue;
 mod staging;
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    mem,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::BytesMut;
@@ -41,6 +44,8 @@ pub(crate) enum Refused {
 pub(crate) struct Pipe {
     link: Link,
     owner: OnceLock<Weak<SocketInner>>,
+    /// Of a pipe whose owner has the last message only, that one, until it is read.
+    latest: Option<Box<Mutex<Option<Message>>>>,
     /// Where the owner keeps it; `usize::MAX` until it does.
     key: AtomicUsize,
 }
@@ -67,13 +72,50 @@ pub(crate) struct PipeEnd {
 
 #[derive(Debug)]
 enum Outward {
-    Remote { outbox: Arc<Outbox>, collector: Collector },
+    Remote {
+        outbox: Arc<Outbox>,
+        collector: Collector,
+    },
     Inproc(Producer<Message>),
+    /// To a pipe within the process of which only the last message waits.
+    Latest(Producer<Message>),
 }
 
 impl Pipe {
-    fn new(link: Link) -> Arc<Self> {
-        Arc::new(Self { link, owner: OnceLock::new(), key: AtomicUsize::new(usize::MAX) })
+    fn new(link: Link, conflate: bool) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            owner: OnceLock::new(),
+            latest: conflate.then(Box::default),
+            key: AtomicUsize::new(usize::MAX),
+        })
+    }
+
+    /// Whether its owner has the last message only.
+    pub(crate) fn is_conflating(&self) -> bool {
+        self.latest.is_some()
+    }
+
+    /// Puts a message in the place of the last one. True if that was read, and the owner must be
+    /// told.
+    pub(crate) fn set_latest(&self, message: Message) -> bool {
+        let Some(latest) = &self.latest else { return false };
+        latest.lock().unwrap_or_else(PoisonError::into_inner).replace(message).is_none()
+    }
+
+    pub(crate) fn has_latest(&self) -> bool {
+        let Some(latest) = &self.latest else { return false };
+        latest.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Reads the last message, if it has not been read.
+    pub(crate) fn take_latest(&self, message: &mut Message) -> bool {
+        let Some(latest) = &self.latest else { return false };
+        let taken = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
+        taken.is_some_and(|taken| {
+            *message = taken;
+            true
+        })
     }
 
     /// Gives the pipe its owner, once.
@@ -141,17 +183,23 @@ impl Pipe {
 
 impl PipeEnd {
     /// The end of a pipe of `owner` to a remote peer.
-    pub(crate) fn remote(owner: Weak<SocketInner>, limit: usize, outbox: Arc<Outbox>) -> Self {
+    pub(crate) fn remote(
+        owner: Weak<SocketInner>,
+        limit: usize,
+        conflate: bool,
+        outbox: Arc<Outbox>,
+    ) -> Self {
         let (inlet, incoming) = queue::channel(limit);
-        let pipe =
-            Pipe::new(Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(inlet)) });
+        let link = Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(inlet)) };
+        let pipe = Pipe::new(link, conflate);
         pipe.set_owner(owner);
         Self { incoming, outward: Outward::Remote { outbox, collector: Collector::new() }, pipe }
     }
 
-    /// The ends of two pipes joined to each other, not yet owned.
-    pub(crate) fn inproc_pair(limit: usize) -> (Self, Self) {
-        let [a, b] = [(); 2].map(|()| Pipe::new(Link::Inproc(OnceLock::new())));
+    /// The ends of two pipes joined to each other, not yet owned; whether only the last message waits
+    /// for each of them.
+    pub(crate) fn inproc_pair(limit: usize, conflate: [bool; 2]) -> (Self, Self) {
+        let [a, b] = conflate.map(|conflate| Pipe::new(Link::Inproc(OnceLock::new()), conflate));
         for (one, other) in [(&a, &b), (&b, &a)] {
             if let Link::Inproc(peer) = &one.link {
                 let _ = peer.set(Arc::downgrade(other));
@@ -159,9 +207,12 @@ impl PipeEnd {
         }
         let (to_a, from_b) = queue::channel(limit);
         let (to_b, from_a) = queue::channel(limit);
+        let outward = |conflate, queue| {
+            if conflate { Outward::Latest(queue) } else { Outward::Inproc(queue) }
+        };
         (
-            Self { incoming: from_b, outward: Outward::Inproc(to_b), pipe: a },
-            Self { incoming: from_a, outward: Outward::Inproc(to_a), pipe: b },
+            Self { incoming: from_b, outward: outward(conflate[1], to_b), pipe: a },
+            Self { incoming: from_a, outward: outward(conflate[0], to_a), pipe: b },
         )
     }
 
@@ -190,6 +241,12 @@ impl PipeEnd {
                     self.pipe.tell_peer(effects);
                 }
             }
+            Outward::Latest(queue) => {
+                let peer = self.pipe.inproc_peer().filter(|_| !queue.is_abandoned());
+                if peer.ok_or(Refused::Gone)?.set_latest(mem::take(message)) {
+                    self.pipe.tell_peer(effects);
+                }
+            }
         }
         Ok(())
     }
@@ -206,7 +263,7 @@ impl PipeEnd {
                 let outgoing = encoded.map_or(Outgoing::Message(message), Outgoing::Encoded);
                 collector.push(outbox, outgoing, effects)
             }
-            Outward::Inproc(_) => self.write(&mut message.clone(), effects),
+            Outward::Inproc(_) | Outward::Latest(_) => self.write(&mut message.clone(), effects),
         }
     }
 
@@ -215,6 +272,7 @@ impl PipeEnd {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => collector.has_room(outbox),
             Outward::Inproc(queue) => !queue.is_abandoned() && queue.room() > 0,
+            Outward::Latest(queue) => !queue.is_abandoned(),
         }
     }
 
@@ -222,7 +280,7 @@ impl PipeEnd {
     pub(crate) fn look(&mut self, connection: &Connection, patient: bool) -> Look {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => collector.look(outbox, connection, patient),
-            Outward::Inproc(_) => Look::Over,
+            Outward::Inproc(_) | Outward::Latest(_) => Look::Over,
         }
     }
 
@@ -249,7 +307,7 @@ impl PipeEnd {
                 encode_subscription(&mut bytes, version, topic, subscribe);
                 effects.flush(outbox.push_command(bytes.freeze()));
             }
-            Outward::Inproc(queue) => {
+            Outward::Inproc(queue) | Outward::Latest(queue) => {
                 let mut body = Vec::with_capacity(topic.len() + 1);
                 body.push(u8::from(subscribe));
                 body.extend_from_slice(topic);

@@ -53,6 +53,8 @@ struct State {
     control: Vec<Bytes>,
     /// The high-water mark; `usize::MAX` for none.
     limit: usize,
+    /// Only the last message waits.
+    conflate: bool,
     writer: Writer,
     /// What is in flight.
     batch: VecDeque<Segment>,
@@ -148,11 +150,12 @@ pub(crate) struct Finished {
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize, pacer: Arc<Pacer>) -> Self {
+    pub(crate) fn new(limit: usize, conflate: bool, pacer: Arc<Pacer>) -> Self {
         let state = State {
             staging: Staging::new(),
             control: Vec::new(),
-            limit,
+            limit: if conflate { usize::MAX } else { limit },
+            conflate,
             writer: Writer::Idle,
             batch: VecDeque::new(),
             buffers: Vec::new(),
@@ -201,6 +204,9 @@ impl Outbox {
         if state.queued() >= state.limit {
             state.writer_blocked = true;
             return Err(Refused::Full);
+        }
+        if state.conflate {
+            state.staging.clear();
         }
         state.staging.push(message);
         let flush = state.flush_needed(self);
@@ -480,7 +486,7 @@ impl State {
             return Flush::No;
         }
         let Some(connection) = &self.connection else { return Flush::No };
-        if somebody_will || !self.pace.begins_stream(outbox) {
+        if somebody_will || self.conflate || !self.pace.begins_stream(outbox) {
             return self.write_now();
         }
         self.pace.streaming = true;

@@ -132,7 +132,7 @@ impl Peers {
     /// Whether a peer has something to read. If not, its pipe is told of when it has.
     pub(crate) fn fill(&mut self, key: usize) -> bool {
         let Some(slot) = self.slot(key) else { return false };
-        let there = slot.end.incoming.fetch();
+        let there = slot.end.incoming.fetch() || slot.end.pipe.has_latest();
         if !there && slot.closed {
             self.mark_ended(key);
         }
@@ -159,7 +159,7 @@ impl Peers {
             return false;
         }
         let Some(slot) = self.slot(key) else { return false };
-        let read = slot.end.incoming.pop_into(message);
+        let read = slot.end.incoming.pop_into(message) || slot.end.pipe.take_latest(message);
         if slot.end.incoming.is_batch_over() {
             self.end_batch(key);
         }

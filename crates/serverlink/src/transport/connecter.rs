@@ -89,9 +89,13 @@ impl Connecter {
         endpoint: &StreamEndpoint,
         options: &Options,
     ) -> (Arc<Self>, PipeEnd) {
-        let outbox = Arc::new(Outbox::new(options.send_limit(), socket.pacer().clone()));
+        let conflates_out = options.conflates_out(socket.socket_type());
+        let outbox =
+            Arc::new(Outbox::new(options.send_limit(), conflates_out, socket.pacer().clone()));
         let owner = Arc::downgrade(socket);
-        let end = PipeEnd::remote(owner.clone(), options.receive_limit(), outbox.clone());
+        let conflates_in = options.conflates_in(socket.socket_type());
+        let end =
+            PipeEnd::remote(owner.clone(), options.receive_limit(), conflates_in, outbox.clone());
         let connecter = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),

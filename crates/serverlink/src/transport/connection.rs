@@ -409,7 +409,8 @@ impl Connection {
                     }
                     self.write_all();
                     // There is a pipe now, with a limit of its own.
-                    *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet());
+                    let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
+                    *inlet = pipe.and_then(|pipe| pipe.take_inlet());
                     if let Some(inlet) = inlet
                         && self.origin.options().router_notify.connect
                     {
@@ -422,6 +423,11 @@ impl Connection {
             left -= 1;
             if let Some(inlet) = inlet {
                 inlet.write(whole);
+            } else if let Some(pipe) = self.pipe.get()
+                && pipe.set_latest(whole)
+                && let Some(owner) = pipe.owner()
+            {
+                owner.pipe_readable(pipe);
             }
         }
     }

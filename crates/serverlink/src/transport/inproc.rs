@@ -86,7 +86,14 @@ impl Registry {
         socket: &Arc<SocketInner>,
         options: &Options,
     ) -> Result<Arc<Pipe>> {
-        let (mut end, far) = PipeEnd::inproc_pair(options.send_limit());
+        let (mut end, far) = PipeEnd::inproc_pair(
+            options.send_limit(),
+            // As in libzmq, the one that connects has it its way.
+            [
+                options.conflates_in(socket.socket_type()),
+                options.conflates_out(socket.socket_type()),
+            ],
+        );
         let near = end.pipe.clone();
         near.set_owner(Arc::downgrade(socket));
         // Nobody is there yet to be told of it.

@@ -125,7 +125,11 @@ impl Listener {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         self.endpoint.accepted(&socket, &self.options)?;
         let config = self.options.protocol(self.socket_type, true);
-        let outbox = Arc::new(Outbox::new(self.options.send_limit(), self.pacer.clone()));
+        let outbox = Arc::new(Outbox::new(
+            self.options.send_limit(),
+            self.options.conflates_out(self.socket_type),
+            self.pacer.clone(),
+        ));
         // Held until the connection is in the list: it cannot end before.
         let mut state = self.state();
         if state.closed {
@@ -201,6 +205,7 @@ impl Origin for Listener {
         let end = PipeEnd::remote(
             self.socket.clone(),
             self.options.receive_limit(),
+            self.options.conflates_in(self.socket_type),
             connection.outbox().clone(),
         );
         let pipe = end.pipe.clone();

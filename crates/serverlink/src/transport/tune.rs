@@ -11,7 +11,7 @@ use crate::{Error, Result, options::Options};
 pub(super) fn tune(socket: &Socket, domain: Domain, options: &Options) -> io::Result<()> {
     set_buffers(socket, options)?;
     match options.tcp_keepalive {
-        Some(true) => socket.set_tcp_keepalive(&keepalive(options))?,
+        Some(true) => set_keepalive(socket, options)?,
         Some(false) => socket.set_keepalive(false)?,
         None => {}
     }
@@ -37,6 +37,20 @@ pub(super) fn check(options: &Options) -> Result<()> {
         .map_err(Error::io("setting a TCP socket up as its options say"))
 }
 
+fn set_keepalive(socket: &Socket, options: &Options) -> io::Result<()> {
+    let keepalive = keepalive(options);
+    #[cfg(not(target_os = "openbsd"))]
+    if let Some(count) = options.tcp_keepalive_count {
+        match socket.set_tcp_keepalive(&keepalive.clone().with_retries(count)) {
+            // WSAENOPROTOOPT: Windows before version 1703 of Windows 10 has a count of its own, as
+            // libzmq leaves it.
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(10042) => {}
+            result => return result,
+        }
+    }
+    socket.set_tcp_keepalive(&keepalive)
+}
+
 fn keepalive(options: &Options) -> TcpKeepalive {
     let keepalive = TcpKeepalive::new();
     let keepalive = match options.tcp_keepalive_idle {
@@ -46,11 +60,6 @@ fn keepalive(options: &Options) -> TcpKeepalive {
     #[cfg(not(target_os = "openbsd"))]
     let keepalive = match options.tcp_keepalive_interval {
         Some(interval) => keepalive.with_interval(interval),
-        None => keepalive,
-    };
-    #[cfg(not(target_os = "openbsd"))]
-    let keepalive = match options.tcp_keepalive_count {
-        Some(count) => keepalive.with_retries(count),
         None => keepalive,
     };
     keepalive
@@ -92,12 +101,7 @@ fn tune_on_linux(_socket: &Socket, _options: &Options) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        net::{Ipv4Addr, SocketAddr},
-        time::Duration,
-    };
-
-    use socket2::SockAddr;
+    use std::time::Duration;
 
     use super::*;
     use crate::{endpoint::StreamEndpoint, transport::stream::Listening};
@@ -172,7 +176,7 @@ mod tests {
         for socket in sockets(&options) {
             assert_eq!(socket.tos_v4().expect("IPv4"), 0x28);
         }
-        let address = SockAddr::from(SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1)));
+        let address = std::net::SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1)).into();
         let socket = endpoint().unconnected(&address, &options).expect("IPv6");
         assert_eq!(socket.tclass_v6().expect("IPv6"), 0x28);
     }
@@ -216,7 +220,7 @@ mod tests {
             Options { bind_to_device: Some("no-such-device".to_owned()), ..Options::default() };
         assert_eq!(check(&options).expect_err("none").errno_name(), "EIO");
         assert_eq!(endpoint().listen(&options).expect_err("none").errno_name(), "EIO");
-        let anywhere = SockAddr::from(SocketAddr::from((Ipv4Addr::LOCALHOST, 1)));
+        let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
         assert!(endpoint().unconnected(&anywhere, &options).is_err());
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use serverlink::SocketType;
 
-use crate::harness::{PATIENCE, context, errno, socket};
+use crate::harness::{
+    PATIENCE, TRANSPORTS, await_peers, bind_again, connected, context, couple, errno, eventually,
+    expect, expect_nothing, expect_numbers, number, socket, vacancies,
+};
 
 /// What is between two marks in what a peer sends when it connects.
 fn ready_of(stream: &mut TcpStream) -> Vec<u8> {
@@ -62,4 +65,118 @@ fn properties_that_no_handshake_could_carry_are_refused() {
         assert_eq!(errno(socket.set_metadata(metadata)), "EINVAL");
     }
     assert_eq!(socket.metadata()[0].1.len(), 32_000);
+}
+
+#[test]
+fn only_the_last_message_waits_to_be_received() {
+    for endpoint in TRANSPORTS {
+        for (receives, sends) in [
+            (SocketType::Pull, SocketType::Push),
+            (SocketType::Sub, SocketType::XPub),
+            (SocketType::Dealer, SocketType::Dealer),
+        ] {
+            let context = context();
+            let receiver = socket(&context, receives);
+            receiver.set_conflate(true).unwrap();
+            receiver.set_receive_high_water_mark(1).unwrap();
+            if receives == SocketType::Sub {
+                receiver.subscribe("").unwrap();
+            }
+            let sender = socket(&context, sends);
+            // Within the process the one that connects decides.
+            receiver.connect(&sender.bind(endpoint).unwrap()).unwrap();
+            await_peers(&sender, 1);
+            if sends == SocketType::XPub {
+                sender.recv().unwrap();
+            }
+            let before = context.statistics().bytes_received;
+            for n in 0..5000 {
+                sender.send(number(n)).unwrap();
+            }
+            if !endpoint.starts_with("inproc") {
+                // A frame is two bytes and the four of the number.
+                let all = before + 5000 * 6;
+                eventually("for all to arrive", || context.statistics().bytes_received >= all);
+            }
+            // It may be on its way from one thread to the other.
+            eventually("for the last", || receiver.recv().unwrap() == number(4999));
+            expect_nothing(&receiver);
+            sender.send("again").unwrap();
+            expect(&receiver, "again");
+        }
+    }
+}
+
+#[test]
+fn only_the_last_message_waits_to_be_sent() {
+    let context = context();
+    let mut endpoints = vacancies(&context);
+    endpoints.push("inproc://not-yet".to_owned());
+    for endpoint in endpoints {
+        for (sends, receives) in
+            [(SocketType::Push, SocketType::Pull), (SocketType::Dealer, SocketType::Dealer)]
+        {
+            let sender = socket(&context, sends);
+            sender.set_conflate(true).unwrap();
+            sender.set_send_high_water_mark(1).unwrap();
+            sender.connect(&endpoint).unwrap();
+            for n in 0..100 {
+                sender.try_send(number(n)).unwrap();
+            }
+            let receiver = socket(&context, receives);
+            bind_again(&receiver, &endpoint);
+            expect_numbers(&receiver, [99]);
+            sender.send("next").unwrap();
+            expect(&receiver, "next");
+            expect_nothing(&receiver);
+        }
+    }
+}
+
+#[test]
+fn subscriptions_are_not_conflated() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let publisher = socket(&context, SocketType::Pub);
+        publisher.set_conflate(true).unwrap();
+        let endpoint = publisher.bind(endpoint).unwrap();
+        let sub = socket(&context, SocketType::Sub);
+        sub.set_conflate(true).unwrap();
+        for topic in ["a", "b", "c"] {
+            sub.subscribe(topic).unwrap();
+        }
+        sub.connect(&endpoint).unwrap();
+        eventually("for the topics", || publisher.topics_count() == 3);
+        publisher.send("b").unwrap();
+        expect(&sub, "b");
+    }
+}
+
+#[test]
+fn what_waits_last_is_received_though_its_sender_has_left() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_conflate(true).unwrap();
+        let (push, endpoint) = crate::harness::bound(&context, SocketType::Push, endpoint);
+        push.set_linger(Some(PATIENCE)).unwrap();
+        pull.connect(&endpoint).unwrap();
+        await_peers(&push, 1);
+        push.send("last word").unwrap();
+        drop(push);
+        await_peers(&pull, 0);
+        expect(&pull, "last word");
+        expect_nothing(&pull);
+    }
+}
+
+#[test]
+fn all_wait_where_nothing_is_conflated() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let (pull, push) = couple(&context, endpoint, SocketType::Pull, SocketType::Push);
+        (0..100).for_each(|n| push.send(number(n)).unwrap());
+        expect_numbers(&pull, 0..100);
+        drop(connected(&context, SocketType::Push, &pull.last_endpoint().unwrap()));
+    }
 }
