@@ -1,6 +1,6 @@
 //! Endpoints: `transport://address`.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, net::SocketAddr, str::FromStr};
 
 use crate::{Error, Result};
 
@@ -42,6 +42,8 @@ pub(crate) struct TcpEndpoint {
     pub(crate) host: Host,
     /// Zero: any free port.
     pub(crate) port: u16,
+    /// Where connections to it come from, if that is not left to the system.
+    pub(crate) source: Option<SocketAddr>,
 }
 
 /// The host part of a TCP endpoint.
@@ -81,9 +83,10 @@ impl FromStr for Endpoint {
 
 impl TcpEndpoint {
     fn parse(text: &str, address: &str) -> Result<Self> {
-        if address.contains(';') {
-            return Err(invalid(text, "a source address (before ';') is not supported"));
-        }
+        let (source, address) = match address.split_once(';') {
+            Some((source, address)) => (Some(Self::parse_source(text, source)?), address),
+            None => (None, address),
+        };
         let Some((host, port)) = address.rsplit_once(':') else {
             return Err(invalid(text, "the port is missing: tcp://host:port"));
         };
@@ -111,7 +114,17 @@ impl TcpEndpoint {
                 Host::Name(bare.unwrap_or(host).to_owned())
             }
         };
-        Ok(Self { host, port })
+        Ok(Self { host, port, source })
+    }
+
+    /// The part before a `;`: an address of this machine, and a port or `*`.
+    fn parse_source(text: &str, source: &str) -> Result<SocketAddr> {
+        let source = source.replace(":*", ":0");
+        source.replace("*:", "0.0.0.0:").parse().map_err(|_| {
+            let hint = "before the ';' goes an IP address of this machine and a port or *: \
+                        tcp://192.168.1.17:*;192.168.1.1:5555";
+            invalid(text, hint)
+        })
     }
 }
 
@@ -170,10 +183,19 @@ impl fmt::Display for IpcEndpoint {
 
 impl fmt::Display for TcpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("tcp://")?;
+        match self.source {
+            Some(source) if source.port() == 0 && source.is_ipv6() => {
+                write!(f, "[{}]:*;", source.ip())?;
+            }
+            Some(source) if source.port() == 0 => write!(f, "{}:*;", source.ip())?,
+            Some(source) => write!(f, "{source};")?,
+            None => {}
+        }
         match &self.host {
-            Host::Any => write!(f, "tcp://*:")?,
-            Host::Name(name) if name.contains(':') => write!(f, "tcp://[{name}]:")?,
-            Host::Name(name) => write!(f, "tcp://{name}:")?,
+            Host::Any => write!(f, "*:")?,
+            Host::Name(name) if name.contains(':') => write!(f, "[{name}]:")?,
+            Host::Name(name) => write!(f, "{name}:")?,
         }
         match self.port {
             0 => f.write_str("*"),
@@ -204,9 +226,15 @@ mod tests {
             "ipc://relative/path",
             "ipc://*",
             "ipc://*.socket",
+            "tcp://127.0.0.1:80;127.0.0.2:9",
+            "tcp://127.0.0.1:*;host:9",
+            "tcp://[::1]:*;[::1]:9",
+            "tcp://[::1]:80;[::1]:9",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
+        let any = "tcp://*:*;h:1".parse::<Endpoint>().unwrap();
+        assert_eq!(any.to_string(), "tcp://0.0.0.0:*;h:1");
         assert_eq!("tcp://h:0".parse::<Endpoint>().unwrap().to_string(), "tcp://h:*");
     }
 
@@ -232,7 +260,10 @@ mod tests {
             ("tcp://:5555", "host is missing"),
             ("tcp://::1:5555", "brackets"),
             ("tcp://a b:5555", "spaces"),
-            ("tcp://a:1;b:2", "source address"),
+            ("tcp://a:1;b:2", "before the ';'"),
+            ("tcp://127.0.0.1;b:2", "before the ';'"),
+            ("tcp://;b:2", "before the ';'"),
+            ("tcp://127.0.0.1:1;b", "port is missing"),
             ("inproc://", "missing"),
             ("ipc://", "missing"),
             ("ipc://@", "missing"),

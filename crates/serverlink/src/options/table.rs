@@ -310,6 +310,11 @@ options! {
         set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
             = Some(Duration::from_secs(30));
 
+    /// A SOCKS 5 proxy through which to connect to `tcp://` endpoints, as its address and port; `None`:
+    /// directly. Names of hosts are looked up by the proxy.
+    ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, OptionForm::Text { most: usize::MAX }, ALL:
+        set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
+
     /// Whether a PUB or XPUB waits when a subscriber's high-water mark is reached, instead of
     /// dropping the message for it.
     ZMQ_XPUB_NODROP = 69, since "4.1", SocketsOf(&[Pub, XPub]), AtOnce, Set, POSITIVE, ALL:
@@ -381,6 +386,14 @@ options! {
     /// subscription was received goes to that peer only: the last value, which the others have.
     ZMQ_XPUB_MANUAL_LAST_VALUE = 98, since "4.3", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_manual_last_value(bool), xpub_manual_last_value(bool) = false;
+
+    /// The name by which the [proxy](Self::set_socks_proxy) knows us; `None`: it need not know.
+    ZMQ_SOCKS_USERNAME = 99, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
+        set_socks_username(Option<&str>), socks_username(Option<String>) = None;
+
+    /// The password that goes with [the name](Self::set_socks_username).
+    ZMQ_SOCKS_PASSWORD = 100, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
+        set_socks_password(Option<&str>), socks_password(Option<String>) = None;
 
     /// Whether only the first frame of a message that an XSUB sends, or an XPUB receives, may be a
     /// subscription or its end, and the others are the user's whatever they begin with. The manual is

@@ -100,7 +100,10 @@ impl Socket {
     /// Connects the socket to an endpoint, now and again whenever the connection is lost. The peer
     /// need not be there yet.
     ///
-    /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt.
+    /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt; through a
+    ///   [proxy](Self::set_socks_proxy), by that.
+    /// * `tcp://SOURCE:PORT;HOST:PORT`: the same from an address of this machine, and from a port of
+    ///   it, or from any with `*`.
     /// * `ipc://PATH` and `ipc://@NAME`: see [`bind`](Self::bind).
     /// * `inproc://NAME`: of a socket of the same context.
     ///
@@ -129,7 +132,7 @@ impl Socket {
             Endpoint::Stream(stream) => {
                 stream.check_peer(&options)?;
                 let (connecter, end) =
-                    Connecter::new(self.runtime(), &self.inner, stream, &options);
+                    Connecter::new(self.runtime(), &self.inner, stream, &options)?;
                 if !self.inner.attach_as(end, None, &options.connect_routing_id) {
                     connecter.close(Some(Duration::ZERO));
                     return Err(unwanted(self.socket_type()));

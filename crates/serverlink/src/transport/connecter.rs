@@ -12,9 +12,12 @@ use serverlink_io::{Event, Handler, Port, TimerId};
 use serverlink_zmtp::SocketType;
 use socket2::SockAddr;
 
-use super::{Closing, Connection, End, Origin};
+use super::{
+    Closing, Connection, End, Origin,
+    socks::{self, Socks},
+};
 use crate::{
-    Message,
+    Message, Result,
     context::Runtime,
     endpoint::StreamEndpoint,
     options::Options,
@@ -39,6 +42,8 @@ pub(crate) struct Connecter {
     socket: Weak<SocketInner>,
     socket_type: SocketType,
     endpoint: StreamEndpoint,
+    /// Whom to connect to instead, to be connected by it.
+    proxy: Option<StreamEndpoint>,
     options: Options,
     pipe: Arc<Pipe>,
     outbox: Arc<Outbox>,
@@ -88,7 +93,8 @@ impl Connecter {
         socket: &Arc<SocketInner>,
         endpoint: &StreamEndpoint,
         options: &Options,
-    ) -> (Arc<Self>, PipeEnd) {
+    ) -> Result<(Arc<Self>, PipeEnd)> {
+        let proxy = socks::proxy(options, endpoint)?;
         let conflates_out = options.conflates_out(socket.socket_type());
         let outbox =
             Arc::new(Outbox::new(options.send_limit(), conflates_out, socket.pacer().clone()));
@@ -103,6 +109,7 @@ impl Connecter {
             socket: owner,
             socket_type: socket.socket_type(),
             endpoint: endpoint.clone(),
+            proxy,
             options: options.clone(),
             pipe: end.pipe.clone(),
             outbox,
@@ -116,7 +123,12 @@ impl Connecter {
                 linger_timer: None,
             }),
         });
-        (connecter, end)
+        Ok((connecter, end))
+    }
+
+    /// Whose addresses are connected to.
+    fn dialled(&self) -> &StreamEndpoint {
+        self.proxy.as_ref().unwrap_or(&self.endpoint)
     }
 
     /// Begins to connect.
@@ -150,7 +162,7 @@ impl Connecter {
 
     /// Finds the addresses out, without blocking this thread.
     fn resolve(&self, state: &mut State) {
-        if let Some(address) = self.endpoint.literal() {
+        if let Some(address) = self.dialled().literal() {
             state.addresses = VecDeque::from([address]);
             self.connect(state);
             return;
@@ -159,7 +171,7 @@ impl Connecter {
         let Some(me) = self.me.upgrade() else { return };
         let asking =
             thread::Builder::new().name("serverlink-resolve".to_owned()).spawn(move || {
-                let answer = me.endpoint.resolve(&me.options);
+                let answer = me.dialled().resolve(&me.options);
                 if let Phase::Resolving(slot) = &mut me.state().phase {
                     *slot = Some(answer);
                 }
@@ -201,10 +213,15 @@ impl Connecter {
         let me = self.me.upgrade().ok_or_else(gone)?;
         let config = self.options.protocol(self.socket_type, false);
         let socket = self.endpoint.unconnected(address, &self.options)?;
+        let socks = match (&self.proxy, &self.endpoint) {
+            (Some(_), StreamEndpoint::Tcp(target)) => Some(Socks::new(target, &self.options)),
+            _ => None,
+        };
         Connection::start(
             &self.runtime,
             socket,
             Some((address, self.options.connect_timeout)),
+            socks,
             config,
             self.outbox.clone(),
             me,

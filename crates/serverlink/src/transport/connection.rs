@@ -14,7 +14,10 @@ use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
 use serverlink_zmtp::{self as zmtp, Config, FrameBody};
 use socket2::{SockAddr, Socket};
 
-use super::{Closing, End, Origin};
+use super::{
+    Closing, End, Origin,
+    socks::{Socks, Turn},
+};
 use crate::{
     Frame, Message,
     context::Runtime,
@@ -62,6 +65,8 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Input {
     phase: Phase,
+    /// A proxy that has not connected us yet, and what it is told first.
+    socks: Option<Box<(Socks, Bytes)>>,
     protocol: zmtp::Connection,
     /// From what size on a body stays where it was received.
     slice_from: usize,
@@ -112,6 +117,7 @@ impl Connection {
         runtime: &Runtime,
         socket: Socket,
         address: Option<(&SockAddr, Option<Duration>)>,
+        socks: Option<(Socks, Bytes)>,
         config: Config,
         outbox: Arc<Outbox>,
         origin: Arc<dyn Origin>,
@@ -134,6 +140,7 @@ impl Connection {
             pipe: OnceLock::new(),
             input: Mutex::new(Input {
                 phase,
+                socks: socks.map(Box::new),
                 protocol: zmtp::Connection::new(config, now),
                 slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
                 message: Message::new(),
@@ -299,7 +306,35 @@ impl Connection {
     /// The stream is there.
     fn opened(&self, input: &mut Input) {
         input.phase = Phase::Open;
-        self.pump(input, Instant::now());
+        if let Some((_, greeting)) = input.socks.as_deref_mut() {
+            let greeting = mem::take(greeting);
+            self.tell_proxy(input, greeting);
+        } else {
+            self.pump(input, Instant::now());
+        }
+    }
+
+    fn tell_proxy(&self, input: &mut Input, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.outbox.push_control(bytes);
+            self.write_all();
+        }
+        self.receive(input);
+        self.set_timer(input);
+    }
+
+    /// The proxy has said something.
+    fn hear_proxy(&self, input: &mut Input, bytes: &[u8], now: Instant) {
+        let Some((socks, _)) = input.socks.as_deref_mut() else { return };
+        match socks.hear(bytes) {
+            Turn::Theirs(bytes) => self.tell_proxy(input, bytes),
+            Turn::Over(rest) => {
+                input.socks = None;
+                input.protocol.feed(rest, now);
+                self.pump(input, now);
+            }
+            Turn::Refused => self.end(input, End::Lost),
+        }
     }
 
     fn received(&self, input: &mut Input, result: io::Result<BytesMut>) {
@@ -314,6 +349,10 @@ impl Connection {
             (Ok(buffer), Phase::Open) if buffer.len() > before => {
                 self.outbox.note_heard();
                 let now = Instant::now();
+                if input.socks.is_some() {
+                    self.hear_proxy(input, &buffer, now);
+                    return;
+                }
                 if into_frame {
                     input.protocol.return_frame(buffer, now);
                 } else {
@@ -461,7 +500,8 @@ impl Connection {
     }
 
     fn write_control(&self, input: &mut Input) {
-        if !input.protocol.has_output() {
+        // A proxy does not take what the peer is to have.
+        if !input.protocol.has_output() || input.socks.is_some() {
             return;
         }
         while let Some(bytes) = input.protocol.take_output() {

@@ -135,7 +135,7 @@ impl Listener {
         if state.closed {
             return Ok(());
         }
-        let connection = Connection::start(&self.runtime, socket, None, config, outbox, me)?;
+        let connection = Connection::start(&self.runtime, socket, None, None, config, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
         Ok(())
     }

@@ -5,6 +5,7 @@ mod connection;
 pub(crate) mod inproc;
 mod ipc;
 mod listener;
+mod socks;
 mod stream;
 mod tcp;
 mod tune;

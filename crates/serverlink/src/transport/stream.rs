@@ -63,7 +63,7 @@ impl StreamEndpoint {
     /// An unconnected socket for one of its addresses.
     pub(super) fn unconnected(&self, address: &SockAddr, options: &Options) -> io::Result<Socket> {
         match self {
-            Self::Tcp(_) => tcp::unconnected(address, options),
+            Self::Tcp(tcp) => tcp::unconnected(tcp, address, options),
             Self::Ipc(_) => ipc::unconnected(options),
         }
     }

@@ -10,13 +10,16 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::{stream::Listening, tune::tune};
 use crate::{
     Error, Result,
-    endpoint::{Host, StreamEndpoint, TcpEndpoint},
+    endpoint::{Host, StreamEndpoint, TcpEndpoint, invalid},
     options::Options,
 };
 
 /// A listening socket for `endpoint`.
 pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listening> {
     let name = endpoint.to_string();
+    if endpoint.source.is_some() {
+        return Err(invalid(&name, "a source address, before the ';', is for connecting"));
+    }
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
         Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
@@ -56,10 +59,20 @@ fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> 
 }
 
 /// An unconnected socket for `address`.
-pub(super) fn unconnected(address: &SockAddr, options: &Options) -> io::Result<Socket> {
+pub(super) fn unconnected(
+    endpoint: &TcpEndpoint,
+    address: &SockAddr,
+    options: &Options,
+) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
     tune(&socket, address.domain(), options)?;
     socket.set_tcp_nodelay(true)?;
+    if let Some(source) = endpoint.source {
+        // So that connections to several peers can come from one port, as in libzmq.
+        #[cfg(unix)]
+        socket.set_reuse_address(true)?;
+        socket.bind(&source.into())?;
+    }
     Ok(socket)
 }
 
@@ -76,7 +89,7 @@ fn bound_endpoint(address: &SockAddr) -> Option<TcpEndpoint> {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
         _ => address.ip().to_string(),
     };
-    Some(TcpEndpoint { host: Host::Name(host), port: address.port() })
+    Some(TcpEndpoint { host: Host::Name(host), port: address.port(), source: None })
 }
 
 /// Where a connection to `endpoint` can go without asking a name server.

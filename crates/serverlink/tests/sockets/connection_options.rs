@@ -180,3 +180,134 @@ fn all_wait_where_nothing_is_conflated() {
         drop(connected(&context, SocketType::Push, &pull.last_endpoint().unwrap()));
     }
 }
+
+/// Reads so many bytes.
+fn read<const N: usize>(stream: &mut TcpStream) -> [u8; N] {
+    let mut bytes = [0; N];
+    stream.read_exact(&mut bytes).unwrap();
+    bytes
+}
+
+/// A proxy that wants `method`, and connects one client to `target` whatever that asks for. Returns
+/// what it was asked for after the greeting.
+fn proxy(listener: &TcpListener, method: u8, target: &str) -> Vec<u8> {
+    let (mut client, _) = listener.accept().unwrap();
+    client.set_read_timeout(Some(PATIENCE)).unwrap();
+    assert_eq!(read(&mut client), [5, 1, method]);
+    client.write_all(&[5, method]).unwrap();
+    let mut asked = Vec::new();
+    if method == 2 {
+        for _ in 0..2 {
+            // The version, or nothing, and a text.
+            let [length] =
+                if asked.is_empty() { [read::<2>(&mut client)[1]] } else { read(&mut client) };
+            let mut text = vec![0; length.into()];
+            client.read_exact(&mut text).unwrap();
+            asked.extend([&text[..], b" "].concat());
+        }
+        client.write_all(&[1, 0]).unwrap();
+    }
+    let [version, command, _, kind] = read(&mut client);
+    assert_eq!((version, command), (5, 1));
+    let length = if kind == 3 { read::<1>(&mut client)[0] } else { 4 };
+    let mut address = vec![0; usize::from(length) + 2];
+    client.read_exact(&mut address).unwrap();
+    asked.extend(&address[..usize::from(length)]);
+    let mut server = TcpStream::connect(target).unwrap();
+    // Byte by byte, as a slow one might.
+    for byte in [5, 0, 0, 1, 127, 0, 0, 1, 0, 0] {
+        client.write_all(&[byte]).unwrap();
+    }
+    let (mut from_client, mut to_server) =
+        (client.try_clone().unwrap(), server.try_clone().unwrap());
+    from_client.set_read_timeout(None).unwrap();
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut from_client, &mut to_server);
+        let _ = to_server.shutdown(std::net::Shutdown::Both);
+    });
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut server, &mut client);
+        let _ = client.shutdown(std::net::Shutdown::Both);
+    });
+    asked
+}
+
+#[test]
+fn a_proxy_connects_sockets() {
+    let context = context();
+    let (rep, endpoint) = crate::harness::bound(&context, SocketType::Rep, "tcp://127.0.0.1:*");
+    let target = endpoint.strip_prefix("tcp://").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    for (name, host, asked) in [
+        (None, "127.0.0.1", &[127, 0, 0, 1][..]),
+        // No name server knows it: the proxy does.
+        (None, "inside.invalid", b"inside.invalid"),
+        (Some("me"), "inside.invalid", b"me secret inside.invalid"),
+    ] {
+        let req = socket(&context, SocketType::Req);
+        req.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+        req.set_socks_username(name).unwrap();
+        req.set_socks_password(name.map(|_| "secret")).unwrap();
+        req.connect(&format!("tcp://{host}:9")).unwrap();
+        req.send("question").unwrap();
+        assert_eq!(proxy(&listener, if name.is_some() { 2 } else { 0 }, target), asked);
+        expect(&rep, "question");
+        rep.send("answer").unwrap();
+        expect(&req, "answer");
+    }
+}
+
+#[test]
+fn a_proxy_that_refuses_is_asked_again() {
+    let context = context();
+    let (pull, endpoint) = crate::harness::bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
+    let target = endpoint.strip_prefix("tcp://").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    push.connect("tcp://inside.invalid:9").unwrap();
+    push.send("kept").unwrap();
+    for _ in 0..3 {
+        let (mut client, _) = listener.accept().unwrap();
+        assert_eq!(read(&mut client), [5, 1, 0]);
+        client.write_all(&[5, 0xFF]).unwrap();
+        assert_eq!(client.read(&mut [0]).unwrap_or(0), 0, "it leaves");
+    }
+    proxy(&listener, 0, target);
+    expect(&pull, "kept");
+}
+
+#[test]
+fn a_proxy_that_is_none_is_refused_at_once() {
+    let context = context();
+    for proxy in ["127.0.0.1", "127.0.0.1:*", "a b:1", "1.2.3.4:5;1.2.3.4:5"] {
+        let socket = socket(&context, SocketType::Push);
+        socket.set_socks_proxy(Some(proxy)).unwrap();
+        assert_eq!(errno(socket.connect("tcp://127.0.0.1:9")), "EINVAL", "{proxy}");
+        // It is for TCP only.
+        socket.connect("inproc://unaffected").unwrap();
+    }
+}
+
+#[test]
+fn connections_come_from_where_they_are_told() {
+    let context = context();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let to = listener.local_addr().unwrap();
+    let push = socket(&context, SocketType::Push);
+    // Every system has this one; of the others within 127.0.0.0/8 some have none.
+    let from = if cfg!(any(target_os = "linux", windows)) { "127.0.0.9" } else { "127.0.0.1" };
+    let endpoint = format!("tcp://{from}:*;{to}");
+    push.connect(&endpoint).unwrap();
+    assert_eq!(push.last_endpoint(), Some(endpoint.clone()));
+    let (_stream, peer) = listener.accept().unwrap();
+    assert_eq!(peer.ip().to_string(), from);
+    push.disconnect(&endpoint).unwrap();
+    // A port, too: one that was free just now.
+    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let other = socket(&context, SocketType::Push);
+    other.connect(&format!("tcp://{free};{to}")).unwrap();
+    let (_stream, peer) = listener.accept().unwrap();
+    assert_eq!(peer, free);
+    assert_eq!(errno(other.bind("tcp://127.0.0.1:*;127.0.0.1:*")), "EINVAL");
+}
