@@ -13,6 +13,8 @@ use serverlink_interop::python;
 
 /// Options that libzmq has in builds with its draft API only, which this one is not.
 const DRAFTS: &[&str] = &[
+    "ZMQ_IN_BATCH_SIZE",
+    "ZMQ_OUT_BATCH_SIZE",
     "ZMQ_BUSY_POLL",
     "ZMQ_DISCONNECT_MSG",
     "ZMQ_HELLO_MSG",
@@ -92,7 +94,9 @@ impl Question {
         match &self.value {
             None => {
                 let room = self.info.default_value().map_or(4, |value| match self.info.form {
-                    OptionForm::Number { .. } | OptionForm::Flag(_) => value.len(),
+                    OptionForm::Number { .. } | OptionForm::Flag(_) | OptionForm::Mask => {
+                        value.len()
+                    }
                     _ => 256,
                 });
                 format!("{socket_type} get {id} {room}\n")
@@ -144,6 +148,7 @@ fn values(form: OptionForm) -> Vec<Vec<u8>> {
         OptionForm::Property => ["X-a:b", "X-name:value", "X-name", "X-name:", ":v", "name:value"]
             .map(|text| text.as_bytes().to_vec())
             .into(),
+        OptionForm::Mask => texts(&[0, 4, 7, 8, 9]),
         OptionForm::Ids => texts(&[1, 3, 4, 8]),
         _ => Vec::new(),
     }

@@ -98,9 +98,35 @@ impl Runtime {
         }
     }
 
-    /// A port for something new: each in turn.
-    pub(crate) fn port(&self) -> &Port {
-        &self.ports[self.next_port.fetch_add(1, Ordering::Relaxed) % self.ports.len()]
+    /// A port for something new: each of those of `affinity` in turn, or of all, if that is zero.
+    pub(crate) fn port(&self, affinity: u64) -> &Port {
+        let turn = self.next_port.fetch_add(1, Ordering::Relaxed);
+        if affinity == 0 {
+            return &self.ports[turn % self.ports.len()];
+        }
+        let wanted = || self.wanted(affinity);
+        let one = wanted().nth(turn % wanted().count().max(1));
+        one.unwrap_or(&self.ports[0])
+    }
+
+    fn wanted(&self, affinity: u64) -> impl Iterator<Item = &Port> {
+        self.ports
+            .iter()
+            .take(64)
+            .enumerate()
+            .filter(move |(at, _)| affinity >> at & 1 == 1)
+            .map(|(_, port)| port)
+    }
+
+    /// Says so, if there are no such I/O threads.
+    pub(crate) fn check_affinity(&self, affinity: u64) -> Result<()> {
+        if affinity == 0 || self.wanted(affinity).next().is_some() {
+            return Ok(());
+        }
+        Err(Error::InvalidOption {
+            option: "affinity",
+            reason: format!("there are {} I/O threads, and none of these", self.ports.len()),
+        })
     }
 
     /// Counts a socket in.
@@ -170,5 +196,33 @@ impl Runtime {
 
     pub(crate) fn stop(&self) {
         self.ports.iter().for_each(Port::stop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_chosen_in_turn_from_those_wanted() {
+        let options = ContextOptions { io_threads: 3, ..ContextOptions::default() };
+        let runtime = Runtime::new(options, None).expect("an engine");
+        let chosen = |affinity| {
+            let mut chosen: Vec<_> = (0..6)
+                .map(|_| {
+                    let port = std::ptr::from_ref(runtime.port(affinity));
+                    runtime.ports.iter().position(|own| std::ptr::eq(own, port))
+                })
+                .map(|place| place.expect("one of its own"))
+                .collect();
+            chosen.sort_unstable();
+            chosen
+        };
+        assert_eq!(chosen(0), [0, 0, 1, 1, 2, 2]);
+        assert_eq!(chosen(0b101), [0, 0, 0, 2, 2, 2]);
+        assert_eq!(chosen(0b010), [1; 6]);
+        assert_eq!(chosen(u64::MAX), [0, 0, 1, 1, 2, 2]);
+        assert!(runtime.check_affinity(0b1100).is_ok() && runtime.check_affinity(0).is_ok());
+        assert!(runtime.check_affinity(0b1000).is_err());
     }
 }

@@ -22,6 +22,8 @@ pub enum OptionForm {
         /// What stands for none at all; the first is what is told.
         none: &'static [i64],
     },
+    /// A bit for each of what is counted from 0: a `uint64_t`.
+    Mask,
     /// So many bytes.
     Bytes {
         /// How few there may be.
@@ -128,6 +130,7 @@ impl fmt::Display for OptionForm {
                 }
                 Ok(())
             }
+            Self::Mask => f.write_str("64 bits"),
             Self::Bytes { least: 0, most: usize::MAX } => f.write_str("any bytes"),
             Self::Bytes { least, most: usize::MAX } => write!(f, "{least} bytes and more"),
             Self::Bytes { least, most } => write!(f, "{least} to {most} bytes"),

@@ -1,12 +1,12 @@
 //! Options that are no values a socket keeps: what it is asked to do, and what it tells of itself.
 
 use super::{
-    OptionAccess::{Get, Set},
+    OptionAccess::{Get, Set, SetAndGet},
     OptionForm, OptionInfo,
     OptionOwners::{Sockets, SocketsOf},
     OptionSystems,
-    OptionTime::{AtOnce, Never},
-    OptionUnit,
+    OptionTime::{AtOnce, Later, Never},
+    OptionTruth, OptionUnit,
 };
 use crate::{Error, Result, Socket, SocketType};
 
@@ -96,6 +96,27 @@ pub(super) const ROWS: &[SpecialRow] = &[
         },
         get: Some(|socket| Ok(int(type_id(socket.socket_type())))),
         set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "ipv4_only",
+            constant: "ZMQ_IPV4ONLY",
+            id: 31,
+            form: OptionForm::Flag(OptionTruth::One),
+            time: Later,
+            access: SetAndGet,
+            since: "3.0",
+            summary: "The opposite of `ipv6`, for programs of old.",
+            default: || Some(int(1)),
+            ..PLAIN
+        },
+        get: Some(|socket| Ok(int(i32::from(!socket.ipv6())))),
+        set: Some(|socket, value| match value.try_into().map(i32::from_ne_bytes) {
+            Ok(only @ (0 | 1)) => socket.set_ipv6(only == 0),
+            _ => {
+                Err(Error::InvalidOption { option: "ipv4_only", reason: "it takes 0 or 1".into() })
+            }
+        }),
     },
     SpecialRow {
         info: OptionInfo {

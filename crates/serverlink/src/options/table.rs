@@ -150,10 +150,17 @@ const INTERVAL: OptionForm = OptionForm::int(OptionUnit::Milliseconds, 1).or_non
 /// As far as every system goes.
 const KEEPALIVE_SECONDS: OptionForm =
     OptionForm::int(OptionUnit::Seconds, 1).up_to(32_767).or_none(&[-1]);
+const BATCH: OptionForm =
+    OptionForm::int(OptionUnit::Bytes, 1).up_to(i32::MAX as i64).or_none(&[-1]);
 const SIZE: OptionForm =
     OptionForm::int(OptionUnit::Bytes, 0).up_to(i32::MAX as i64).or_none(&[-1]);
 
 options! {
+    /// Which I/O threads serve what is bound or connected, by a bit for each from the lowest; zero, all
+    /// of them in turn. Bind and connect fail if there are none of these.
+    ZMQ_AFFINITY = 4, since "2.0", Sockets, Later, SetAndGet, OptionForm::Mask, ALL:
+        set_affinity(u64), affinity(u64) = 0;
+
     /// The name by which a ROUTER knows this socket, of 1 to 255 bytes, the first of which is not
     /// zero.
     ZMQ_ROUTING_ID = 5, since "2.0", Sockets, Later, SetAndGet, OptionForm::Name { most: 255 }, ALL:
@@ -394,6 +401,16 @@ options! {
     /// The password that goes with [the name](Self::set_socks_username).
     ZMQ_SOCKS_PASSWORD = 100, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
         set_socks_password(Option<&str>), socks_password(Option<String>) = None;
+
+    /// How many bytes are received at once from each connection; `None`: as many as the engine has room
+    /// for, which is 128 KiB. libzmq has 8192 by default.
+    ZMQ_IN_BATCH_SIZE = 101, since "4.3.3", Sockets, Later, SetAndGet, BATCH, ALL:
+        set_in_batch_size(Option<usize>), in_batch_size(Option<usize>) = None;
+
+    /// About how many bytes are given to the system at once of what waits for a connection; `None`: 256
+    /// KiB. libzmq has 8192 by default.
+    ZMQ_OUT_BATCH_SIZE = 102, since "4.3.3", Sockets, Later, SetAndGet, BATCH, ALL:
+        set_out_batch_size(Option<usize>), out_batch_size(Option<usize>) = None;
 
     /// Whether only the first frame of a message that an XSUB sends, or an XPUB receives, may be a
     /// subscription or its end, and the others are the user's whatever they begin with. The manual is

@@ -27,6 +27,12 @@ macro_rules! unsupported {
 }
 
 unsupported! {
+    "it is deprecated, and ZAP, which comes later, does the same":
+        ZMQ_TCP_ACCEPT_FILTER = 38 since "3.2";
+    "there are no raw connections yet":
+        ZMQ_ROUTER_RAW = 41 since "3.3", ZMQ_STREAM_NOTIFY = 73 since "4.2";
+    "sockets make their descriptors themselves":
+        ZMQ_USE_FD = 89 since "4.2";
     "there is no PGM transport":
         ZMQ_RATE = 8 since "2.0", ZMQ_RECOVERY_IVL = 9 since "2.0",
         ZMQ_MULTICAST_HOPS = 25 since "3.0", ZMQ_MULTICAST_MAXTPDU = 84 since "4.2";

@@ -42,7 +42,7 @@ impl<N: Number> Keeps<N> for N {
 impl<N: Number> Value for N {
     fn fits(&self, form: &OptionForm) -> bool {
         let OptionForm::Number { unit, least, most, none, .. } = form else {
-            return matches!(form, OptionForm::Flag(_));
+            return matches!(form, OptionForm::Flag(_) | OptionForm::Mask);
         };
         match self.number(*unit) {
             Some(number) => {
@@ -59,7 +59,9 @@ impl<N: Number> Value for N {
         };
         let number =
             self.number(unit).or(none.first().map(|none| i128::from(*none))).unwrap_or_default();
-        if wide {
+        if *form == OptionForm::Mask {
+            u64::try_from(number).unwrap_or_default().to_ne_bytes().to_vec()
+        } else if wide {
             let longest = if number < 0 { i64::MIN } else { i64::MAX };
             i64::try_from(number).unwrap_or(longest).to_ne_bytes().to_vec()
         } else {
@@ -73,6 +75,7 @@ impl<N: Number> Value for N {
             OptionForm::Flag(truth) => {
                 Self::from_number(Some(flag(int(bytes)?, *truth)?), OptionUnit::One)
             }
+            OptionForm::Mask => Self::from_number(Some(long(bytes)?), OptionUnit::One),
             OptionForm::Number { wide, unit, least, most, none } => {
                 let number = if *wide { long(bytes)? } else { int(bytes)?.into() };
                 if none.contains(&number) {
@@ -130,7 +133,18 @@ macro_rules! integers {
     )+};
 }
 
-integers!(i32, u32, u64, usize);
+integers!(i32, u32, usize);
+
+impl Number for u64 {
+    fn number(&self, _unit: OptionUnit) -> Option<i128> {
+        Some((*self).into())
+    }
+
+    /// The bits of a mask are those of the number; others are not negative.
+    fn from_number(number: Option<i64>, _unit: OptionUnit) -> Option<Self> {
+        number.map(i64::cast_unsigned)
+    }
+}
 
 impl Number for Duration {
     fn number(&self, unit: OptionUnit) -> Option<i128> {

@@ -30,7 +30,7 @@ pub(super) const WORTH_WRITING: usize = 256 * 1024;
 const COLLECTING: Duration = Duration::from_micros(50);
 /// and how long when the sender writes by itself time and again.
 const COLLECTING_MOST: Duration = Duration::from_micros(200);
-/// About how many bytes are given to the engine at once.
+/// About how many bytes are given to the engine at once, unless the options say otherwise.
 const BATCH: usize = 256 * 1024;
 
 /// Encoded messages for one remote peer, and whose turn it is to write them.
@@ -55,6 +55,10 @@ struct State {
     limit: usize,
     /// Only the last message waits.
     conflate: bool,
+    /// About how many bytes are given to the engine at once.
+    batch_size: usize,
+    /// Messages never collect: each is looked at here.
+    direct: bool,
     writer: Writer,
     /// What is in flight.
     batch: VecDeque<Segment>,
@@ -150,12 +154,19 @@ pub(crate) struct Finished {
 }
 
 impl Outbox {
-    pub(crate) fn new(limit: usize, conflate: bool, pacer: Arc<Pacer>) -> Self {
+    pub(crate) fn new(
+        limit: usize,
+        conflate: bool,
+        batch_size: Option<usize>,
+        pacer: Arc<Pacer>,
+    ) -> Self {
         let state = State {
             staging: Staging::new(),
             control: Vec::new(),
             limit: if conflate { usize::MAX } else { limit },
             conflate,
+            batch_size: batch_size.unwrap_or(BATCH),
+            direct: conflate || batch_size.is_some(),
             writer: Writer::Idle,
             batch: VecDeque::new(),
             buffers: Vec::new(),
@@ -209,6 +220,10 @@ impl Outbox {
             state.staging.clear();
         }
         state.staging.push(message);
+        if state.direct {
+            let size = state.batch_size;
+            state.staging.cut_from(size);
+        }
         let flush = state.flush_needed(self);
         Ok((flush, state.progress()))
     }
@@ -455,7 +470,7 @@ impl State {
         buffers.append(&mut self.control);
         let mut messages = 0;
         if self.ready && !self.staging.is_empty() {
-            self.staging.take(BATCH, &mut self.batch);
+            self.staging.take(self.batch_size, &mut self.batch);
             for segment in &self.batch {
                 messages += segment.messages;
                 buffers.push(segment.bytes.clone());
@@ -486,7 +501,7 @@ impl State {
             return Flush::No;
         }
         let Some(connection) = &self.connection else { return Flush::No };
-        if somebody_will || self.conflate || !self.pace.begins_stream(outbox) {
+        if somebody_will || self.direct || !self.pace.begins_stream(outbox) {
             return self.write_now();
         }
         self.pace.streaming = true;

@@ -189,6 +189,13 @@ impl Staging {
         self.tail.reserve(size, SMALL);
     }
 
+    /// Ends the segment that is being filled, if it has so many bytes.
+    pub(super) fn cut_from(&mut self, size: usize) {
+        if self.tail.len() >= size {
+            self.cut();
+        }
+    }
+
     /// Closes the tail off as a segment.
     fn cut(&mut self) {
         if self.tail.len() > 0 {

@@ -83,6 +83,7 @@ impl Socket {
             core.check()?;
             core.peers.options.clone()
         };
+        self.runtime().check_affinity(options.affinity)?;
         let (bound, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
                 let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)?;
@@ -128,6 +129,7 @@ impl Socket {
             core.peers.options.connect_routing_id.clear();
             options
         };
+        self.runtime().check_affinity(options.affinity)?;
         let attachment = match &parsed {
             Endpoint::Stream(stream) => {
                 stream.check_peer(&options)?;

@@ -96,8 +96,12 @@ impl Connecter {
     ) -> Result<(Arc<Self>, PipeEnd)> {
         let proxy = socks::proxy(options, endpoint)?;
         let conflates_out = options.conflates_out(socket.socket_type());
-        let outbox =
-            Arc::new(Outbox::new(options.send_limit(), conflates_out, socket.pacer().clone()));
+        let outbox = Arc::new(Outbox::new(
+            options.send_limit(),
+            conflates_out,
+            options.out_batch_size,
+            socket.pacer().clone(),
+        ));
         let owner = Arc::downgrade(socket);
         let conflates_in = options.conflates_in(socket.socket_type());
         let end =
@@ -105,7 +109,7 @@ impl Connecter {
         let connecter = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
-            port: runtime.port().clone(),
+            port: runtime.port(options.affinity).clone(),
             socket: owner,
             socket_type: socket.socket_type(),
             endpoint: endpoint.clone(),

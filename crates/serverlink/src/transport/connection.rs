@@ -123,7 +123,7 @@ impl Connection {
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let port = runtime.port().clone();
+        let port = runtime.port(origin.options().affinity).clone();
         let zero_copy = runtime.options().zero_copy_receive;
         let phase = match address {
             Some((_, timeout)) => {
@@ -494,6 +494,8 @@ impl Connection {
         };
         input.receiving =
             frame.as_ref().map_or(Receiving::Chunk, |frame| Receiving::Frame(frame.len()));
+        let batch = self.origin.options().in_batch_size.map(BytesMut::with_capacity);
+        let frame = frame.or(batch);
         if handle.receive(frame).is_err() {
             self.end(input, End::Lost);
         }

@@ -76,7 +76,7 @@ impl Listener {
             endpoint,
             options: options.clone(),
             pacer: socket.pacer().clone(),
-            port: runtime.port().clone(),
+            port: runtime.port(options.affinity).clone(),
             handle: OnceLock::new(),
             state: Mutex::new(State { file, ..State::default() }),
         });
@@ -128,6 +128,7 @@ impl Listener {
         let outbox = Arc::new(Outbox::new(
             self.options.send_limit(),
             self.options.conflates_out(self.socket_type),
+            self.options.out_batch_size,
             self.pacer.clone(),
         ));
         // Held until the connection is in the list: it cannot end before.

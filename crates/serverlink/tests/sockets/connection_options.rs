@@ -9,7 +9,7 @@ use serverlink::SocketType;
 
 use crate::harness::{
     PATIENCE, TRANSPORTS, await_peers, bind_again, connected, context, couple, errno, eventually,
-    expect, expect_nothing, expect_numbers, number, socket, vacancies,
+    expect, expect_nothing, expect_numbers, number, scaled, socket, vacancies,
 };
 
 /// What is between two marks in what a peer sends when it connects.
@@ -69,6 +69,7 @@ fn properties_that_no_handshake_could_carry_are_refused() {
 
 #[test]
 fn only_the_last_message_waits_to_be_received() {
+    const COUNT: u32 = scaled(5000);
     for endpoint in TRANSPORTS {
         for (receives, sends) in [
             (SocketType::Pull, SocketType::Push),
@@ -83,6 +84,7 @@ fn only_the_last_message_waits_to_be_received() {
                 receiver.subscribe("").unwrap();
             }
             let sender = socket(&context, sends);
+            sender.set_send_high_water_mark(0).unwrap();
             // Within the process the one that connects decides.
             receiver.connect(&sender.bind(endpoint).unwrap()).unwrap();
             await_peers(&sender, 1);
@@ -90,16 +92,16 @@ fn only_the_last_message_waits_to_be_received() {
                 sender.recv().unwrap();
             }
             let before = context.statistics().bytes_received;
-            for n in 0..5000 {
+            for n in 0..COUNT {
                 sender.send(number(n)).unwrap();
             }
             if !endpoint.starts_with("inproc") {
                 // A frame is two bytes and the four of the number.
-                let all = before + 5000 * 6;
+                let all = before + u64::from(COUNT) * 6;
                 eventually("for all to arrive", || context.statistics().bytes_received >= all);
             }
             // It may be on its way from one thread to the other.
-            eventually("for the last", || receiver.recv().unwrap() == number(4999));
+            eventually("for the last", || receiver.recv().unwrap() == number(COUNT - 1));
             expect_nothing(&receiver);
             sender.send("again").unwrap();
             expect(&receiver, "again");
@@ -310,4 +312,62 @@ fn connections_come_from_where_they_are_told() {
     let (_stream, peer) = listener.accept().unwrap();
     assert_eq!(peer, free);
     assert_eq!(errno(other.bind("tcp://127.0.0.1:*;127.0.0.1:*")), "EINVAL");
+}
+
+#[test]
+fn batches_have_the_sizes_they_are_told() {
+    let context = context();
+    let completions = |in_batch, out_batch| {
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_in_batch_size(in_batch).unwrap();
+        let push = socket(&context, SocketType::Push);
+        push.set_out_batch_size(out_batch).unwrap();
+        let endpoint = crate::harness::vacant(&context);
+        push.connect(&endpoint).unwrap();
+        for _ in 0..200 {
+            push.send(vec![7; 500]).unwrap();
+        }
+        let before = context.statistics();
+        bind_again(&pull, &endpoint);
+        for _ in 0..200 {
+            expect(&pull, vec![7; 500]);
+        }
+        let after = context.statistics();
+        (after.completions - before.completions, after.sends_at_once - before.sends_at_once)
+    };
+    // 100 kB in all: 400 receives, or 100 sends, and some for the connection.
+    let (received, _) = completions(Some(250), None);
+    assert!(received >= 400, "{received} events");
+    let (plain, at_once) = completions(None, None);
+    assert!(plain < 100 && at_once < 30, "{plain} events, {at_once} sends");
+    let (events, at_once) = completions(None, Some(1000));
+    assert!(events + at_once >= 60, "{events} events, {at_once} sends");
+}
+
+#[test]
+fn io_threads_serve_whom_they_are_told_to() {
+    let context = serverlink::Context::builder().io_threads(2).build().unwrap();
+    let none = socket(&context, SocketType::Push);
+    none.set_affinity(0b100).unwrap();
+    assert_eq!(errno(none.connect("tcp://127.0.0.1:9")), "EINVAL");
+    assert_eq!(errno(none.bind("tcp://127.0.0.1:*")), "EINVAL");
+    for affinity in [0b1, 0b10, 0b11, u64::MAX] {
+        let [pull, push] = [SocketType::Pull, SocketType::Push].map(|socket_type| {
+            let socket = socket(&context, socket_type);
+            socket.set_affinity(affinity).unwrap();
+            socket
+        });
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        push.send("served").unwrap();
+        expect(&pull, "served");
+    }
+}
+
+#[test]
+fn an_option_of_old_is_the_opposite_of_another() {
+    let socket = socket(&context(), SocketType::Pair);
+    socket.set_option(31, &0i32.to_ne_bytes()).unwrap();
+    assert!(socket.ipv6());
+    socket.set_ipv6(false).unwrap();
+    assert_eq!(socket.option(31).unwrap(), 1i32.to_ne_bytes());
 }

@@ -37,6 +37,7 @@ fn text(value: &[u8], form: OptionForm) -> String {
             4 => i32::from_ne_bytes(value.try_into().unwrap()).to_string(),
             _ => i64::from_ne_bytes(value.try_into().unwrap()).to_string(),
         },
+        OptionForm::Mask => u64::from_ne_bytes(value.try_into().unwrap()).to_string(),
         OptionForm::Text { .. } if value == b"\0" => "none".to_owned(),
         _ => value.escape_ascii().to_string(),
     }

@@ -63,6 +63,10 @@ pub(crate) fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
             }
             (vec![b"a".to_vec(), b"ab\0".to_vec(), vec![]], refused)
         }
+        OptionForm::Mask => (
+            [0, 1, u64::MAX].map(|mask| mask.to_ne_bytes().to_vec()).into(),
+            vec![vec![], vec![0; 4], vec![0; 9]],
+        ),
         OptionForm::Property => (
             vec![b"X-name:value".to_vec(), b"X-other:\xFF".to_vec()],
             [&b""[..], b"X-name", b"X-name:", b":value", b"name:value", b"X-\xC3\xA4:value"]
