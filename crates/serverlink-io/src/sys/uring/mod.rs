@@ -45,6 +45,8 @@ mod provided;
 mod registration;
 mod ring;
 mod support;
+#[cfg(test)]
+mod tests;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -87,7 +89,7 @@ struct Engine {
     counters: Arc<Counters>,
     /// After the ring: it must be closed when this is dropped.
     provided: Mutex<Provided>,
-    /// How many pieces there are, and their size.
+    /// How many pieces there may be, and their size.
     pieces: usize,
     piece: usize,
     buffers: BufferPool,
@@ -274,6 +276,9 @@ impl Engine {
         for _ in 0..self.ring.completed() {
             let Some(completion) = self.ring.take() else { break };
             self.submitted.fetch_sub(1, Ordering::Relaxed);
+            if completion.result == -libc::ENOBUFS {
+                lock(&self.provided).grow();
+            }
             let piece = completion.piece.map(|number| {
                 let written = usize::try_from(completion.result).unwrap_or(0);
                 let mut buffer = self.buffers.take();
@@ -338,70 +343,5 @@ impl Engine {
     /// Takes a registration, which is retired, from the list.
     fn forget(&self, number: u64) {
         lock(&self.registrations).remove(&number);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use socket2::{Domain, Type};
-
-    use super::*;
-    use crate::Event;
-
-    /// Counts what has been received.
-    #[derive(Default)]
-    struct Count(AtomicUsize);
-
-    impl Handler for Count {
-        fn complete(&self, event: Event) {
-            match event {
-                Event::Received(Ok(bytes)) => self.0.fetch_add(bytes.len(), Ordering::Relaxed),
-                other => panic!("bytes expected, not {other:?}"),
-            };
-        }
-    }
-
-    fn receives(
-        backend: &Uring,
-        count: usize,
-        handler: &Arc<Count>,
-    ) -> Vec<(Arc<dyn Entry>, Socket)> {
-        (0..count)
-            .map(|_| {
-                let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None).expect("sockets");
-                let entry = backend.register(near, handler.clone()).expect("it registers");
-                entry.receive(None).expect("nothing is pending");
-                (entry, far)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn idle_receives_hold_no_buffers() {
-        let backend = Uring::new(&PortOptions::default()).expect("it starts");
-        let pairs = receives(&backend, 300, &Arc::default());
-        for _ in 0..3 {
-            backend.turn(Some(Duration::ZERO)).expect("it turns");
-        }
-        assert_eq!(backend.engine.submitted.load(Ordering::Relaxed), pairs.len());
-        assert_eq!(backend.engine.arming.armed(), 0);
-    }
-
-    /// They wait already, so that the kernel looks for a piece whether there is one or not.
-    #[test]
-    fn a_receive_that_finds_no_piece_is_asked_for_again() {
-        let backend = Uring::with_pieces(&PortOptions::default(), 2).expect("it starts");
-        let received = Arc::new(Count::default());
-        let pairs = receives(&backend, 20, &received);
-        while backend.engine.submitted.load(Ordering::Relaxed) < pairs.len() {
-            backend.turn(Some(Duration::ZERO)).expect("it turns");
-        }
-        for (_, far) in &pairs {
-            far.send(b"x").expect("it is connected");
-        }
-        while received.0.load(Ordering::Relaxed) < pairs.len() {
-            backend.turn(Some(Duration::from_secs(60))).expect("it turns");
-        }
-        assert_eq!(received.0.load(Ordering::Relaxed), pairs.len());
     }
 }

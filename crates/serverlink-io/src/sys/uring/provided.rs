@@ -15,8 +15,11 @@ use io_uring::types::BufRingEntry;
 
 use super::ring::Ring;
 
-/// How many pieces a port provides; a power of two.
+/// How many pieces a port provides at most; a power of two.
 pub(super) const PIECES: u16 = 1024;
+
+/// How many it provides from the beginning.
+const FIRST: u16 = 64;
 
 /// The group of the pieces. There is only one.
 pub(super) const GROUP: u16 = 0;
@@ -32,29 +35,31 @@ const ARMED: usize = 64;
 /// that wait hold none.
 ///
 /// What arrives in one is copied into the buffer of the event, and the piece is
-/// provided again at once. A receive that fills a piece is one of many: its
+/// provided again at once. The kernel takes them in turn, so that sooner or later
+/// each that is provided takes memory: there are few at first, and one more for
+/// each receive that found none. A receive that fills a piece is one of many: its
 /// connection has the next one read into a whole buffer ([`Armed`]).
 pub(super) struct Provided {
     /// What the kernel reads: the entries; behind them the pieces, by their numbers.
     pages: Pages,
     /// The count of pieces ever provided, as the kernel reads it.
     tail: u16,
-    /// How many pieces there are; a power of two.
+    /// How many pieces there is room for; a power of two.
     pieces: u16,
+    /// How many of them are in use: those of the lowest numbers.
+    used: u16,
     /// The size of a piece.
     size: usize,
 }
 
 impl Provided {
-    /// So many pieces, for receives of at most `size` bytes. The ring must be closed before this is
-    /// dropped.
+    /// Up to so many pieces, for receives of at most `size` bytes. The ring must be closed before
+    /// this is dropped.
     pub(super) fn new(ring: &Ring, pieces: u16, size: usize) -> io::Result<Self> {
         let size = size.min(PIECE);
         let pages = Pages::new(head(pieces) + usize::from(pieces) * size)?;
-        let mut this = Self { pages, tail: 0, pieces, size };
-        for number in 0..pieces {
-            this.provide(number);
-        }
+        let mut this = Self { pages, tail: 0, pieces, used: 0, size };
+        (0..FIRST).for_each(|_| this.grow());
         let address = this.entries().expose_provenance() as u64;
         // SAFETY: the memory has room for so many entries, begins a page, and stays.
         unsafe { ring.provide(address, pieces, GROUP)? };
@@ -71,7 +76,21 @@ impl Provided {
         }
     }
 
-    /// How many pieces there are.
+    /// Provides one more, if there is room.
+    pub(super) fn grow(&mut self) {
+        if self.used < self.pieces {
+            self.provide(self.used);
+            self.used += 1;
+        }
+    }
+
+    /// How many pieces are in use.
+    #[cfg(test)]
+    pub(super) fn used(&self) -> u16 {
+        self.used
+    }
+
+    /// How many pieces there is room for.
     pub(super) fn pieces(&self) -> u16 {
         self.pieces
     }
@@ -94,8 +113,8 @@ impl Provided {
     fn provide(&mut self, number: u16) {
         let piece = self.piece(number);
         let place = usize::from(self.tail & (self.pieces - 1));
-        // SAFETY: the place is one of the entries'. There are as many as pieces, so the kernel has
-        // taken what was there; it reads none at or after the tail, and the field of the first that
+        // SAFETY: the place is one of the entries'. There are as many as pieces, or more, so the
+        // kernel has taken what was there; it reads none at or after the tail, and the field of the first that
         // is the tail itself is left alone.
         unsafe {
             let entry = &mut *self.entries().add(place);
