@@ -15,7 +15,6 @@ mod req;
 mod rotation;
 mod router;
 mod subscribe;
-mod subscribers;
 
 use std::fmt::Debug;
 

@@ -103,19 +103,15 @@ impl Pipe {
         latest.lock().unwrap_or_else(PoisonError::into_inner).replace(message).is_none()
     }
 
+    #[inline]
     pub(crate) fn has_latest(&self) -> bool {
-        let Some(latest) = &self.latest else { return false };
-        latest.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+        self.latest.as_deref().is_some_and(is_there)
     }
 
     /// Reads the last message, if it has not been read.
+    #[inline]
     pub(crate) fn take_latest(&self, message: &mut Message) -> bool {
-        let Some(latest) = &self.latest else { return false };
-        let taken = latest.lock().unwrap_or_else(PoisonError::into_inner).take();
-        taken.is_some_and(|taken| {
-            *message = taken;
-            true
-        })
+        self.latest.as_deref().is_some_and(|latest| take(latest, message))
     }
 
     /// Gives the pipe its owner, once.
@@ -179,6 +175,20 @@ impl Pipe {
             Link::Inproc(_) => None,
         }
     }
+}
+
+#[cold]
+fn is_there(latest: &Mutex<Option<Message>>) -> bool {
+    latest.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+}
+
+#[cold]
+fn take(latest: &Mutex<Option<Message>>, message: &mut Message) -> bool {
+    let Some(taken) = latest.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+        return false;
+    };
+    *message = taken;
+    true
 }
 
 impl PipeEnd {
