@@ -13,7 +13,7 @@ pub(crate) use inner::SocketInner;
 pub(crate) use peers::{PeerInfo, Peers};
 
 use crate::{
-    Context, IntoMessage, Message, Result, SendError, SocketType,
+    Context, Error, IntoMessage, Message, Result, SendError, SocketType,
     context::{Runtime, Shared},
 };
 
@@ -208,7 +208,7 @@ impl Socket {
     }
 
     #[inline]
-    fn receive_within(&self, message: &mut Message, patience: Patience) -> Result<()> {
+    fn receive_within(&self, message: &mut Message, patience: Patience) -> Result<(), Error> {
         message.clear();
         self.inner.receive(message, patience)
     }
