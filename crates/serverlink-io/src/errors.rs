@@ -151,6 +151,12 @@ pub(crate) fn only_probes() -> io::Error {
     )
 }
 
+/// How a probe is refused on a named pipe.
+#[cfg(any(windows, test))]
+pub(crate) fn no_probes() -> io::Error {
+    io::Error::new(io::ErrorKind::Unsupported, "a named pipe cannot be probed: receive or send")
+}
+
 /// How a probe for nothing is refused.
 pub(crate) fn no_interest() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, "a probe needs at least one direction")

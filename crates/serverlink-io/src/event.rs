@@ -25,6 +25,10 @@ pub enum Event {
     /// [`Handle::accept`](crate::Handle::accept) ended. The socket is not yet registered; it is
     /// ready for [`Port::register`](crate::Port::register).
     Accepted(io::Result<(Socket, SockAddr)>),
+    /// The same of a listening named pipe, with success: the pipe is ready for
+    /// [`Port::register_pipe`](crate::Port::register_pipe), on the port of its listener.
+    #[cfg(windows)]
+    AcceptedPipe(crate::NamedPipe),
     /// [`Handle::connect`](crate::Handle::connect) ended.
     Connected(io::Result<()>),
     /// [`Handle::receive`](crate::Handle::receive) ended. The buffer holds what had been in it
@@ -58,6 +62,17 @@ pub enum Event {
 }
 
 impl Event {
+    /// Whether this is a successful accept.
+    #[cfg(any(windows, test))]
+    pub(crate) fn brings_connection(&self) -> bool {
+        match self {
+            Self::Accepted(accepted) => accepted.is_ok(),
+            #[cfg(windows)]
+            Self::AcceptedPipe(_) => true,
+            _ => false,
+        }
+    }
+
     /// What failed and why, if this tells of a failure.
     pub(crate) fn failure(&self) -> Option<(Call, &io::Error)> {
         match self {
@@ -66,6 +81,8 @@ impl Event {
             Self::Received(Err(error)) => Some((Call::Receive, error)),
             Self::Sent { result: Err(error), .. } => Some((Call::Send, error)),
             Self::Ready(Err(error)) => Some((Call::Probe, error)),
+            #[cfg(windows)]
+            Self::AcceptedPipe(_) => None,
             Self::Accepted(Ok(_))
             | Self::Connected(Ok(()))
             | Self::Received(Ok(_))

@@ -110,6 +110,8 @@ mod errors;
 mod event;
 mod handle;
 mod lock;
+#[cfg(windows)]
+mod named_pipe;
 mod notice;
 mod options;
 mod port;
@@ -123,6 +125,8 @@ pub use counters::PortStatistics;
 pub use errors::{is_cancelled, is_temporary};
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};
+#[cfg(windows)]
+pub use named_pipe::NamedPipe;
 pub use notice::Notice;
 pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};

@@ -17,6 +17,8 @@ use std::{
 use bytes::BytesMut;
 use socket2::Socket;
 
+#[cfg(windows)]
+use crate::NamedPipe;
 use crate::{
     Event, Handle, Handler, Notice, PortOptions, PortStatistics, TimerId,
     counters::Counters,
@@ -174,6 +176,19 @@ impl Port {
         #[cfg(windows)]
         let descriptor = socket.as_raw_socket();
         self.registered(descriptor, self.shared.backend.register(socket, handler))
+    }
+
+    /// Registers a named pipe, where sockets of the Unix domain cannot be had.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`](io::ErrorKind::Unsupported) from every backend but that of completion ports;
+    /// [`InvalidInput`](io::ErrorKind::InvalidInput), if it was accepted on another port. The pipe
+    /// is closed then.
+    #[cfg(windows)]
+    pub fn register_pipe(&self, pipe: NamedPipe, handler: Arc<dyn Handler>) -> io::Result<Handle> {
+        let descriptor = pipe.0.handle() as RawDescriptor;
+        self.registered(descriptor, self.shared.backend.register_pipe(pipe.0, handler))
     }
 
     /// Registers a descriptor that stays the caller's, for [`Handle::probe`] only.

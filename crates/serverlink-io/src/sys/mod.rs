@@ -76,7 +76,7 @@ mod uring;
 mod waker;
 
 #[cfg(windows)]
-pub(crate) use iocp::sort;
+pub(crate) use iocp::{Pipe, sort};
 use readiness::Readiness;
 
 /// What `watch` watches.
@@ -197,6 +197,14 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Takes the socket over (and makes it non-blocking where the backend wants that).
     fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>>;
+    /// Like `register`, for a named pipe.
+    #[cfg(windows)]
+    fn register_pipe(&self, _: Pipe, _: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>> {
+        Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("the I/O backend \"{}\" has no named pipes", self.name()),
+        ))
+    }
     /// Like `register` for a descriptor that stays its owner's: it may only be probed, keeps its
     /// blocking mode, and is never closed. It outlives the entry.
     fn watch(

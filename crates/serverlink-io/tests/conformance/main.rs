@@ -18,6 +18,8 @@ mod drive;
 mod heap;
 mod many;
 mod memory;
+#[cfg(windows)]
+mod pipes;
 mod probe;
 mod receive;
 mod retire;
@@ -150,6 +152,36 @@ backends! {
     kqueue,
     #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
     kqueue_with_pipe,
+}
+
+/// On named pipes, which only the port of the kernel's own takes.
+#[cfg(windows)]
+mod named_pipes {
+    const BACKEND: &str = "iocp";
+
+    cases! {
+        pipes:
+            a_cancelled_accept_keeps_the_name,
+            a_client_that_left_is_accepted_with_what_it_wrote,
+            a_connect_that_waits_can_be_cancelled,
+            a_full_pipe_takes_the_rest_when_there_is_room,
+            a_listener_that_goes_refuses_those_who_wait,
+            a_name_is_one_listeners,
+            a_pipe_stays_on_its_listeners_port,
+            a_second_operation_is_refused,
+            cancel_ends_a_pending_receive_and_a_pending_send,
+            connections_carry_data_both_ways,
+            drop_port_with_operations_in_flight,
+            idle_pipes_hear_all_the_same,
+            many_connections_echo,
+            more_come_at_once_than_are_accepted,
+            nobody_listens_says_so,
+            retiring_closes_and_says_nothing,
+            send_to_a_closed_peer_fails,
+            small_slices_keep_their_order_among_large_ones,
+            what_pipes_lack_is_refused,
+            what_was_sent_outlives_its_sender;
+    }
 }
 
 #[test]

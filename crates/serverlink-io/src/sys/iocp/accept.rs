@@ -26,13 +26,19 @@ impl Accept {
         let accepting = resources.accepting(&shared.kernel)?;
         Ok(Self {
             accepting,
-            socket: shared.kernel.unconnected(accepting)?,
+            socket: shared.kernel.unconnected(resources.socket()?, accepting)?,
             addresses: Stable::new(Kernel::addresses()),
         })
     }
 
-    pub(super) fn request(&self) -> Request {
+    /// What it is issued on.
+    pub(super) fn target(&self, listener: Handle) -> Handle {
+        Kernel::accept_on(listener, &self.socket)
+    }
+
+    pub(super) fn request(&self, listener: Handle) -> Request {
         Request {
+            listener,
             accepting: self.accepting,
             socket: Kernel::handle(&self.socket),
             addresses: self.addresses.as_ptr(),
@@ -44,7 +50,7 @@ impl Accept {
             return Next::Failed(Body::Accept(self), status.error);
         }
         match self.finish(listener, shared) {
-            Ok(peer) => Next::Over(Event::Accepted(Ok((Kernel::hand_over(self.socket), peer)))),
+            Ok(peer) => Next::Over(Kernel::hand_over(self.socket, peer)),
             // It was accepted and is lost again already: wait for the next.
             Err(error) => Next::Failed(Body::Accept(self), errors::code_of(&error)),
         }
@@ -61,15 +67,15 @@ impl Accept {
     /// Makes the accepted socket a full one, and reads the peer's address.
     fn finish(&self, listener: &Resources, shared: &Shared) -> io::Result<SockAddr> {
         let addresses = self.addresses.as_ptr();
+        let listener = listener.socket()?;
         // SAFETY: the accept succeeded with all of these.
-        unsafe {
-            shared.kernel.accepted(listener.handle(), self.accepting, &self.socket, addresses)
-        }
+        unsafe { shared.kernel.accepted(listener, self.accepting, &self.socket, addresses) }
     }
 }
 
 /// The arguments of one call.
 pub(super) struct Request {
+    listener: Handle,
     accepting: Accepting,
     socket: Handle,
     addresses: *mut Addresses,
@@ -79,13 +85,9 @@ impl Request {
     /// # Safety
     ///
     /// See [`super::operation::Request::issue`].
-    pub(super) unsafe fn issue(
-        self,
-        kernel: &Kernel,
-        listener: Handle,
-        overlapped: *mut Overlapped,
-    ) -> Called {
+    pub(super) unsafe fn issue(self, kernel: &Kernel, overlapped: *mut Overlapped) -> Called {
+        let Self { listener, accepting, socket, addresses } = self;
         // SAFETY: the caller's promise, passed on; the socket and the addresses are the body's.
-        unsafe { kernel.accept(listener, self.accepting, self.socket, self.addresses, overlapped) }
+        unsafe { kernel.accept(listener, accepting, socket, addresses, overlapped) }
     }
 }

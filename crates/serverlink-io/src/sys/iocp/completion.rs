@@ -35,7 +35,7 @@ impl Completion {
         let operation = entry.operation(direction);
         operation.slot.reclaim();
         // SAFETY: the packet is the one that ends the operation.
-        let status = unsafe { operation.status(&entry.shared.kernel, bytes) };
+        let status = unsafe { operation.status(&entry.shared.kernel, entry.nature, bytes) };
         if errors::is_abort(status.error) {
             // An operation that stays pending may live to see many threads end: no repetition in a
             // row, for the kernel had it in between.

@@ -26,7 +26,7 @@ impl Connect {
     /// The address is the body's, which stays where it is.
     pub(super) fn request(&self) -> Request {
         Request {
-            connecting: self.connecting,
+            connecting: self.connecting.clone(),
             address: self.address.as_ptr().cast(),
             length: self.address.len(),
         }
@@ -36,7 +36,11 @@ impl Connect {
         if status.error != 0 {
             return Next::Failed(Body::Connect(self), status.error);
         }
-        Next::Over(Event::Connected(shared.kernel.connected(resources.handle())))
+        match resources.socket().and_then(|socket| shared.kernel.connected(socket)) {
+            Ok(true) => Next::Over(Event::Connected(Ok(()))),
+            Ok(false) => Next::Further(Body::Connect(self)),
+            Err(error) => Next::Over(Event::Connected(Err(error))),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ use super::{
     accept::Accept,
     connect::Connect,
     inner::{Inner, refused},
-    kernel::System,
+    kernel::{Nature, System},
     operation::Body,
     probe::Probe,
     receive::Receive,
@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     Direction, Event, Interest, Sending,
-    errors::{busy, no_interest, retired},
+    errors::{busy, no_interest, no_probes, retired},
     sys::{self, RawDescriptor},
 };
 
@@ -102,6 +102,9 @@ impl fmt::Debug for Entry {
 impl Inner {
     fn probe(self: &Arc<Self>, interest: Interest) -> io::Result<()> {
         let make = |resources: &Resources| {
+            if self.nature == Nature::Pipe {
+                return Err(no_probes());
+            }
             let probe = Probe::new(&self.shared.kernel, resources.handle(), interest)?;
             if probe.takes_both() {
                 self.outward.slot.begin().map_err(refused)?;
@@ -126,10 +129,10 @@ impl Inner {
         if let Err(refusal) = operation.slot.begin() {
             return refuse(buffers, refused(refusal));
         }
-        let send = Send::new(buffers);
+        let send = Send::new(self.nature, buffers);
         let event = if send.is_over() {
             operation.slot.finish();
-            Some(send.over(Ok(())))
+            Some(send.over(&self.shared, Ok(())))
         } else {
             self.fill(operation, Body::Send(send));
             self.submit(&claim, operation)

@@ -23,13 +23,13 @@ use crate::errors::Action::{self, Close, Fatal, Ignore, Retry};
 /// Which call an error came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Call {
-    /// `AcceptEx`. Errors of a connection that is not ours yet are retried: the listener is well.
+    /// `AcceptEx` and `ConnectNamedPipe`. Errors of a connection that is not ours yet are retried: the listener is well.
     Accept,
-    /// `ConnectEx`. Never retried here: after a failure it needs a new socket.
+    /// `ConnectEx`; for a pipe, `CreateFile` and the wait before it. Never retried here: after a failure it needs a new socket.
     Connect,
-    /// `WSARecv`.
+    /// `WSARecv` and `ReadFile`.
     Receive,
-    /// `WSASend`.
+    /// `WSASend` and `WriteFile`.
     Send,
     /// The device call behind a probe.
     Probe,
@@ -43,6 +43,7 @@ enum Except {
     None,
     Accept(Action),
     Connect(Action),
+    Receive(Action),
     /// A time that is over, for a connection and for a wait.
     AcceptAndDequeue(Action, Action),
 }
@@ -83,6 +84,18 @@ pub(super) const IO_PENDING: u32 = 997;
 pub(super) const NOT_A_SOCKET: u32 = 10038;
 /// A call on a non-blocking socket found nothing.
 pub(super) const WOULD_BLOCK: u32 = 10035;
+/// A pipe was closed at the other end before the call.
+#[cfg(windows)]
+pub(super) const NO_DATA: u32 = 232;
+/// Every instance of a pipe has its client.
+#[cfg(windows)]
+pub(super) const PIPE_BUSY: u32 = 231;
+/// A pipe had its client before the call.
+#[cfg(windows)]
+pub(super) const PIPE_CONNECTED: u32 = 535;
+/// Not connected.
+#[cfg(windows)]
+pub(super) const NOT_CONNECTED: u32 = 10057;
 /// Something failed that never should.
 const SYSCALL_FAILURE: u32 = 10107;
 /// The system is short of memory to lock.
@@ -96,6 +109,7 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
     find(code).map_or(Close, |row| match (row.except, call) {
         (Except::Accept(action), Call::Accept)
         | (Except::Connect(action), Call::Connect)
+        | (Except::Receive(action), Call::Receive)
         | (Except::AcceptAndDequeue(action, _), Call::Accept)
         | (Except::AcceptAndDequeue(_, action), Call::Dequeue) => action,
         _ => row.action,
@@ -149,6 +163,9 @@ fn find(code: u32) -> Option<&'static Row> {
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     row(0, "NO_ERROR", Ignore, Except::None, 0, "the operation succeeded"),
+    row(2, "ERROR_FILE_NOT_FOUND", Close, Except::None, 10061, "no pipe of that name: nobody listens there"),
+    row(3, "ERROR_PATH_NOT_FOUND", Close, Except::None, 10061, "no pipe can have that name: nobody listens there"),
+    row(5, "ERROR_ACCESS_DENIED", Close, Except::None, 10013, "the pipe is another user's"),
     row(6, "ERROR_INVALID_HANDLE", Fatal, Except::None, 10038, "the handle is not open: WSAENOTSOCK"),
     row(8, "ERROR_NOT_ENOUGH_MEMORY", Retry, Except::Connect(Close), 10055, "the system is short of memory for the moment"),
     row(14, "ERROR_OUTOFMEMORY", Retry, Except::Connect(Close), 10055, "the system is short of memory for the moment"),
@@ -158,12 +175,19 @@ const TABLE: &[Row] = &[
     row(59, "ERROR_UNEXP_NET_ERR", Close, Except::None, 10054, "the transport failed underneath"),
     row(64, "ERROR_NETNAME_DELETED", Close, Except::Accept(Retry), 10054, "the peer reset the connection, as a completion reports it; under AcceptEx, one that was not ours yet"),
     row(87, "ERROR_INVALID_PARAMETER", Fatal, Except::None, 10022, "misuse of the call"),
-    row(109, "ERROR_BROKEN_PIPE", Close, Except::None, 10054, "the other end is gone"),
+    row(109, "ERROR_BROKEN_PIPE", Close, Except::Receive(Ignore), 10054, "the other end of a pipe was closed; to a receive, the end of the stream"),
     row(121, "ERROR_SEM_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer"),
+    row(123, "ERROR_INVALID_NAME", Close, Except::None, 10049, "no pipe can have that name"),
+    row(206, "ERROR_FILENAME_EXCED_RANGE", Close, Except::None, 10049, "the name of a pipe is too long"),
+    row(230, "ERROR_BAD_PIPE", Close, Except::None, 10057, "the pipe is in no state for this"),
+    row(231, "ERROR_PIPE_BUSY", Close, Except::None, 10061, "every instance of the pipe has its client; a connect waits for another before it says so"),
+    row(232, "ERROR_NO_DATA", Close, Except::Accept(Ignore), 10054, "the other end of a pipe was closed; a client that came and left is accepted, for it may have written something"),
     row(233, "ERROR_PIPE_NOT_CONNECTED", Close, Except::None, 10057, "the other end is gone"),
     row(234, "ERROR_MORE_DATA", Fatal, Except::None, 10040, "a message is larger than the buffer: a stream has none"),
     row(240, "ERROR_VC_DISCONNECTED", Close, Except::Accept(Retry), 10054, "the connection was taken down"),
     row(258, "WAIT_TIMEOUT", Close, Except::AcceptAndDequeue(Retry, Ignore), 10060, "the transport gave up: no answer from the peer; of a wait, no packet in time"),
+    row(535, "ERROR_PIPE_CONNECTED", Ignore, Except::None, 10056, "the client came before the call"),
+    row(536, "ERROR_PIPE_LISTENING", Close, Except::None, 10057, "the pipe has no client"),
     row(676, "ERROR_HANDLES_CLOSED", Close, Except::None, 10053, "the handle was closed under the operation"),
     row(735, "ERROR_ABANDONED_WAIT_0", Fatal, Except::None, 10038, "the port was closed under the wait"),
     row(995, "ERROR_OPERATION_ABORTED", Retry, Except::Connect(Close), 10053, "aborted though nobody asked (the thread that issued it has ended): issued again, but ConnectEx needs a new socket"),

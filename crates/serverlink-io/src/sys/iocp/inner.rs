@@ -11,7 +11,7 @@ use std::{
 use super::{
     completion::Completion,
     errors::{self, classify},
-    kernel::{Called, Kernel, System},
+    kernel::{Called, Nature},
     operation::{Body, Next, Operation, Status, Vectors},
     resources::{Descriptor, Resources},
     shared::Shared,
@@ -37,6 +37,7 @@ pub(super) struct Inner {
     pub(super) linked: AtomicBool,
     /// Whether success at once brings no packet.
     skips: bool,
+    pub(super) nature: Nature,
     pub(super) resources: Retirable<Resources>,
     pub(super) shared: Arc<Shared>,
 }
@@ -53,6 +54,7 @@ impl Inner {
             outward: Operation::new(Direction::Outward),
             linked: AtomicBool::new(false),
             skips,
+            nature: descriptor.nature(),
             resources: Retirable::new(Resources::new(
                 descriptor,
                 handler,
@@ -120,16 +122,15 @@ impl Inner {
         let mut vectors = Vectors::new();
         // SAFETY: the slot is this thread's, and the reference ends before it is handed over.
         let body = unsafe { operation.work() }.body.as_mut()?;
-        let (handle, linked, skips) = match body {
-            Body::Probe(probe) => match self.shared.device() {
-                Ok(device) => (Kernel::device_handle(device), probe.takes_both(), false),
-                Err(error) => {
-                    return Some(Status { bytes: 0, error: errors::code_of(&error) });
-                }
-            },
-            _ => (claim.handle(), false, self.skips),
+        let handle = match body.target(claim, &self.shared) {
+            Ok(handle) => handle,
+            Err(error) => return Some(Status { bytes: 0, error: errors::code_of(&error) }),
         };
-        let request = body.request(&mut vectors);
+        let (linked, skips) = match body {
+            Body::Probe(probe) => (probe.takes_both(), false),
+            _ => (false, self.skips),
+        };
+        let request = body.request(claim, &self.shared, &mut vectors);
         // SAFETY: the slot is this thread's.
         let overlapped = unsafe { operation.prepare(handle) };
         // The kernel's reference and claim.
@@ -142,6 +143,7 @@ impl Inner {
         let called = unsafe { request.issue(&self.shared.kernel, handle, overlapped, &vectors) };
         let status = match called {
             Called::Done(bytes) if skips => Status { bytes, error: 0 },
+            Called::Ended => Status { bytes: 0, error: 0 },
             Called::Failed(error) => Status { bytes: 0, error },
             Called::Pending | Called::Done(_) => {
                 // From here on the operation may be over, and another begun.
@@ -190,7 +192,9 @@ impl Inner {
             let flags = self.finish(operation);
             return Some(match event {
                 // The connection closes unseen.
-                Event::Accepted(Ok(_)) if flags.cancelled => Event::Accepted(Err(cancelled())),
+                event if flags.cancelled && event.brings_connection() => {
+                    Event::Accepted(Err(cancelled()))
+                }
                 event => event,
             });
         }

@@ -11,7 +11,7 @@ use std::{ffi::c_void, io, time::Instant};
 use socket2::{SockAddr, socklen_t};
 
 use super::probe::Poll;
-use crate::sys::RawDescriptor;
+use crate::{Event, sys::RawDescriptor};
 
 /// The system's calls.
 #[cfg(windows)]
@@ -29,8 +29,19 @@ pub(super) type Packet = <Kernel as System>::Packet;
 pub(super) type Socket = <Kernel as System>::Socket;
 pub(super) type Vector = <Kernel as System>::Vector;
 
-/// The system's name of a socket or a device (`HANDLE`, `SOCKET`).
+/// The system's name of a socket, a pipe or a device (`HANDLE`, `SOCKET`).
 pub(super) type Handle = usize;
+
+/// What a stream is, where that makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// A socket.
+    Socket,
+    /// A named pipe. A call takes one buffer; what a receive of no bytes announced is read by
+    /// another; and that a receive brought none is not the end of the stream, which an error code
+    /// tells.
+    Pipe,
+}
 
 /// The key of a packet that ends an operation; its `OVERLAPPED` says which.
 pub(super) const OPERATION_KEY: usize = 0;
@@ -53,14 +64,14 @@ pub(super) trait System: Sized + Send + Sync {
     /// Where an accept has the addresses written.
     type Addresses;
     /// What connecting a socket takes.
-    type Connecting: Copy + Send;
+    type Connecting: Clone + Send;
     /// Answers probes of any socket.
     type Device: Send + Sync;
     /// The kernel's part of an operation.
     type Overlapped: Default;
     /// One entry of the completion port's queue.
     type Packet: Clone + Default;
-    /// A socket that is ours; closed when dropped.
+    /// A socket that is ours, or a pipe; closed when dropped.
     type Socket: Send + Sync;
     /// One buffer of a call.
     type Vector;
@@ -87,8 +98,11 @@ pub(super) trait System: Sized + Send + Sync {
     /// Asks for no packet upon success at once, where that works. True if so it is.
     fn skip_on_success(&self, socket: &Self::Socket) -> bool;
 
-    /// Names a socket.
+    /// Names a socket; 0, if it is a pipe that has no handle yet, or several.
     fn handle(socket: &Self::Socket) -> Handle;
+
+    /// What it is.
+    fn nature(socket: &Self::Socket) -> Nature;
 
     /// Names a socket that is somebody else's.
     fn foreign(descriptor: RawDescriptor) -> Handle;
@@ -96,8 +110,8 @@ pub(super) trait System: Sized + Send + Sync {
     /// Of a caller.
     fn take_over(socket: socket2::Socket) -> Self::Socket;
 
-    /// For a handler.
-    fn hand_over(socket: Self::Socket) -> socket2::Socket;
+    /// For a handler: an accepted socket.
+    fn hand_over(socket: Self::Socket, peer: SockAddr) -> Event;
 
     /// Whether the operation, which has ended, has the status of success.
     ///
@@ -111,7 +125,7 @@ pub(super) trait System: Sized + Send + Sync {
     /// # Safety
     ///
     /// `handle` is what it was issued on, still open, and the kernel is done
-    /// with the operation. `device` tells whether `handle` is a device's.
+    /// with the operation. `device` tells whether `handle` is a device's, or a pipe's.
     unsafe fn result(
         &self,
         handle: Handle,
@@ -137,6 +151,7 @@ pub(super) trait System: Sized + Send + Sync {
     /// See [`System`]. There are `count` vectors.
     unsafe fn receive(
         &self,
+        nature: Nature,
         socket: Handle,
         vectors: *const Self::Vector,
         count: u32,
@@ -150,6 +165,7 @@ pub(super) trait System: Sized + Send + Sync {
     /// See [`System`]. There are `count` vectors.
     unsafe fn send(
         &self,
+        nature: Nature,
         socket: Handle,
         vectors: *const Self::Vector,
         count: u32,
@@ -160,7 +176,14 @@ pub(super) trait System: Sized + Send + Sync {
     fn accepting(&self, listener: &Self::Socket) -> io::Result<Self::Accepting>;
 
     /// A socket that may become a connection.
-    fn unconnected(&self, accepting: Self::Accepting) -> io::Result<Self::Socket>;
+    fn unconnected(
+        &self,
+        listener: &Self::Socket,
+        accepting: Self::Accepting,
+    ) -> io::Result<Self::Socket>;
+
+    /// The handle that an accept is an operation of: the listener's, or the future connection's.
+    fn accept_on(listener: Handle, socket: &Self::Socket) -> Handle;
 
     /// Room for addresses.
     fn addresses() -> Self::Addresses;
@@ -186,7 +209,7 @@ pub(super) trait System: Sized + Send + Sync {
     /// `accept` succeeded with these.
     unsafe fn accepted(
         &self,
-        listener: Handle,
+        listener: &Self::Socket,
         accepting: Self::Accepting,
         socket: &Self::Socket,
         addresses: *mut Self::Addresses,
@@ -195,11 +218,16 @@ pub(super) trait System: Sized + Send + Sync {
     /// Makes a socket ready to connect to `peer`.
     fn connecting(&self, socket: &Self::Socket, peer: &SockAddr) -> io::Result<Self::Connecting>;
 
-    /// Connects.
+    /// The handle that a connect is an operation of: the socket's, or the one at which a pipe waits
+    /// for its turn.
+    fn connect_on(&self, socket: &Self::Socket) -> io::Result<Handle>;
+
+    /// Connects, or waits until it is worth another try.
     ///
     /// # Safety
     ///
-    /// See [`System`]. The address is a whole one, of `length` bytes.
+    /// See [`System`]. The handle is that of `connect_on`. The address is a whole one, of `length`
+    /// bytes.
     unsafe fn connect(
         &self,
         socket: Handle,
@@ -209,8 +237,9 @@ pub(super) trait System: Sized + Send + Sync {
         overlapped: *mut Self::Overlapped,
     ) -> Called;
 
-    /// Makes the connected socket a full one.
-    fn connected(&self, socket: Handle) -> io::Result<()>;
+    /// Makes the connected socket a full one. False if it is not connected: `connect` has only
+    /// waited.
+    fn connected(&self, socket: &Self::Socket) -> io::Result<bool>;
 
     /// Opens the device that answers probes, on this port.
     fn device(&self) -> io::Result<Self::Device>;
@@ -241,6 +270,8 @@ pub(super) enum Called {
     Pending,
     /// Success; a packet follows unless the socket skips it.
     Done(usize),
+    /// Success; no packet follows.
+    Ended,
     /// No packet follows.
     Failed(u32),
 }

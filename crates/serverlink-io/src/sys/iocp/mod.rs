@@ -57,6 +57,11 @@
 //! that only `turn` calls handlers. Where packets cannot be skipped everything
 //! goes through the port.
 //!
+//! # Named pipes
+//!
+//! Where there are no Unix domain sockets, pipes go the same way as sockets. What differs is told
+//! by [`kernel::Nature`]; an accept and a connect are operations of other handles than the entry's.
+//!
 //! # Fairness
 //!
 //! A direction has one operation at most, and a batch is collected before it
@@ -92,8 +97,6 @@ use std::{
 
 use bytes::BytesMut;
 
-#[cfg(windows)]
-pub(crate) use self::errors::sort;
 use self::{
     completion::Completion,
     entry::Entry,
@@ -103,6 +106,8 @@ use self::{
     resources::Descriptor,
     shared::Shared,
 };
+#[cfg(windows)]
+pub(crate) use self::{errors::sort, windows::Pipe};
 use super::{Backend, Outcome, RawDescriptor};
 use crate::{Handler, PortOptions, counters::Counters, errors::Action, lock::lock, sys};
 
@@ -140,7 +145,8 @@ impl Iocp {
     }
 
     /// Puts a socket on the port.
-    fn adopt(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Entry> {
+    fn adopt(&self, socket: impl Into<Socket>, handler: Arc<dyn Handler>) -> io::Result<Entry> {
+        let socket = socket.into();
         // Overlapped calls do not care; the read after a zero-byte receive must not wait.
         socket.set_nonblocking(true)?;
         let kernel = &self.shared.kernel;
@@ -228,6 +234,15 @@ impl Backend for Iocp {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Arc<dyn sys::Entry>> {
         Ok(Arc::new(self.adopt(Kernel::take_over(socket), handler)?))
+    }
+
+    #[cfg(windows)]
+    fn register_pipe(
+        &self,
+        pipe: Pipe,
+        handler: Arc<dyn Handler>,
+    ) -> io::Result<Arc<dyn sys::Entry>> {
+        Ok(Arc::new(self.adopt(pipe, handler)?))
     }
 
     fn watch(

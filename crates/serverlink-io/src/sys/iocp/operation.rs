@@ -12,7 +12,7 @@ use super::{
     accept::{self, Accept},
     connect::{self, Connect},
     errors::Call,
-    kernel::{Called, Handle, Kernel, Overlapped, System, Vector},
+    kernel::{Called, Handle, Kernel, Nature, Overlapped, System, Vector},
     probe::{self, Probe},
     receive::Receive,
     resources::Resources,
@@ -93,7 +93,12 @@ impl Operation {
     /// # Safety
     ///
     /// The operation's packet was just dequeued and its slot reclaimed.
-    pub(super) unsafe fn status(&self, kernel: &Kernel, packet_bytes: u32) -> Status {
+    pub(super) unsafe fn status(
+        &self,
+        kernel: &Kernel,
+        nature: Nature,
+        packet_bytes: u32,
+    ) -> Status {
         let overlapped = self.overlapped.get();
         // SAFETY: the kernel is done with this memory; the caller holds it.
         if packet_bytes != 0 && unsafe { Kernel::succeeded(overlapped) } {
@@ -101,7 +106,8 @@ impl Operation {
         }
         let handle = self.issued_on.load(Ordering::Relaxed);
         // SAFETY: the caller holds the slot.
-        let device = matches!(unsafe { &self.work().body }, Some(Body::Probe(_)));
+        let probe = matches!(unsafe { &self.work().body }, Some(Body::Probe(_)));
+        let device = probe || nature == Nature::Pipe;
         // SAFETY: the handle is open, for the operation's claim keeps it so, and the operation
         // issued on it has ended.
         match unsafe { kernel.result(handle, overlapped, device) } {
@@ -164,8 +170,8 @@ pub(super) enum Next {
 pub(super) enum Request {
     Accept(accept::Request),
     Connect(connect::Request),
-    Receive,
-    Send,
+    Receive(Nature),
+    Send(Nature),
     Probe(probe::Request),
 }
 
@@ -180,18 +186,33 @@ impl Body {
         }
     }
 
-    /// The arguments of the next call.
-    pub(super) fn request(&mut self, vectors: &mut Vectors) -> Request {
+    /// What the next call is issued on, of an entry that has this handle.
+    pub(super) fn target(&self, resources: &Resources, shared: &Shared) -> io::Result<Handle> {
         match self {
-            Self::Accept(accept) => Request::Accept(accept.request()),
+            Self::Accept(accept) => Ok(accept.target(resources.handle())),
+            Self::Connect(_) => shared.kernel.connect_on(resources.socket()?),
+            Self::Receive(_) | Self::Send(_) => Ok(resources.handle()),
+            Self::Probe(_) => shared.device().map(Kernel::device_handle),
+        }
+    }
+
+    /// The arguments of the next call.
+    pub(super) fn request(
+        &mut self,
+        resources: &Resources,
+        shared: &Shared,
+        vectors: &mut Vectors,
+    ) -> Request {
+        match self {
+            Self::Accept(accept) => Request::Accept(accept.request(resources.handle())),
             Self::Connect(connect) => Request::Connect(connect.request()),
             Self::Receive(receive) => {
                 receive.request(vectors);
-                Request::Receive
+                Request::Receive(resources.nature())
             }
             Self::Send(send) => {
-                send.request(vectors);
-                Request::Send
+                send.request(shared, vectors);
+                Request::Send(resources.nature())
             }
             Self::Probe(probe) => Request::Probe(probe.request()),
         }
@@ -203,7 +224,7 @@ impl Body {
             Self::Accept(accept) => accept.completed(resources, shared, status),
             Self::Connect(connect) => connect.completed(resources, shared, status),
             Self::Receive(receive) => receive.completed(resources, shared, status),
-            Self::Send(send) => send.completed(status),
+            Self::Send(send) => send.completed(shared, status),
             Self::Probe(probe) => probe.completed(status),
         }
     }
@@ -213,7 +234,7 @@ impl Body {
         Next::Further(match self {
             Self::Accept(accept) => return accept.again(resources, shared),
             Self::Receive(receive) => Self::Receive(receive.again(shared, code)),
-            Self::Send(send) => Self::Send(send.again(code)),
+            Self::Send(send) => return send.again(shared, code),
             other => other,
         })
     }
@@ -227,7 +248,7 @@ impl Body {
                 receive.discard(shared);
                 Event::Received(Err(error))
             }
-            Self::Send(send) => send.over(Err(error)),
+            Self::Send(send) => send.over(shared, Err(error)),
             Self::Probe(_) => Event::Ready(Err(error)),
         }
     }
@@ -252,10 +273,10 @@ impl Request {
         // SAFETY: the caller's promise, passed on.
         unsafe {
             match self {
-                Self::Accept(request) => request.issue(kernel, handle, overlapped),
+                Self::Accept(request) => request.issue(kernel, overlapped),
                 Self::Connect(request) => request.issue(kernel, handle, overlapped),
-                Self::Receive => kernel.receive(handle, array, count, overlapped),
-                Self::Send => kernel.send(handle, array, count, overlapped),
+                Self::Receive(nature) => kernel.receive(nature, handle, array, count, overlapped),
+                Self::Send(nature) => kernel.send(nature, handle, array, count, overlapped),
                 Self::Probe(request) => request.issue(kernel, handle, overlapped),
             }
         }

@@ -1,15 +1,19 @@
-//! `WSARecv`, into a real buffer or none.
+//! `WSARecv`, and `ReadFile` on pipes, into a real buffer or none.
 
 use std::{io, ptr};
 
 use super::{
     buffers::Armed,
-    errors,
+    errors::{self, Call, classify},
+    kernel::Nature,
     operation::{Body, Next, Status, Vectors},
     resources::Resources,
     shared::Shared,
 };
-use crate::{Event, errors::no_room};
+use crate::{
+    Event,
+    errors::{Action, no_room},
+};
 use bytes::BytesMut;
 
 /// Receives once.
@@ -17,7 +21,7 @@ pub(super) enum Receive {
     /// Into a buffer lent to the kernel: the caller's, or one of the engine's within its budget.
     Into { buffer: BytesMut, armed: Option<Armed> },
     /// Into nothing: a zero-byte receive pins no memory and ends when something has arrived, which
-    /// is then read by a call that does not wait.
+    /// is then read by a call that does not wait; of a pipe, by one that needs not.
     Probing { buffer: Option<BytesMut> },
 }
 
@@ -52,11 +56,20 @@ impl Receive {
     }
 
     pub(super) fn completed(self, resources: &Resources, shared: &Shared, status: Status) -> Next {
+        let pipe = resources.nature() == Nature::Pipe;
+        let ignored = classify(Call::Receive, status.error) == Action::Ignore;
+        if pipe && status.error != 0 && ignored {
+            return Next::Over(self.end_of_stream(shared));
+        }
         if status.error != 0 {
             // A failed zero-byte receive is the only place where its error is: never read on.
             return Next::Failed(Body::Receive(self), status.error);
         }
         match self {
+            // Somebody wrote nothing.
+            Self::Into { .. } if pipe && status.bytes == 0 => {
+                Next::Failed(Body::Receive(self), errors::WOULD_BLOCK)
+            }
             Self::Into { mut buffer, armed } => {
                 drop(armed);
                 let length = buffer.len() + status.bytes;
@@ -65,8 +78,22 @@ impl Receive {
                 shared.counters.received(status.bytes);
                 Next::Over(Event::Received(Ok(buffer)))
             }
+            Self::Probing { buffer } if pipe => {
+                let buffer = buffer.unwrap_or_else(|| shared.buffers.pool.take());
+                Next::Further(Body::Receive(Self::Into { buffer, armed: None }))
+            }
             Self::Probing { buffer } => read(resources, shared, buffer),
         }
+    }
+
+    /// Of a pipe: it was closed at the other end, and all that had been written is read.
+    fn end_of_stream(self, shared: &Shared) -> Event {
+        let buffer = match self {
+            Self::Into { buffer, .. } => buffer,
+            Self::Probing { buffer } => buffer.unwrap_or_default(),
+        };
+        shared.counters.received(0);
+        Event::Received(Ok(buffer))
     }
 
     /// What to issue after `code`.

@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    kernel::{Accepting, Handle, Kernel, Socket, System},
+    kernel::{Accepting, Handle, Kernel, Nature, Socket, System},
     shared::Registration,
 };
 use crate::{Handler, errors::only_probes};
@@ -30,6 +30,15 @@ pub(super) enum Descriptor {
     Watched(Handle),
 }
 
+impl Descriptor {
+    pub(super) fn nature(&self) -> Nature {
+        match self {
+            Self::Owned(socket) => Kernel::nature(socket),
+            Self::Watched(_) => Nature::Socket,
+        }
+    }
+}
+
 impl Resources {
     pub(super) fn new(
         descriptor: Descriptor,
@@ -44,6 +53,10 @@ impl Resources {
             Descriptor::Owned(socket) => Kernel::handle(socket),
             Descriptor::Watched(handle) => *handle,
         }
+    }
+
+    pub(super) fn nature(&self) -> Nature {
+        self.descriptor.nature()
     }
 
     /// The socket, if it is ours.

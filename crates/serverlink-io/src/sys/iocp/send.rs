@@ -1,13 +1,15 @@
-//! `WSASend`, of the caller's own bytes.
+//! `WSASend`, of the caller's own bytes; `WriteFile`, on pipes, of a copy of the small ones.
 
 use std::io;
 
 use super::{
     errors,
+    kernel::Nature,
     operation::{Body, Next, Status, Vectors},
+    shared::Shared,
 };
 use crate::Event;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 /// The most bytes one call is given. They stay locked in memory until it completes, and its count
 /// of bytes has 32 bits.
@@ -15,6 +17,13 @@ const MOST: usize = 8 << 20;
 
 /// The same after the system ran short of memory to lock.
 const LITTLE: usize = 64 << 10;
+
+/// The most bytes of one call on a pipe, of which the system makes a copy: as many as the pipe has
+/// room for.
+const PIPEFUL: usize = 64 << 10;
+
+/// From this length on, a buffer is worth a call of its own on a pipe.
+const LONG: usize = 16 << 10;
 
 /// Sends all of some buffers, by as many calls as it takes.
 pub(super) struct Send {
@@ -27,11 +36,19 @@ pub(super) struct Send {
     sent: usize,
     /// The most bytes of the next call.
     most: usize,
+    nature: Nature,
+    /// Short buffers put together, where a call takes only one.
+    together: Option<BytesMut>,
 }
 
 impl Send {
-    pub(super) fn new(buffers: Vec<Bytes>) -> Self {
-        let mut send = Self { buffers, index: 0, offset: 0, sent: 0, most: MOST };
+    pub(super) fn new(nature: Nature, buffers: Vec<Bytes>) -> Self {
+        let most = match nature {
+            Nature::Socket => MOST,
+            Nature::Pipe => PIPEFUL,
+        };
+        let together = None;
+        let mut send = Self { buffers, index: 0, offset: 0, sent: 0, most, nature, together };
         send.advance(0);
         send
     }
@@ -56,7 +73,39 @@ impl Send {
         }
     }
 
-    pub(super) fn request(&self, vectors: &mut Vectors) {
+    pub(super) fn request(&mut self, shared: &Shared, vectors: &mut Vectors) {
+        match self.nature {
+            Nature::Socket => self.gather(vectors),
+            Nature::Pipe => {
+                let part = self.one(shared);
+                let length = u32::try_from(part.len()).expect("`MOST` fits");
+                vectors.push(part.as_ptr().cast_mut(), length);
+            }
+        }
+    }
+
+    /// The next bytes in one piece: those of a long buffer itself, or a copy of short ones.
+    fn one(&mut self, shared: &Shared) -> &[u8] {
+        let Self { buffers, index, offset, most, together, .. } = self;
+        let rest = &buffers[*index][*offset..];
+        if rest.len() >= LONG.min(*most) || *index + 1 == buffers.len() {
+            return &rest[..rest.len().min(*most)];
+        }
+        let together = together.get_or_insert_with(|| shared.buffers.pool.take());
+        together.clear();
+        let most = together.capacity().clamp(1, *most);
+        together.extend_from_slice(&rest[..rest.len().min(most)]);
+        for buffer in &buffers[*index + 1..] {
+            let room = most - together.len();
+            if room == 0 || buffer.len() >= LONG {
+                break;
+            }
+            together.extend_from_slice(&buffer[..buffer.len().min(room)]);
+        }
+        together
+    }
+
+    fn gather(&self, vectors: &mut Vectors) {
         let mut room = self.most;
         let mut offset = self.offset;
         for buffer in &self.buffers[self.index..] {
@@ -74,11 +123,11 @@ impl Send {
         }
     }
 
-    pub(super) fn completed(mut self, status: Status) -> Next {
+    pub(super) fn completed(mut self, shared: &Shared, status: Status) -> Next {
         // A call that failed may have sent something first.
         self.advance(status.bytes);
         if self.is_over() {
-            Next::Over(self.over(Ok(())))
+            Next::Over(self.over(shared, Ok(())))
         } else if status.error != 0 {
             Next::Failed(Body::Send(self), status.error)
         } else if status.bytes == 0 {
@@ -90,14 +139,20 @@ impl Send {
     }
 
     /// What to issue after `code`.
-    pub(super) fn again(mut self, code: u32) -> Self {
+    pub(super) fn again(mut self, shared: &Shared, code: u32) -> Next {
         if !errors::is_abort(code) {
             self.most = LITTLE;
+        } else if self.nature == Nature::Pipe {
+            // How much of it was read already, the system does not say.
+            return Next::Over(self.over(shared, Err(errors::to_io(code))));
         }
-        self
+        Next::Further(Body::Send(self))
     }
 
-    pub(super) fn over(self, result: io::Result<()>) -> Event {
+    pub(super) fn over(self, shared: &Shared, result: io::Result<()>) -> Event {
+        if let Some(together) = self.together {
+            shared.buffers.pool.give(together);
+        }
         Event::Sent { buffers: self.buffers, sent: self.sent, result }
     }
 }

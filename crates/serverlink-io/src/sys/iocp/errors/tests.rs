@@ -20,7 +20,13 @@ macro_rules! named {
 }
 
 /// Not errors.
-const IGNORED: &[Named] = named![NO_ERROR, ERROR_IO_PENDING, ERROR_NOT_FOUND];
+const IGNORED: &[Named] = named![NO_ERROR, ERROR_IO_PENDING, ERROR_NOT_FOUND, ERROR_PIPE_CONNECTED];
+
+/// Over, but to a receive the end of the stream.
+const ENDED: &[Named] = named![ERROR_BROKEN_PIPE];
+
+/// Over, but to an accept a connection that may hold something yet.
+const LEFT: &[Named] = named![ERROR_NO_DATA];
 
 /// Nothing is wrong with the socket: issue it again. A failed connect needs a new socket.
 const RETRIED: &[Named] = named![
@@ -71,7 +77,14 @@ const CLOSED: &[Named] = named![
     ERROR_HANDLE_EOF,
     ERROR_BAD_NETPATH,
     ERROR_UNEXP_NET_ERR,
-    ERROR_BROKEN_PIPE,
+    ERROR_FILE_NOT_FOUND,
+    ERROR_PATH_NOT_FOUND,
+    ERROR_ACCESS_DENIED,
+    ERROR_INVALID_NAME,
+    ERROR_FILENAME_EXCED_RANGE,
+    ERROR_BAD_PIPE,
+    ERROR_PIPE_BUSY,
+    ERROR_PIPE_LISTENING,
     ERROR_PIPE_NOT_CONNECTED,
     ERROR_HANDLES_CLOSED,
     ERROR_INVALID_NETNAME,
@@ -246,6 +259,52 @@ const DOCUMENTED: &[(&str, &[Named])] = &[
             WSAEWOULDBLOCK,
         ],
     ),
+    // Pages about pipes name codes here and there; what else there is are statuses of the file
+    // system's, as Win32 codes.
+    (
+        "ConnectNamedPipe",
+        named![ERROR_IO_PENDING, ERROR_PIPE_CONNECTED, ERROR_NO_DATA, ERROR_PIPE_LISTENING],
+    ),
+    (
+        "CreateFile",
+        named![
+            ERROR_FILE_NOT_FOUND,
+            ERROR_PATH_NOT_FOUND,
+            ERROR_ACCESS_DENIED,
+            ERROR_INVALID_NAME,
+            ERROR_FILENAME_EXCED_RANGE,
+            ERROR_PIPE_BUSY,
+        ],
+    ),
+    ("CreateNamedPipe", named![ERROR_ACCESS_DENIED, ERROR_PIPE_BUSY, ERROR_INVALID_PARAMETER]),
+    (
+        "ReadFile",
+        named![
+            ERROR_IO_PENDING,
+            ERROR_BROKEN_PIPE,
+            ERROR_PIPE_NOT_CONNECTED,
+            ERROR_BAD_PIPE,
+            ERROR_MORE_DATA,
+            ERROR_NO_SYSTEM_RESOURCES,
+            ERROR_INVALID_USER_BUFFER,
+            ERROR_NOT_ENOUGH_QUOTA,
+            ERROR_OPERATION_ABORTED,
+        ],
+    ),
+    (
+        "WriteFile",
+        named![
+            ERROR_IO_PENDING,
+            ERROR_BROKEN_PIPE,
+            ERROR_NO_DATA,
+            ERROR_PIPE_NOT_CONNECTED,
+            ERROR_BAD_PIPE,
+            ERROR_INVALID_USER_BUFFER,
+            ERROR_NOT_ENOUGH_MEMORY,
+            ERROR_NOT_ENOUGH_QUOTA,
+            ERROR_OPERATION_ABORTED,
+        ],
+    ),
     ("CancelIoEx", named![ERROR_NOT_FOUND]),
     ("GetQueuedCompletionStatusEx", named![ERROR_ABANDONED_WAIT_0, WAIT_TIMEOUT]),
     // These pages name none; what the kernel's statuses for bad handles, handles that are on a
@@ -271,8 +330,10 @@ type Sorted = fn(Call) -> Action;
 
 #[test]
 fn every_code_is_sorted() {
-    let classes: [(&[Named], Sorted); 6] = [
+    let classes: [(&[Named], Sorted); 8] = [
         (IGNORED, |_| Ignore),
+        (ENDED, |call| if call == Call::Receive { Ignore } else { Close }),
+        (LEFT, |call| if call == Call::Accept { Ignore } else { Close }),
         (RETRIED, |call| if call == Call::Connect { Close } else { Retry }),
         (CLOSED_BUT_ACCEPTING, |call| if call == Call::Accept { Retry } else { Close }),
         (TIMED, |call| match call {
@@ -334,6 +395,11 @@ fn completions_have_the_kinds_of_failed_calls() {
         (ERROR_VC_DISCONNECTED, ErrorKind::ConnectionReset),
         (ERROR_PORT_UNREACHABLE, ErrorKind::ConnectionReset),
         (ERROR_CONNECTION_REFUSED, ErrorKind::ConnectionRefused),
+        (ERROR_FILE_NOT_FOUND, ErrorKind::ConnectionRefused),
+        (ERROR_PIPE_BUSY, ErrorKind::ConnectionRefused),
+        (ERROR_ACCESS_DENIED, ErrorKind::PermissionDenied),
+        (ERROR_BROKEN_PIPE, ErrorKind::ConnectionReset),
+        (ERROR_NO_DATA, ErrorKind::ConnectionReset),
         (ERROR_CONNECTION_ABORTED, ErrorKind::ConnectionAborted),
         (ERROR_OPERATION_ABORTED, ErrorKind::ConnectionAborted),
         (ERROR_HANDLES_CLOSED, ErrorKind::ConnectionAborted),

@@ -14,8 +14,12 @@ use super::{
     socket::address,
 };
 use crate::{
+    Event,
     lock::lock,
-    sys::{RawDescriptor, iocp::kernel::System},
+    sys::{
+        RawDescriptor,
+        iocp::kernel::{Nature, System},
+    },
 };
 
 /// No packet came in time.
@@ -49,10 +53,10 @@ impl Default for Packet {
 
 /// What accepting takes.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::sys::iocp) struct Accepting;
+pub(in crate::sys::iocp) struct Accepting(Nature);
 
 /// What connecting takes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(in crate::sys::iocp) struct Connecting;
 
 /// A handle on the port that is no socket.
@@ -72,8 +76,8 @@ impl Kernel {
         &self.0
     }
 
-    pub(super) fn socket(&self) -> Socket {
-        Socket::new(&self.0)
+    pub(super) fn socket(&self, nature: Nature) -> Socket {
+        Socket::new(&self.0, nature)
     }
 
     /// Mostly works.
@@ -191,8 +195,12 @@ impl System for Kernel {
         unreachable!("tests give the backend the model's own sockets")
     }
 
-    fn hand_over(socket: Socket) -> socket2::Socket {
-        socket.hand_over()
+    fn nature(socket: &Socket) -> Nature {
+        socket.nature
+    }
+
+    fn hand_over(socket: Socket, peer: SockAddr) -> Event {
+        Event::Accepted(Ok((socket.hand_over(), peer)))
     }
 
     unsafe fn succeeded(overlapped: *const Overlapped) -> bool {
@@ -230,6 +238,7 @@ impl System for Kernel {
 
     unsafe fn receive(
         &self,
+        _: Nature,
         socket: Handle,
         vectors: *const Vector,
         count: u32,
@@ -244,6 +253,7 @@ impl System for Kernel {
 
     unsafe fn send(
         &self,
+        nature: Nature,
         socket: Handle,
         vectors: *const Vector,
         count: u32,
@@ -252,18 +262,33 @@ impl System for Kernel {
         // SAFETY: the caller's promise, passed on.
         unsafe {
             let vectors = Self::vectors(vectors, count);
+            if nature == Nature::Pipe && vectors.len() != 1 {
+                self.0.violation("a pipe was given several buffers at once");
+            }
             self.0.issue(socket, Work::Send(vectors), overlapped)
         }
     }
 
     fn accepting(&self, listener: &Socket) -> io::Result<Accepting> {
-        self.works(listener.handle).map(|()| Accepting)
+        self.works(listener.handle).map(|()| Accepting(listener.nature))
     }
 
-    fn unconnected(&self, _: Accepting) -> io::Result<Socket> {
-        match self.0.choose(16) {
-            15 => Err(io::Error::from_raw_os_error(10_024)),
-            _ => Ok(self.socket()),
+    fn unconnected(&self, _: &Socket, accepting: Accepting) -> io::Result<Socket> {
+        if self.0.choose(16) == 15 {
+            return Err(io::Error::from_raw_os_error(10_024));
+        }
+        let socket = self.socket(accepting.0);
+        if accepting.0 == Nature::Pipe {
+            self.associate(&socket)?;
+            lock(&self.0.state).instances.insert(socket.handle);
+        }
+        Ok(socket)
+    }
+
+    fn accept_on(listener: Handle, socket: &Socket) -> Handle {
+        match socket.nature {
+            Nature::Socket => listener,
+            Nature::Pipe => socket.handle,
         }
     }
 
@@ -274,27 +299,32 @@ impl System for Kernel {
     unsafe fn accept(
         &self,
         listener: Handle,
-        _: Accepting,
+        accepting: Accepting,
         socket: Handle,
         addresses: *mut Addresses,
         overlapped: *mut Overlapped,
     ) -> Called {
         self.0.open(socket, "AcceptEx", |_| {});
+        let on = match accepting.0 {
+            Nature::Socket => listener,
+            Nature::Pipe => socket,
+        };
+        let work = Work::Accept { listener, socket, addresses };
         // SAFETY: the caller's promise, passed on.
-        unsafe { self.0.issue(listener, Work::Accept { socket, addresses }, overlapped) }
+        unsafe { self.0.issue(on, work, overlapped) }
     }
 
     unsafe fn accepted(
         &self,
-        listener: Handle,
+        listener: &Socket,
         _: Accepting,
         socket: &Socket,
         addresses: *mut Addresses,
     ) -> io::Result<SockAddr> {
-        self.0.open(listener, "SO_UPDATE_ACCEPT_CONTEXT", |_| {});
+        self.0.open(listener.handle, "SO_UPDATE_ACCEPT_CONTEXT", |_| {});
         self.0.open(socket.handle, "SO_UPDATE_ACCEPT_CONTEXT", |_| {});
         self.0.interlude();
-        self.works(listener)?;
+        self.works(listener.handle)?;
         // SAFETY: the caller's promise.
         Ok(address(unsafe { (*addresses).0 }))
     }
@@ -318,10 +348,16 @@ impl System for Kernel {
         unsafe { self.0.issue(socket, Work::Connect, overlapped) }
     }
 
-    fn connected(&self, socket: Handle) -> io::Result<()> {
-        self.0.open(socket, "SO_UPDATE_CONNECT_CONTEXT", |_| {});
+    fn connect_on(&self, socket: &Socket) -> io::Result<Handle> {
+        Ok(socket.handle)
+    }
+
+    fn connected(&self, socket: &Socket) -> io::Result<bool> {
+        self.0.open(socket.handle, "SO_UPDATE_CONNECT_CONTEXT", |_| {});
         self.0.interlude();
-        self.works(socket)
+        self.works(socket.handle)?;
+        // A pipe may have waited in vain for its turn.
+        Ok(socket.nature == Nature::Socket || self.0.choose(4) != 3)
     }
 
     fn device(&self) -> io::Result<Device> {

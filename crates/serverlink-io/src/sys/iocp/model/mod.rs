@@ -16,7 +16,7 @@ mod socket;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     fmt::Display,
     os::unix::net::UnixStream,
     sync::{
@@ -33,7 +33,7 @@ use self::{
 };
 use super::{
     errors::{self, Call},
-    kernel::{Called, Handle, OPERATION_KEY},
+    kernel::{Called, Handle, Nature, OPERATION_KEY},
     probe::Poll,
 };
 use crate::lock::lock;
@@ -84,6 +84,8 @@ pub(super) struct Addresses(u16);
 pub(super) struct Open {
     associated: bool,
     skips: bool,
+    /// Nothing, if it is a device.
+    nature: Option<Nature>,
     /// How many bytes were received from it.
     received: usize,
     /// What was sent on it.
@@ -95,6 +97,9 @@ pub(super) struct Open {
 #[derive(Default)]
 struct State {
     handles: HashMap<Handle, Open>,
+    /// The pipes that were to be accepted. One may be gone when its accept is cancelled: only the
+    /// operation keeps it.
+    instances: HashSet<Handle>,
     /// By the order in which they were issued.
     operations: BTreeMap<u64, Operation>,
     packets: VecDeque<Packet>,

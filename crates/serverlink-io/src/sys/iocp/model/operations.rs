@@ -1,8 +1,8 @@
 //! The life of an operation in the model's kernel.
 
 use super::{
-    Addresses, Call, Called, Handle, Model, OPERATION_KEY, Open, Overlapped, PENDING, Packet, Poll,
-    Vector, errors, memory::Lent, pattern,
+    Addresses, Call, Called, Handle, Model, Nature, OPERATION_KEY, Open, Overlapped, PENDING,
+    Packet, Poll, Vector, errors, memory::Lent, pattern,
 };
 use crate::lock::lock;
 
@@ -10,7 +10,7 @@ use crate::lock::lock;
 pub(super) enum Work {
     Receive(Vec<Vector>),
     Send(Vec<Vector>),
-    Accept { socket: Handle, addresses: *mut Addresses },
+    Accept { listener: Handle, socket: Handle, addresses: *mut Addresses },
     Connect,
     Poll(*mut Poll),
 }
@@ -50,6 +50,16 @@ pub(super) struct Operation {
     /// Whether somebody asked for its end.
     pub(super) cancelled: bool,
     _lent: Vec<Lent>,
+}
+
+impl Operation {
+    /// Whose handler is told of its end.
+    fn told(&self) -> Handle {
+        match self.work {
+            Work::Accept { listener, .. } => listener,
+            _ => self.handle,
+        }
+    }
 }
 
 // SAFETY: as for `Vector`.
@@ -99,6 +109,11 @@ impl Model {
             Operation { overlapped, handle, work, queued: false, cancelled: false, _lent: lent };
         let scripted = lock(&self.state).script.pop_front();
         let called = match scripted.unwrap_or_else(|| self.outcome(&operation.work)) {
+            Called::Done(_) | Called::Ended if self.ends_within(handle, &operation.work) => {
+                lock(&self.state).operations.insert(number, operation);
+                self.end(number, End::Success(0), false);
+                Called::Ended
+            }
             Called::Done(bytes) => {
                 let skips = self.open(handle, "a call", |open| open.skips).unwrap_or(false);
                 lock(&self.state).operations.insert(number, operation);
@@ -106,10 +121,11 @@ impl Model {
                 Called::Done(bytes)
             }
             Called::Failed(code) => {
-                self.open(handle, "a call", |open| open.codes.push(code));
+                self.open(operation.told(), "a call", |open| open.codes.push(code));
                 drop(operation);
                 Called::Failed(code)
             }
+            Called::Ended => unreachable!("only pipes end so"),
             Called::Pending => {
                 lock(&self.state).operations.insert(number, operation);
                 Called::Pending
@@ -118,6 +134,13 @@ impl Model {
         // Others' steps before the call returns, of which the completion may be one.
         self.interlude();
         called
+    }
+
+    /// Whether success at once brings no packet, whatever was asked for: a pipe that finds its
+    /// other end.
+    fn ends_within(&self, handle: Handle, work: &Work) -> bool {
+        let nature = self.open(handle, "a call", |open| open.nature).flatten();
+        nature == Some(Nature::Pipe) && matches!(work.call(), Call::Accept | Call::Connect)
     }
 
     /// How a call returns: a send mostly succeeds at once, all else mostly pends.
@@ -177,11 +200,15 @@ impl Model {
             return 0;
         }
         let mut other = Open::default();
+        if let End::Failure(code, _) = end
+            && let Some(told) = state.handles.get_mut(&operation.told())
+        {
+            told.codes.push(code);
+        }
         let open = state.handles.get_mut(&operation.handle).unwrap_or(&mut other);
         let (code, most) = match end {
             End::Success(most) => (0, most),
             End::Failure(code, most) => {
-                open.codes.push(code);
                 (code, if operation.work.call() == Call::Send { most } else { 0 })
             }
         };
@@ -312,7 +339,8 @@ impl Model {
         self.interlude();
         let numbers: Vec<u64> = {
             let mut state = lock(&self.state);
-            if handle != 0 && !state.handles.contains_key(&handle) {
+            let known = state.handles.contains_key(&handle) || state.instances.contains(&handle);
+            if handle != 0 && !known {
                 state.violations.push("CancelIoEx on a handle that is not open".to_owned());
             }
             let named = |operation: &Operation| {

@@ -11,17 +11,22 @@ use std::{
 use socket2::SockAddr;
 
 use super::{Model, Open, pattern};
-use crate::{lock::lock, sys::iocp::kernel::Handle};
+use crate::{
+    lock::lock,
+    sys::iocp::kernel::{Handle, Nature},
+};
 
 /// A socket: a handle that is closed when this is dropped.
 pub(in crate::sys::iocp) struct Socket {
     model: Arc<Model>,
     pub(super) handle: Handle,
+    pub(super) nature: Nature,
 }
 
 impl Socket {
-    pub(super) fn new(model: &Arc<Model>) -> Self {
-        Self { model: Arc::clone(model), handle: model.enter(Open::default()) }
+    pub(super) fn new(model: &Arc<Model>, nature: Nature) -> Self {
+        let handle = model.enter(Open { nature: Some(nature), ..Open::default() });
+        Self { model: Arc::clone(model), handle, nature }
     }
 
     pub(in crate::sys::iocp) fn set_nonblocking(&self, _: bool) -> io::Result<()> {

@@ -2,6 +2,7 @@
 
 mod lifetime;
 mod operations;
+mod pipes;
 mod probes;
 mod torture;
 mod wake;
@@ -61,8 +62,12 @@ impl Bench {
     }
 
     fn adopt(&self, socket: impl Into<Socket>) -> Peer {
+        self.adopt_stream(socket.into())
+    }
+
+    fn adopt_stream(&self, stream: impl Into<kernel::Socket>) -> Peer {
         let (sender, events) = mpsc::channel();
-        let entry = self.port.adopt(socket.into(), Arc::new(Forward(sender))).unwrap();
+        let entry = self.port.adopt(stream, Arc::new(Forward(sender))).unwrap();
         Peer { entry, events }
     }
 

@@ -124,7 +124,7 @@ fn connection(bench: &Bench, random: &mut impl FnMut(u64) -> u64) -> Arc<Echo> {
         inside: AtomicBool::new(false),
         retired: AtomicBool::new(false),
     });
-    let entry = Arc::new(bench.port.adopt(near.into(), handler.clone()).unwrap());
+    let entry = Arc::new(bench.port.adopt(Socket::from(near), handler.clone()).unwrap());
     *lock(&handler.entry) = Some(Arc::clone(&entry));
     handler.begun.fetch_add(1, Ordering::SeqCst);
     entry.receive(None).unwrap();

@@ -15,16 +15,16 @@ use windows_sys::{
 
 /// `AcceptEx` and its companion.
 #[derive(Clone, Copy)]
-pub(super) struct AcceptFunctions {
+pub(in crate::sys::iocp) struct AcceptFunctions {
     pub(super) accept: Extension<LPFN_ACCEPTEX>,
     pub(super) addresses: Extension<LPFN_GETACCEPTEXSOCKADDRS>,
 }
 
 /// A function pointer that is there.
-pub(super) type Extension<F> = <F as Present>::Function;
+pub(in crate::sys::iocp) type Extension<F> = <F as Present>::Function;
 
 /// What an `Option` of a function pointer holds.
-pub(super) trait Present {
+pub(in crate::sys::iocp) trait Present {
     /// The function pointer.
     type Function;
 }

@@ -2,11 +2,23 @@
 
 mod device;
 mod extension;
+mod pipe;
 mod sockets;
+mod stream;
 
-use std::{ffi::c_void, io, os::windows::io::AsRawSocket, ptr, time::Instant};
+use std::{
+    ffi::c_void,
+    io,
+    os::windows::io::{AsRawHandle, OwnedHandle},
+    ptr,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
 
-use socket2::{Domain, SockAddr, Socket, socklen_t};
+use socket2::{Domain, SockAddr, socklen_t};
 use windows_sys::Win32::{
     Foundation::{CloseHandle, GetLastError, HANDLE, INVALID_HANDLE_VALUE},
     Networking::WinSock::{LPFN_CONNECTEX, WSABUF, WSAGetLastError, WSAGetOverlappedResult},
@@ -20,17 +32,30 @@ use windows_sys::Win32::{
     },
 };
 
-use self::extension::{AcceptFunctions, Extension};
+pub(crate) use self::pipe::Pipe;
+use self::{
+    extension::{AcceptFunctions, Extension},
+    stream::Stream,
+};
 use super::{
     errors,
-    kernel::{Called, Handle, OPERATION_KEY, System},
+    kernel::{Called, Handle, Nature, OPERATION_KEY, System},
     probe::Poll,
 };
-use crate::sys::RawDescriptor;
+use crate::{Event, NamedPipe, sys::RawDescriptor};
+
+/// Neither a packet upon success at once, nor an event that is set each time.
+const SKIP_MODES: u8 = (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) as u8;
 
 /// An I/O completion port.
 #[derive(Debug)]
-pub(super) struct Kernel(HANDLE);
+pub(super) struct Kernel {
+    port: HANDLE,
+    /// Unlike any other's.
+    number: u64,
+    /// Where clients of pipes wait, opened for the first.
+    names: OnceLock<OwnedHandle>,
+}
 
 // SAFETY: a completion port's handle may be used from any thread; that is its purpose.
 unsafe impl Send for Kernel {}
@@ -45,16 +70,23 @@ pub(super) struct Packet(OVERLAPPED_ENTRY);
 // SAFETY: a plain result; what it names is touched only by the turn that dequeued it.
 unsafe impl Send for Packet {}
 
-/// `AcceptEx`, and what its sockets are like.
+/// What accepting takes.
 #[derive(Clone, Copy)]
-pub(super) struct Accepting {
-    functions: AcceptFunctions,
-    domain: Domain,
+pub(super) enum Accepting {
+    /// `AcceptEx`, and what its sockets are like.
+    Socket { functions: AcceptFunctions, domain: Domain },
+    /// `ConnectNamedPipe`.
+    Pipe,
 }
 
-/// `ConnectEx`.
-#[derive(Clone, Copy)]
-pub(super) struct Connecting(Extension<LPFN_CONNECTEX>);
+/// What connecting takes.
+#[derive(Clone)]
+pub(super) enum Connecting {
+    /// `ConnectEx`.
+    Socket(Extension<LPFN_CONNECTEX>),
+    /// `CreateFile`, and the wait before it.
+    Pipe(pipe::Connecting),
+}
 
 impl Kernel {
     /// Sends the completions of `handle` here.
@@ -65,7 +97,7 @@ impl Kernel {
     /// `OVERLAPPED` of an `Operation`.
     unsafe fn associate_handle(&self, handle: HANDLE) -> io::Result<()> {
         // SAFETY: both handles are open.
-        let port = unsafe { CreateIoCompletionPort(handle, self.0, OPERATION_KEY, 0) };
+        let port = unsafe { CreateIoCompletionPort(handle, self.port, OPERATION_KEY, 0) };
         if port.is_null() { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 }
@@ -77,14 +109,20 @@ impl System for Kernel {
     type Device = device::Device;
     type Overlapped = OVERLAPPED;
     type Packet = Packet;
-    type Socket = Socket;
+    type Socket = Stream;
     type Vector = WSABUF;
 
     fn new() -> io::Result<Self> {
         // One thread drives a port at a time, so one concurrent thread is right.
         // SAFETY: no handle is passed; a new port is asked for.
         let port = unsafe { CreateIoCompletionPort(INVALID_HANDLE_VALUE, ptr::null_mut(), 0, 1) };
-        if port.is_null() { Err(io::Error::last_os_error()) } else { Ok(Self(port)) }
+        if port.is_null() {
+            return Err(io::Error::last_os_error());
+        }
+        static PORTS: AtomicU64 = AtomicU64::new(1);
+        // Relaxed: only the numbers' being different matters.
+        let number = PORTS.fetch_add(1, Ordering::Relaxed);
+        Ok(Self { port, number, names: OnceLock::new() })
     }
 
     fn now(&self) -> Instant {
@@ -93,7 +131,7 @@ impl System for Kernel {
 
     fn post(&self, key: usize) -> io::Result<()> {
         // SAFETY: the port is open; no `OVERLAPPED` goes with the packet.
-        let posted = unsafe { PostQueuedCompletionStatus(self.0, 0, key, ptr::null()) };
+        let posted = unsafe { PostQueuedCompletionStatus(self.port, 0, key, ptr::null()) };
         if posted == 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
@@ -103,7 +141,7 @@ impl System for Kernel {
         // port is open.
         let dequeued = unsafe {
             GetQueuedCompletionStatusEx(
-                self.0,
+                self.port,
                 into.as_mut_ptr().cast(),
                 u32::try_from(into.len()).unwrap_or(u32::MAX),
                 &mut count,
@@ -122,32 +160,48 @@ impl System for Kernel {
         (packet.0.lpCompletionKey, packet.0.lpOverlapped, packet.0.dwNumberOfBytesTransferred)
     }
 
-    fn associate(&self, socket: &Socket) -> io::Result<()> {
-        // SAFETY: the socket is open and becomes the port's; only `Inner::submit` issues operations.
-        unsafe { self.associate_handle(Self::handle(socket) as HANDLE) }
+    fn associate(&self, stream: &Stream) -> io::Result<()> {
+        match stream {
+            // SAFETY: the socket is open and becomes the port's; only `Inner::submit` issues
+            // operations.
+            Stream::Socket(_) => unsafe { self.associate_handle(stream.handle() as HANDLE) },
+            Stream::Pipe(pipe) => pipe.associate(self),
+        }
     }
 
-    fn skip_on_success(&self, socket: &Socket) -> bool {
-        let modes = (FILE_SKIP_COMPLETION_PORT_ON_SUCCESS | FILE_SKIP_SET_EVENT_ON_HANDLE) as u8;
-        extension::has_system_handles(socket)
-            // SAFETY: the handle is open.
-            && unsafe { SetFileCompletionNotificationModes(Self::handle(socket) as HANDLE, modes) } != 0
+    fn skip_on_success(&self, stream: &Stream) -> bool {
+        match stream {
+            Stream::Socket(socket) => {
+                let handle = stream.handle() as HANDLE;
+                extension::has_system_handles(socket)
+                    // SAFETY: the handle is open.
+                    && unsafe { SetFileCompletionNotificationModes(handle, SKIP_MODES) } != 0
+            }
+            Stream::Pipe(pipe) => pipe.skip_on_success(),
+        }
     }
 
-    fn handle(socket: &Socket) -> Handle {
-        socket.as_raw_socket() as Handle
+    fn handle(stream: &Stream) -> Handle {
+        stream.handle()
+    }
+
+    fn nature(stream: &Stream) -> Nature {
+        stream.nature()
     }
 
     fn foreign(descriptor: RawDescriptor) -> Handle {
         descriptor as Handle
     }
 
-    fn take_over(socket: Socket) -> Socket {
-        socket
+    fn take_over(socket: socket2::Socket) -> Stream {
+        Stream::Socket(socket)
     }
 
-    fn hand_over(socket: Socket) -> Socket {
-        socket
+    fn hand_over(stream: Stream, peer: SockAddr) -> Event {
+        match stream {
+            Stream::Socket(socket) => Event::Accepted(Ok((socket, peer))),
+            Stream::Pipe(pipe) => Event::AcceptedPipe(NamedPipe(pipe)),
+        }
     }
 
     unsafe fn succeeded(overlapped: *const OVERLAPPED) -> bool {
@@ -155,13 +209,17 @@ impl System for Kernel {
         unsafe { (*overlapped).Internal == 0 }
     }
 
-    /// The status in the `OVERLAPPED` is an `NTSTATUS`; the provider translates it.
+    /// The status in the `OVERLAPPED` is an `NTSTATUS`; the provider translates it. However a wait
+    /// for a pipe ended, the next look tells more.
     unsafe fn result(
         &self,
         handle: Handle,
         overlapped: *mut OVERLAPPED,
         device: bool,
     ) -> Result<u32, u32> {
+        if self.names.get().is_some_and(|names| names.as_raw_handle() as Handle == handle) {
+            return Ok(0);
+        }
         let (mut bytes, mut flags) = (0, 0);
         // SAFETY: the handle is open, and the `OVERLAPPED` is that of an operation issued on it
         // that has ended (the caller's promise): the calls only read it. The error is a
@@ -194,35 +252,63 @@ impl System for Kernel {
 
     unsafe fn receive(
         &self,
-        socket: Handle,
+        nature: Nature,
+        handle: Handle,
         vectors: *const WSABUF,
         count: u32,
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        unsafe { sockets::receive(socket, vectors, count, overlapped) }
+        unsafe {
+            match nature {
+                Nature::Socket => sockets::receive(handle, vectors, count, overlapped),
+                Nature::Pipe => pipe::receive(handle, vectors, overlapped),
+            }
+        }
     }
 
     unsafe fn send(
         &self,
-        socket: Handle,
+        nature: Nature,
+        handle: Handle,
         vectors: *const WSABUF,
         count: u32,
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        unsafe { sockets::send(socket, vectors, count, overlapped) }
+        unsafe {
+            match nature {
+                Nature::Socket => sockets::send(handle, vectors, count, overlapped),
+                Nature::Pipe => pipe::send(handle, vectors, overlapped),
+            }
+        }
     }
 
-    fn accepting(&self, listener: &Socket) -> io::Result<Accepting> {
-        Ok(Accepting {
-            functions: extension::accept_functions(listener)?,
-            domain: listener.local_addr()?.domain(),
-        })
+    fn accepting(&self, listener: &Stream) -> io::Result<Accepting> {
+        match listener {
+            Stream::Socket(listener) => Ok(Accepting::Socket {
+                functions: extension::accept_functions(listener)?,
+                domain: listener.local_addr()?.domain(),
+            }),
+            Stream::Pipe(_) => Ok(Accepting::Pipe),
+        }
     }
 
-    fn unconnected(&self, accepting: Accepting) -> io::Result<Socket> {
-        sockets::unconnected(accepting.domain)
+    fn unconnected(&self, listener: &Stream, accepting: Accepting) -> io::Result<Stream> {
+        match (listener, accepting) {
+            (_, Accepting::Socket { domain, .. }) => {
+                sockets::unconnected(domain).map(Stream::Socket)
+            }
+            (Stream::Pipe(listener), Accepting::Pipe) => listener.next(self).map(Stream::Pipe),
+            (Stream::Socket(_), Accepting::Pipe) => Err(io::ErrorKind::InvalidInput.into()),
+        }
+    }
+
+    fn accept_on(listener: Handle, stream: &Stream) -> Handle {
+        match stream {
+            Stream::Socket(_) => listener,
+            Stream::Pipe(instance) => instance.handle(),
+        }
     }
 
     fn addresses() -> sockets::Addresses {
@@ -237,27 +323,58 @@ impl System for Kernel {
         addresses: *mut sockets::Addresses,
         overlapped: *mut OVERLAPPED,
     ) -> Called {
-        let function = accepting.functions.accept;
         // SAFETY: the caller's promise, passed on.
-        unsafe { sockets::accept(function, listener, socket, addresses, overlapped) }
+        unsafe {
+            match accepting {
+                Accepting::Socket { functions, .. } => {
+                    sockets::accept(functions.accept, listener, socket, addresses, overlapped)
+                }
+                Accepting::Pipe => pipe::accept(socket, overlapped),
+            }
+        }
     }
 
     unsafe fn accepted(
         &self,
-        listener: Handle,
+        listener: &Stream,
         accepting: Accepting,
-        socket: &Socket,
+        stream: &Stream,
         addresses: *mut sockets::Addresses,
     ) -> io::Result<SockAddr> {
-        sockets::update_accepted(listener, socket)?;
-        // SAFETY: the accept has succeeded (the caller's promise).
-        unsafe { sockets::peer(accepting.functions.addresses, socket, addresses) }
+        match (listener, accepting) {
+            (_, Accepting::Socket { functions, .. }) => {
+                let socket = stream.as_socket()?;
+                sockets::update_accepted(listener.handle(), socket)?;
+                // SAFETY: the accept has succeeded (the caller's promise).
+                unsafe { sockets::peer(functions.addresses, socket, addresses) }
+            }
+            (Stream::Pipe(listener), Accepting::Pipe) => listener.accepted(),
+            (Stream::Socket(_), Accepting::Pipe) => Err(io::ErrorKind::InvalidInput.into()),
+        }
     }
 
-    fn connecting(&self, socket: &Socket, peer: &SockAddr) -> io::Result<Connecting> {
-        let function = extension::connect_function(socket)?;
-        sockets::bind(socket, peer)?;
-        Ok(Connecting(function))
+    fn connecting(&self, stream: &Stream, peer: &SockAddr) -> io::Result<Connecting> {
+        match stream {
+            Stream::Socket(socket) => {
+                let function = extension::connect_function(socket)?;
+                sockets::bind(socket, peer)?;
+                Ok(Connecting::Socket(function))
+            }
+            Stream::Pipe(pipe) => pipe.connecting(peer).map(Connecting::Pipe),
+        }
+    }
+
+    fn connect_on(&self, stream: &Stream) -> io::Result<Handle> {
+        match stream {
+            Stream::Socket(_) => Ok(stream.handle()),
+            Stream::Pipe(_) => {
+                if let Some(names) = self.names.get() {
+                    return Ok(names.as_raw_handle() as Handle);
+                }
+                let names = pipe::names(self)?;
+                Ok(self.names.get_or_init(|| names).as_raw_handle() as Handle)
+            }
+        }
     }
 
     unsafe fn connect(
@@ -269,11 +386,23 @@ impl System for Kernel {
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        unsafe { sockets::connect(connecting.0, socket, address.cast(), length, overlapped) }
+        unsafe {
+            match connecting {
+                Connecting::Socket(function) => {
+                    sockets::connect(function, socket, address.cast(), length, overlapped)
+                }
+                Connecting::Pipe(connecting) => {
+                    connecting.connect(self, socket as HANDLE, overlapped)
+                }
+            }
+        }
     }
 
-    fn connected(&self, socket: Handle) -> io::Result<()> {
-        sockets::update_connected(socket)
+    fn connected(&self, stream: &Stream) -> io::Result<bool> {
+        match stream {
+            Stream::Socket(_) => sockets::update_connected(stream.handle()).map(|()| true),
+            Stream::Pipe(pipe) => Ok(pipe.is_connected()),
+        }
     }
 
     fn device(&self) -> io::Result<device::Device> {
@@ -298,7 +427,7 @@ impl Drop for Kernel {
     fn drop(&mut self) {
         // Nobody waits: a waiter borrows the port.
         // SAFETY: the handle is open and no longer used by us.
-        unsafe { CloseHandle(self.0) };
+        unsafe { CloseHandle(self.port) };
     }
 }
 

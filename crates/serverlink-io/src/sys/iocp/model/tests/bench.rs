@@ -18,7 +18,7 @@ use crate::{
     lock::lock,
     sys::{
         Backend as _, Outcome,
-        iocp::{Iocp, entry::Entry},
+        iocp::{Iocp, entry::Entry, kernel::Nature},
     },
 };
 
@@ -66,7 +66,12 @@ impl Bench {
     }
 
     pub(super) fn adopt(&self, handler: Arc<dyn Handler>) -> Entry {
-        let socket = self.port.shared.kernel.socket();
+        self.adopt_as(Nature::Socket, handler)
+    }
+
+    /// An entry on a socket, or on a pipe.
+    pub(super) fn adopt_as(&self, nature: Nature, handler: Arc<dyn Handler>) -> Entry {
+        let socket = self.port.shared.kernel.socket(nature);
         self.port.adopt(socket, handler).expect("it can be put on the port")
     }
 

@@ -5,6 +5,7 @@ mod book;
 mod codes;
 mod ending;
 mod judge;
+mod pipes;
 mod random;
 mod scripted;
 mod steps;

@@ -26,7 +26,7 @@ use crate::{
         buffers::Armed,
         entry::Entry,
         inner::Inner,
-        kernel::{Kernel, Socket, System as _},
+        kernel::{Kernel, Nature, Socket, System as _},
         resources::Descriptor,
     },
 };
@@ -186,12 +186,13 @@ impl World {
         let handler = Arc::new(Recorder { world: Arc::downgrade(self), number });
         lock(&self.handlers).push(Arc::downgrade(&handler));
         let entry = if watched {
-            let socket = port.shared.kernel.socket();
+            let socket = port.shared.kernel.socket(Nature::Socket);
             let descriptor = Descriptor::Watched(Kernel::handle(&socket));
             lock(&self.foreign).push(socket);
             Entry(Inner::new(&port.shared, descriptor, false, handler))
         } else {
-            let socket = port.shared.kernel.socket();
+            let nature = [Nature::Socket, Nature::Pipe][self.choose(2)];
+            let socket = port.shared.kernel.socket(nature);
             port.adopt(socket, handler).expect("it can be put on the port")
         };
         let handle = entry.0.resources.claim().map_or(0, |claim| claim.handle());
