@@ -178,11 +178,19 @@ impl Port {
         self.registered(descriptor, self.shared.backend.register(socket, handler))
     }
 
+    /// Whether the port takes [named pipes](Self::register_pipe): that of the system's completion
+    /// ports does.
+    #[cfg(windows)]
+    #[must_use]
+    pub fn takes_pipes(&self) -> bool {
+        self.shared.backend.takes_pipes()
+    }
+
     /// Registers a named pipe, where sockets of the Unix domain cannot be had.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported) from every backend but that of completion ports;
+    /// [`Unsupported`](io::ErrorKind::Unsupported), if the port [takes none](Self::takes_pipes);
     /// [`InvalidInput`](io::ErrorKind::InvalidInput), if it was accepted on another port. The pipe
     /// is closed then.
     #[cfg(windows)]

@@ -49,7 +49,7 @@ pub enum Error {
     /// The endpoint's transport is not one of ours, or this system does not have it
     /// (`EPROTONOSUPPORT`).
     #[error(
-        "the transport {transport:?} is not supported here; use tcp://, inproc://, or ipc:// where the system has Unix domain sockets"
+        "the transport {transport:?} is not supported here; use tcp://, inproc://, or ipc:// where the system has Unix domain sockets, or the engine named pipes"
     )]
     UnsupportedTransport {
         /// What stood before `://`.

@@ -197,6 +197,11 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     /// Takes the socket over (and makes it non-blocking where the backend wants that).
     fn register(&self, socket: Socket, handler: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>>;
+    /// Whether `register_pipe` works.
+    #[cfg(windows)]
+    fn takes_pipes(&self) -> bool {
+        false
+    }
     /// Like `register`, for a named pipe.
     #[cfg(windows)]
     fn register_pipe(&self, _: Pipe, _: Arc<dyn Handler>) -> io::Result<Arc<dyn Entry>> {

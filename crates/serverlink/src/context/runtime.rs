@@ -129,6 +129,11 @@ impl Runtime {
         })
     }
 
+    /// One that is like all of them.
+    pub(crate) fn any_port(&self) -> &Port {
+        &self.ports[0]
+    }
+
     /// Counts a socket in.
     pub(crate) fn opened(&self, socket: &Arc<SocketInner>) -> Result<()> {
         let mut state = self.alive.lock();

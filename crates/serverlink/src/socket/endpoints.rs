@@ -65,6 +65,9 @@ impl Socket {
     ///   may write to the file may connect; the umask decides that, and
     ///   [filters](Self::set_ipc_filter_uid) restrict it further. A socket file that nobody listens
     ///   at any more is replaced; no other file ever is. Unbinding removes it, if it is still ours.
+    ///   On a Windows without Unix domain sockets it is a named pipe, made of the whole path, without
+    ///   a file: other libraries do not know it, only the same user and administrators may connect,
+    ///   and it stays in use until its last connection has ended.
     /// * `ipc://*`: the same in a new directory for temporary files that belongs to the user alone.
     /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
@@ -132,7 +135,7 @@ impl Socket {
         self.runtime().check_affinity(options.affinity)?;
         let attachment = match &parsed {
             Endpoint::Stream(stream) => {
-                stream.check_peer(&options)?;
+                stream.check_peer(self.runtime().any_port(), &options)?;
                 let (connecter, end) =
                     Connecter::new(self.runtime(), &self.inner, stream, &options)?;
                 if !self.inner.attach_as(end, None, &options.connect_routing_id) {

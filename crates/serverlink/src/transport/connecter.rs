@@ -216,14 +216,15 @@ impl Connecter {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
         let config = self.options.protocol(self.socket_type, false);
-        let socket = self.endpoint.unconnected(address, &self.options)?;
+        let port = self.runtime.port(self.options.affinity).clone();
+        let stream = self.endpoint.unconnected(address, &self.options, &port)?;
         let socks = match (&self.proxy, &self.endpoint) {
             (Some(_), StreamEndpoint::Tcp(target)) => Some(Socks::new(target, &self.options)),
             _ => None,
         };
         Connection::start(
             &self.runtime,
-            socket,
+            (port, stream),
             Some((address, self.options.connect_timeout)),
             socks,
             config,

@@ -12,11 +12,12 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
 use serverlink_zmtp::{self as zmtp, Config, FrameBody};
-use socket2::{SockAddr, Socket};
+use socket2::SockAddr;
 
 use super::{
     Closing, End, Origin,
     socks::{Socks, Turn},
+    stream::Stream,
 };
 use crate::{
     Frame, Message,
@@ -115,7 +116,7 @@ impl Connection {
     /// Serves a stream that is there, or will be once it is connected to `address`.
     pub(crate) fn start(
         runtime: &Runtime,
-        socket: Socket,
+        (port, stream): (Port, Stream),
         address: Option<(&SockAddr, Option<Duration>)>,
         socks: Option<(Socks, Bytes)>,
         config: Config,
@@ -123,7 +124,6 @@ impl Connection {
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let port = runtime.port(origin.options().affinity).clone();
         let zero_copy = runtime.options().zero_copy_receive;
         let phase = match address {
             Some((_, timeout)) => {
@@ -151,7 +151,7 @@ impl Connection {
             closing: Mutex::new(None),
             sent: AtomicUsize::new(0),
         });
-        let handle = connection.port.register(socket, connection.clone())?;
+        let handle = stream.register(&connection.port, connection.clone())?;
         let handle = connection.handle.get_or_init(|| handle);
         connection.outbox.attach(connection.clone());
         if let Some((address, _)) = address

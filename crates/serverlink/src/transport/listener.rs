@@ -9,9 +9,12 @@ use std::{
 
 use serverlink_io::{Event, Handle, Handler, Port, is_temporary};
 use serverlink_zmtp::SocketType;
-use socket2::Socket;
 
-use super::{Closing, Connection, End, Origin, ipc::SocketFile, stream::Listening};
+use super::{
+    Closing, Connection, End, Origin,
+    ipc::SocketFile,
+    stream::{Listening, Stream},
+};
 use crate::{
     Error, Message, Result,
     context::Runtime,
@@ -67,7 +70,8 @@ impl Listener {
         endpoint: &StreamEndpoint,
         options: &Options,
     ) -> Result<Arc<Self>> {
-        let Listening { socket: listening, endpoint, file } = endpoint.listen(options)?;
+        let port = runtime.port(options.affinity).clone();
+        let Listening { stream: listening, endpoint, file } = endpoint.listen(options, &port)?;
         let listener = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
@@ -76,13 +80,12 @@ impl Listener {
             endpoint,
             options: options.clone(),
             pacer: socket.pacer().clone(),
-            port: runtime.port(options.affinity).clone(),
+            port,
             handle: OnceLock::new(),
             state: Mutex::new(State { file, ..State::default() }),
         });
-        let handle = listener
-            .port
-            .register(listening, listener.clone())
+        let handle = listening
+            .register(&listener.port, listener.clone())
             .map_err(Error::io("registering a listening socket"))?;
         let handle = listener.handle.get_or_init(|| handle);
         handle.accept().map_err(Error::io("accepting connections"))?;
@@ -121,9 +124,10 @@ impl Listener {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn accepted(&self, socket: Socket) -> io::Result<()> {
+    fn accepted(&self, stream: Stream) -> io::Result<()> {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
-        self.endpoint.accepted(&socket, &self.options)?;
+        self.endpoint.accepted(&stream, &self.options)?;
+        let port = stream.port_for(&self.port, &self.runtime, self.options.affinity);
         let config = self.options.protocol(self.socket_type, true);
         let outbox = Arc::new(Outbox::new(
             self.options.send_limit(),
@@ -136,9 +140,17 @@ impl Listener {
         if state.closed {
             return Ok(());
         }
-        let connection = Connection::start(&self.runtime, socket, None, None, config, outbox, me)?;
+        let connection =
+            Connection::start(&self.runtime, (port, stream), None, None, config, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
         Ok(())
+    }
+
+    fn serve(&self, stream: Stream) {
+        self.recovered();
+        // One that is not wanted or cannot be served is closed; the others must not suffer.
+        let _ = self.accepted(stream);
+        self.accept_next();
     }
 
     fn accept_next(&self) {
@@ -187,12 +199,9 @@ impl Listener {
 impl Handler for Listener {
     fn complete(&self, event: Event) {
         match event {
-            Event::Accepted(Ok((socket, _))) => {
-                self.recovered();
-                // One that is not wanted or cannot be served is closed; the others must not suffer.
-                let _ = self.accepted(socket);
-                self.accept_next();
-            }
+            Event::Accepted(Ok((socket, _))) => self.serve(Stream::Socket(socket)),
+            #[cfg(windows)]
+            Event::AcceptedPipe(pipe) => self.serve(Stream::Pipe(pipe)),
             Event::Accepted(Err(error)) => self.failed(&error),
             Event::Timer { .. } => self.accept_next(),
             _ => {}

@@ -3,21 +3,52 @@
 //! Everything that differs between them is here or in their own modules; listeners, connecters and
 //! connections are the same for all.
 
-use std::io;
+use std::{io, sync::Arc};
 
+use serverlink_io::{Handle, Handler, Port};
 use socket2::{SockAddr, Socket};
 
 use super::{ipc, tcp, tune};
 use crate::{
     Result,
+    context::Runtime,
     endpoint::{StreamEndpoint, invalid},
     options::Options,
 };
 
-/// A socket that listens.
+/// A stream, or a listener for them, that no port has yet.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Socket(Socket),
+    /// Where `ipc://` cannot have sockets.
+    #[cfg(windows)]
+    Pipe(serverlink_io::NamedPipe),
+}
+
+impl Stream {
+    pub(super) fn register(self, port: &Port, handler: Arc<dyn Handler>) -> io::Result<Handle> {
+        match self {
+            Self::Socket(socket) => port.register(socket, handler),
+            #[cfg(windows)]
+            Self::Pipe(pipe) => port.register_pipe(pipe, handler),
+        }
+    }
+
+    /// The port for it, once a listener at `own` has accepted it: any, but a pipe stays.
+    #[cfg_attr(unix, expect(unused_variables, reason = "there are no pipes"))]
+    pub(super) fn port_for(&self, own: &Port, runtime: &Runtime, affinity: u64) -> Port {
+        match self {
+            Self::Socket(_) => runtime.port(affinity).clone(),
+            #[cfg(windows)]
+            Self::Pipe(_) => own.clone(),
+        }
+    }
+}
+
+/// What listens.
 #[derive(Debug)]
 pub(crate) struct Listening {
-    pub(crate) socket: Socket,
+    pub(crate) stream: Stream,
     /// Where, with everything filled in.
     pub(crate) endpoint: StreamEndpoint,
     /// What is to be removed before the socket is closed.
@@ -25,22 +56,22 @@ pub(crate) struct Listening {
 }
 
 impl StreamEndpoint {
-    /// A listening socket.
-    pub(crate) fn listen(&self, options: &Options) -> Result<Listening> {
+    /// Listens, for a port like this.
+    pub(crate) fn listen(&self, options: &Options, port: &Port) -> Result<Listening> {
         match self {
             Self::Tcp(tcp) => tcp::listen(tcp, options),
-            Self::Ipc(ipc) => ipc::listen(ipc, options),
+            Self::Ipc(ipc) => ipc::listen(ipc, options, port),
         }
     }
 
-    /// Says why nobody can connect to it, or not with these options, if so.
-    pub(crate) fn check_peer(&self, options: &Options) -> Result<()> {
+    /// Says why nobody can connect to it, or not with these options or from a port like this, if so.
+    pub(crate) fn check_peer(&self, port: &Port, options: &Options) -> Result<()> {
         match self {
             Self::Tcp(tcp) if tcp.port == 0 => {
                 Err(invalid(&self.to_string(), "connecting needs a port from 1 to 65535"))
             }
             Self::Tcp(_) => tune::check(options),
-            Self::Ipc(ipc) => ipc::check_peer(ipc),
+            Self::Ipc(ipc) => ipc::check_peer(ipc, port),
         }
     }
 
@@ -60,19 +91,27 @@ impl StreamEndpoint {
         }
     }
 
-    /// An unconnected socket for one of its addresses.
-    pub(super) fn unconnected(&self, address: &SockAddr, options: &Options) -> io::Result<Socket> {
+    /// An unconnected stream for one of its addresses and a port like this.
+    pub(super) fn unconnected(
+        &self,
+        address: &SockAddr,
+        options: &Options,
+        port: &Port,
+    ) -> io::Result<Stream> {
         match self {
-            Self::Tcp(tcp) => tcp::unconnected(tcp, address, options),
-            Self::Ipc(_) => ipc::unconnected(options),
+            Self::Tcp(tcp) => tcp::unconnected(tcp, address, options).map(Stream::Socket),
+            Self::Ipc(_) => ipc::unconnected(options, port),
         }
     }
 
-    /// Sets a socket up that was accepted just now, unless its peer is not wanted.
-    pub(super) fn accepted(&self, socket: &Socket, options: &Options) -> io::Result<()> {
-        match self {
-            Self::Tcp(_) => tcp::accepted(socket, options),
-            Self::Ipc(_) => ipc::accepted(socket, options),
+    /// Sets a stream up that was accepted just now, unless its peer is not wanted.
+    pub(super) fn accepted(&self, stream: &Stream, options: &Options) -> io::Result<()> {
+        match (self, stream) {
+            (Self::Tcp(_), Stream::Socket(socket)) => tcp::accepted(socket, options),
+            (Self::Ipc(_), Stream::Socket(socket)) => ipc::accepted(socket, options),
+            // It lets in whom it may, and has the buffers that it has.
+            #[cfg(windows)]
+            (_, Stream::Pipe(_)) => Ok(()),
         }
     }
 }

@@ -7,7 +7,10 @@ use std::{
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{stream::Listening, tune::tune};
+use super::{
+    stream::{Listening, Stream},
+    tune::tune,
+};
 use crate::{
     Error, Result,
     endpoint::{Host, StreamEndpoint, TcpEndpoint, invalid},
@@ -44,7 +47,8 @@ pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listen
     })?;
     let address = socket.local_addr().map_err(Error::io("asking for the bound address"))?;
     let bound = bound_endpoint(&address).unwrap_or_else(|| endpoint.clone());
-    Ok(Listening { socket, endpoint: StreamEndpoint::Tcp(bound), file: None })
+    let stream = Stream::Socket(socket);
+    Ok(Listening { stream, endpoint: StreamEndpoint::Tcp(bound), file: None })
 }
 
 fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {

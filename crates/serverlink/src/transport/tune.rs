@@ -104,11 +104,14 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{endpoint::StreamEndpoint, transport::stream::Listening};
+    use crate::{
+        endpoint::{Endpoint, StreamEndpoint, TcpEndpoint},
+        transport::{stream::Stream, tcp},
+    };
 
-    fn endpoint() -> StreamEndpoint {
+    fn endpoint() -> TcpEndpoint {
         match "tcp://127.0.0.1:*".parse().expect("it is one") {
-            crate::endpoint::Endpoint::Stream(endpoint) => endpoint,
+            Endpoint::Stream(StreamEndpoint::Tcp(endpoint)) => endpoint,
             other => panic!("{other}"),
         }
     }
@@ -116,12 +119,14 @@ mod tests {
     /// The sockets that are made with these options: one that listens, one that connected to it and
     /// one that it accepted.
     fn sockets(options: &Options) -> [Socket; 3] {
-        let Listening { socket: listening, .. } = endpoint().listen(options).expect("it listens");
+        let stream = tcp::listen(&endpoint(), options).expect("it listens").stream;
+        #[cfg_attr(unix, expect(irrefutable_let_patterns, reason = "there are no pipes"))]
+        let Stream::Socket(listening) = stream else { panic!("{stream:?}") };
         let address = listening.local_addr().expect("it is bound");
-        let connecting = endpoint().unconnected(&address, options).expect("a socket");
+        let connecting = tcp::unconnected(&endpoint(), &address, options).expect("a socket");
         connecting.connect(&address).expect("it listens");
         let (accepted, _) = listening.accept().expect("one connects");
-        endpoint().accepted(&accepted, options).expect("it is wanted");
+        tcp::accepted(&accepted, options).expect("it is wanted");
         [listening, connecting, accepted]
     }
 
@@ -177,7 +182,7 @@ mod tests {
             assert_eq!(socket.tos_v4().expect("IPv4"), 0x28);
         }
         let address = std::net::SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], 1)).into();
-        let socket = endpoint().unconnected(&address, &options).expect("IPv6");
+        let socket = tcp::unconnected(&endpoint(), &address, &options).expect("IPv6");
         assert_eq!(socket.tclass_v6().expect("IPv6"), 0x28);
     }
 
@@ -219,8 +224,8 @@ mod tests {
         let options =
             Options { bind_to_device: Some("no-such-device".to_owned()), ..Options::default() };
         assert_eq!(check(&options).expect_err("none").errno_name(), "EIO");
-        assert_eq!(endpoint().listen(&options).expect_err("none").errno_name(), "EIO");
+        assert_eq!(tcp::listen(&endpoint(), &options).expect_err("none").errno_name(), "EIO");
         let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
-        assert!(endpoint().unconnected(&anywhere, &options).is_err());
+        assert!(tcp::unconnected(&endpoint(), &anywhere, &options).is_err());
     }
 }

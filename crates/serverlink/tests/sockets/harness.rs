@@ -18,16 +18,40 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Every transport, as an endpoint to bind.
 #[cfg(unix)]
 pub(crate) const TRANSPORTS: [&str; 3] = ["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*"];
-/// Every transport, as an endpoint to bind; of `ipc://` see the cases of its own.
+/// Every transport, as an endpoint to bind.
 #[cfg(windows)]
-pub(crate) const TRANSPORTS: [&str; 2] = ["tcp://127.0.0.1:*", "inproc://endpoint"];
+pub(crate) const TRANSPORTS: Transports =
+    Transports(&["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*"]);
 
 /// Those that are streams of the system's.
 #[cfg(unix)]
 pub(crate) const STREAMS: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
 /// Those that are streams of the system's.
 #[cfg(windows)]
-pub(crate) const STREAMS: [&str; 1] = ["tcp://127.0.0.1:*"];
+pub(crate) const STREAMS: Transports = Transports(&["tcp://127.0.0.1:*", "ipc://*"]);
+
+/// Endpoints, without those of `ipc://` where neither the system nor the engine has it.
+#[cfg(windows)]
+pub(crate) struct Transports(&'static [&'static str]);
+
+#[cfg(windows)]
+impl IntoIterator for Transports {
+    type IntoIter = std::vec::IntoIter<&'static str>;
+    type Item = &'static str;
+
+    fn into_iter(self) -> Self::IntoIter {
+        let pull = context().socket(SocketType::Pull).unwrap();
+        let all = self.0.iter().copied();
+        match pull.bind("ipc://*") {
+            Ok(_) => all.collect::<Vec<_>>(),
+            Err(Error::UnsupportedTransport { .. }) => {
+                all.filter(|endpoint| !endpoint.starts_with("ipc")).collect()
+            }
+            Err(error) => panic!("{error}"),
+        }
+        .into_iter()
+    }
+}
 
 /// A number of messages: a tenth of it where the system is emulated.
 pub(crate) const fn scaled(count: u32) -> u32 {

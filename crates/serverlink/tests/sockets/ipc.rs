@@ -1,38 +1,6 @@
 //! What `ipc://` has beside what all transports have: names in the file system, their fate, and who
 //! may come.
 
-#[cfg(windows)]
-mod windows {
-    use serverlink::SocketType;
-    use socket2::{Domain, Socket, Type};
-
-    use crate::harness::{connected, context, errno, expect, socket};
-
-    #[test]
-    fn it_works_where_windows_has_it_and_is_refused_elsewhere() {
-        let context = context();
-        let pull = socket(&context, SocketType::Pull);
-        if Socket::new(Domain::UNIX, Type::STREAM, None).is_ok() {
-            let endpoint = pull.bind("ipc://*").unwrap();
-            connected(&context, SocketType::Push, &endpoint).send("hello").unwrap();
-            let push = connected(&context, SocketType::Push, &endpoint);
-            push.send("hello").unwrap();
-            expect(&pull, "hello");
-        } else {
-            assert_eq!(errno(pull.bind("ipc://*")), "EPROTONOSUPPORT");
-            assert_eq!(errno(pull.bind("ipc://name")), "EPROTONOSUPPORT");
-            assert_eq!(errno(pull.connect("ipc://name")), "EPROTONOSUPPORT");
-        }
-        for refused in [
-            pull.set_ipc_filter_uid(&[1]),
-            pull.set_ipc_filter_gid(&[1]),
-            pull.set_ipc_filter_pid(&[1]),
-        ] {
-            assert_eq!(errno(refused), "EINVAL");
-        }
-    }
-}
-
 #[cfg(target_os = "linux")]
 mod abstract_names;
 #[cfg(unix)]
@@ -41,6 +9,8 @@ mod names;
 mod peers;
 #[cfg(unix)]
 mod stale;
+#[cfg(windows)]
+mod windows;
 
 #[cfg(unix)]
 mod folder {

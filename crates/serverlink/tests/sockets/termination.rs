@@ -220,11 +220,12 @@ fn a_socket_may_close_in_the_middle_of_connecting() {
 
 #[test]
 fn many_contexts_live_side_by_side() {
+    let transports = &TRANSPORTS.into_iter().collect::<Vec<_>>();
     thread::scope(|scope| {
         for n in 0..4 {
             scope.spawn(move || {
                 for round in 0..10 {
-                    let endpoint = TRANSPORTS[(n + round) % TRANSPORTS.len()];
+                    let endpoint = transports[(n + round) % transports.len()];
                     let contexts = [context(), context()];
                     let (pull, endpoint) = bound(&contexts[0], SocketType::Pull, endpoint);
                     let from = usize::from(endpoint.starts_with("tcp"));

@@ -237,6 +237,11 @@ impl Backend for Iocp {
     }
 
     #[cfg(windows)]
+    fn takes_pipes(&self) -> bool {
+        true
+    }
+
+    #[cfg(windows)]
     fn register_pipe(
         &self,
         pipe: Pipe,

@@ -1,23 +1,31 @@
-//! Unix domain sockets, as every connection of ours wants them.
+//! Unix domain sockets, as every connection of ours wants them; named pipes, where there are none.
 
 mod file;
 mod filters;
+#[cfg(windows)]
+mod pipe;
 
 use std::io;
 
+use serverlink_io::Port;
 use socket2::{Domain, SockAddr, Socket, Type};
 
 pub(crate) use file::SocketFile;
 
-use super::stream::{Listening, set_buffers};
+use super::stream::{Listening, Stream, set_buffers};
 use crate::{
     Error, Result,
     endpoint::{IpcEndpoint, StreamEndpoint, invalid},
     options::Options,
 };
 
-/// A listening socket for `endpoint`.
-pub(super) fn listen(endpoint: &IpcEndpoint, options: &Options) -> Result<Listening> {
+/// Listens at `endpoint`.
+#[cfg_attr(unix, expect(unused_variables, reason = "there are no pipes"))]
+pub(super) fn listen(endpoint: &IpcEndpoint, options: &Options, port: &Port) -> Result<Listening> {
+    #[cfg(windows)]
+    if pipe::stands_in(port) {
+        return pipe::listen(endpoint);
+    }
     let socket = new_socket(Type::STREAM).map_err(not_made)?;
     set_buffers(&socket, options).map_err(Error::io("preparing a Unix domain socket"))?;
     let (endpoint, file) = match endpoint {
@@ -35,7 +43,8 @@ pub(super) fn listen(endpoint: &IpcEndpoint, options: &Options) -> Result<Listen
     };
     let action = || format!("listening on {endpoint}");
     socket.listen(options.backlog).map_err(|source| Error::Io { action: action(), source })?;
-    Ok(Listening { socket, endpoint: StreamEndpoint::Ipc(endpoint), file })
+    let stream = Stream::Socket(socket);
+    Ok(Listening { stream, endpoint: StreamEndpoint::Ipc(endpoint), file })
 }
 
 /// The kernel frees such a name with its socket.
@@ -50,9 +59,14 @@ fn bind_abstract(socket: &Socket, endpoint: &IpcEndpoint) -> Result<()> {
 }
 
 /// Says why nobody can connect to an endpoint, if so.
-pub(super) fn check_peer(endpoint: &IpcEndpoint) -> Result<()> {
+#[cfg_attr(unix, expect(unused_variables, reason = "there are no pipes"))]
+pub(super) fn check_peer(endpoint: &IpcEndpoint, port: &Port) -> Result<()> {
     if *endpoint == IpcEndpoint::Any {
         return Err(invalid(&endpoint.to_string(), "* is for binding; name the peer's path"));
+    }
+    #[cfg(windows)]
+    if pipe::stands_in(port) {
+        return Ok(());
     }
     // Of what fails here, only the lack of such sockets stays as it is.
     match new_socket(Type::STREAM).map_err(not_made) {
@@ -71,11 +85,16 @@ pub(super) fn address(endpoint: &IpcEndpoint) -> io::Result<SockAddr> {
     }
 }
 
-/// An unconnected socket.
-pub(super) fn unconnected(options: &Options) -> io::Result<Socket> {
+/// An unconnected stream.
+#[cfg_attr(unix, expect(unused_variables, reason = "there are no pipes"))]
+pub(super) fn unconnected(options: &Options, port: &Port) -> io::Result<Stream> {
+    #[cfg(windows)]
+    if pipe::stands_in(port) {
+        return Ok(Stream::Pipe(serverlink_io::NamedPipe::unconnected()));
+    }
     let socket = new_socket(Type::STREAM)?;
     set_buffers(&socket, options)?;
-    Ok(socket)
+    Ok(Stream::Socket(socket))
 }
 
 /// Sets a socket up that was accepted just now, unless its peer is not wanted. Buffer sizes are not

@@ -111,6 +111,8 @@ struct State {
     failed_posts: usize,
     /// How the next wait fails.
     failing_dequeue: Option<u32>,
+    /// How many of the next connects of pipes only wait.
+    vain_connects: usize,
     /// How the next calls that hand operations over return.
     script: VecDeque<Called>,
     violations: Vec<String>,
@@ -230,6 +232,20 @@ impl Model {
     pub(super) fn fail_posts(&self, count: usize, most: usize) {
         let mut state = lock(&self.state);
         state.failing_posts = count.min(most.saturating_sub(state.failed_posts));
+    }
+
+    /// Lets the next connects of pipes only wait.
+    pub(super) fn connect_in_vain(&self, count: usize) {
+        lock(&self.state).vain_connects = count;
+    }
+
+    /// Whether a connect of a pipe has only waited.
+    fn waited_in_vain(&self) -> bool {
+        let mut state = lock(&self.state);
+        let vain = state.vain_connects > 0;
+        state.vain_connects = state.vain_connects.saturating_sub(1);
+        drop(state);
+        vain || self.choose(4) == 3
     }
 
     /// How many packets are queued.

@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     Direction, Event, Interest, Sending,
+    errors::is_cancelled,
     sys::{
         Entry as _,
         iocp::{entry::Entry, errors, kernel::Nature},
@@ -164,6 +165,35 @@ fn a_connect_that_finds_its_end_at_once_is_told_in_a_turn() {
     assert!(events.take().is_empty());
     bench.turn();
     assert!(matches!(events.one(), Event::Connected(Ok(()))));
+    drop(entry);
+    bench.end();
+}
+
+#[test]
+fn a_connect_that_has_only_waited_is_tried_again() {
+    let bench = Bench::new();
+    let (entry, events) = pipe(&bench);
+    bench.model.connect_in_vain(3);
+    bench.model.script([Called::Pending, Called::Pending, Called::Ended, Called::Pending]);
+    entry.connect(&address(7)).unwrap();
+    // The third ends at once, and in vain, too.
+    for _ in 0..2 {
+        assert!(bench.has(&entry, Direction::Outward));
+        assert!(bench.model.finish(End::Success(0)));
+        bench.turn();
+        assert!(events.take().is_empty());
+    }
+    // One that was to end meanwhile does.
+    assert!(bench.model.finish(End::Success(0)));
+    bench.turn();
+    assert!(matches!(events.one(), Event::Connected(Ok(()))));
+    bench.model.connect_in_vain(1);
+    bench.model.script([Called::Pending]);
+    entry.connect(&address(7)).unwrap();
+    entry.0.operation(Direction::Outward).slot.cancel();
+    assert!(bench.model.finish(End::Success(0)));
+    bench.turn();
+    assert!(matches!(events.one(), Event::Connected(Err(error)) if is_cancelled(&error)));
     drop(entry);
     bench.end();
 }
