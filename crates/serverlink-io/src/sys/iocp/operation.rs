@@ -233,7 +233,7 @@ impl Body {
     pub(super) fn again(self, resources: &Resources, shared: &Shared, code: u32) -> Next {
         Next::Further(match self {
             Self::Accept(accept) => return accept.again(resources, shared),
-            Self::Receive(receive) => Self::Receive(receive.again(shared, code)),
+            Self::Receive(receive) => return receive.again(resources, shared, code),
             Self::Send(send) => return send.again(shared, code),
             other => other,
         })

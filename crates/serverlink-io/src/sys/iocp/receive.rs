@@ -97,8 +97,13 @@ impl Receive {
     }
 
     /// What to issue after `code`.
-    pub(super) fn again(self, shared: &Shared, code: u32) -> Self {
-        match self {
+    pub(super) fn again(self, resources: &Resources, shared: &Shared, code: u32) -> Next {
+        if resources.nature() == Nature::Pipe && code == errors::IO_INCOMPLETE {
+            // What was read is lost, so the stream is, too.
+            let error = errors::to_io(code);
+            return Next::Over(Body::Receive(self).failed(shared, error));
+        }
+        Next::Further(Body::Receive(match self {
             // Too much memory is locked: lend the kernel none.
             Self::Into { buffer, armed: None } if !errors::is_abort(code) => {
                 Self::Probing { buffer: Some(buffer) }
@@ -108,7 +113,7 @@ impl Receive {
                 Self::Probing { buffer: None }
             }
             same => same,
-        }
+        }))
     }
 
     /// Gives up what belongs to the engine.

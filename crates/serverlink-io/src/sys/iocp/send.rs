@@ -36,6 +36,8 @@ pub(super) struct Send {
     sent: usize,
     /// The most bytes of the next call.
     most: usize,
+    /// How many bytes the last call was given, on a pipe.
+    given: usize,
     nature: Nature,
     /// Short buffers put together, where a call takes only one.
     together: Option<BytesMut>,
@@ -48,7 +50,8 @@ impl Send {
             Nature::Pipe => PIPEFUL,
         };
         let together = None;
-        let mut send = Self { buffers, index: 0, offset: 0, sent: 0, most, nature, together };
+        let mut send =
+            Self { buffers, index: 0, offset: 0, sent: 0, most, given: 0, nature, together };
         send.advance(0);
         send
     }
@@ -78,8 +81,9 @@ impl Send {
             Nature::Socket => self.gather(vectors),
             Nature::Pipe => {
                 let part = self.one(shared);
-                let length = u32::try_from(part.len()).expect("`MOST` fits");
-                vectors.push(part.as_ptr().cast_mut(), length);
+                let (start, length) = (part.as_ptr().cast_mut(), part.len());
+                self.given = length;
+                vectors.push(start, u32::try_from(length).expect("`MOST` fits"));
             }
         }
     }
@@ -123,7 +127,11 @@ impl Send {
         }
     }
 
-    pub(super) fn completed(mut self, shared: &Shared, status: Status) -> Next {
+    pub(super) fn completed(mut self, shared: &Shared, mut status: Status) -> Next {
+        if self.nature == Nature::Pipe && status.error == errors::IO_INCOMPLETE {
+            // It ended, but with the thread that was to hear of it: all of it was read.
+            status = Status { bytes: self.given, error: 0 };
+        }
         // A call that failed may have sent something first.
         self.advance(status.bytes);
         if self.is_over() {

@@ -147,7 +147,11 @@ impl Model {
     fn outcome(&self, work: &Work) -> Called {
         match (self.choose(8), work.call()) {
             (0..=3, Call::Send) | (4, _) => Called::Done(self.amount(work.capacity())),
-            (5, _) => Called::Failed(self.code()),
+            (5, _) => match self.code() {
+                // Only a packet may lack its status.
+                errors::IO_INCOMPLETE => Called::Failed(995),
+                code => Called::Failed(code),
+            },
             _ => Called::Pending,
         }
     }
@@ -206,8 +210,16 @@ impl Model {
             told.codes.push(code);
         }
         let open = state.handles.get_mut(&operation.handle).unwrap_or(&mut other);
+        let mut silent = false;
         let (code, most) = match end {
             End::Success(most) => (0, most),
+            // Of a pipe, all is written, and nobody hears of it.
+            End::Failure(errors::IO_INCOMPLETE, _)
+                if open.nature == Some(Nature::Pipe) && operation.work.call() == Call::Send =>
+            {
+                silent = true;
+                (errors::IO_INCOMPLETE, usize::MAX)
+            }
             End::Failure(code, most) => {
                 (code, if operation.work.call() == Call::Send { most } else { 0 })
             }
@@ -216,7 +228,8 @@ impl Model {
         // the call returns that ended it.
         let bytes = unsafe { Self::carry_out(operation, open, most, code == 0) };
         let overlapped = operation.overlapped;
-        let count = u32::try_from(bytes).expect("small buffers");
+        let told = if silent { 0 } else { bytes };
+        let count = u32::try_from(told).expect("small buffers");
         // SAFETY: as above.
         unsafe { *overlapped = Overlapped { status: code, bytes: count } };
         if packet {
