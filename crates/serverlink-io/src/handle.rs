@@ -1,11 +1,21 @@
 //! One registered descriptor.
 
-use std::{io, sync::Arc};
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use bytes::{Bytes, BytesMut};
 use socket2::SockAddr;
 
-use crate::{Interest, diagnostics, sys::Entry};
+use crate::{
+    Condition, Descriptor, Interest, diagnostics, errors, look_at,
+    sys::{Entry, RawDescriptor},
+};
 
 /// A descriptor registered with a [`Port`](crate::Port).
 ///
@@ -29,6 +39,9 @@ pub struct Handle {
 #[derive(Debug)]
 struct Registration {
     entry: Arc<dyn Entry>,
+    /// What it watches, if it is not its own.
+    watched: Option<RawDescriptor>,
+    retired: AtomicBool,
 }
 
 impl Drop for Registration {
@@ -63,8 +76,9 @@ pub enum Sending {
 }
 
 impl Handle {
-    pub(crate) fn new(entry: Arc<dyn Entry>) -> Self {
-        Self { registration: Arc::new(Registration { entry }) }
+    pub(crate) fn new(entry: Arc<dyn Entry>, watched: Option<RawDescriptor>) -> Self {
+        let retired = AtomicBool::new(false);
+        Self { registration: Arc::new(Registration { entry, watched, retired }) }
     }
 
     /// Waits for one connection on a listening socket; answered by
@@ -136,6 +150,25 @@ impl Handle {
         self.registration.entry.probe(interest)
     }
 
+    /// What is the case now with a descriptor that is only [watched](crate::Port::watch). It neither
+    /// waits nor disturbs a probe.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`look_at`](crate::look_at); [`InvalidInput`](io::ErrorKind::InvalidInput) for any
+    /// other handle, and [`NotConnected`](io::ErrorKind::NotConnected) after it was retired.
+    pub fn look(&self, asked: Condition) -> io::Result<Condition> {
+        let Some(descriptor) = self.registration.watched else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        if self.registration.retired.load(Ordering::SeqCst) {
+            return Err(errors::retired());
+        }
+        let mut descriptor = [Descriptor::of(descriptor, asked)];
+        look_at(&mut descriptor, Some(Duration::ZERO))?;
+        Ok(descriptor[0].found())
+    }
+
     /// Cancels what is pending in one direction, if anything is.
     ///
     /// The operation is still answered by its one event, which either carries
@@ -164,6 +197,7 @@ impl Handle {
     /// follows. When it returns on another thread, one that the driving thread
     /// is delivering at that moment may still arrive.
     pub fn retire(&self) {
+        self.registration.retired.store(true, Ordering::SeqCst);
         self.registration.entry.retire();
     }
 

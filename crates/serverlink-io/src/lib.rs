@@ -105,6 +105,7 @@
 
 mod biased;
 mod counters;
+mod descriptors;
 mod diagnostics;
 mod errors;
 mod event;
@@ -122,6 +123,9 @@ mod timers;
 
 pub use biased::{BiasedGuard, BiasedLock};
 pub use counters::PortStatistics;
+#[cfg(unix)]
+pub use descriptors::look_at_with_signals;
+pub use descriptors::{Condition, Descriptor, look_at};
 pub use errors::{is_cancelled, is_temporary};
 pub use event::{Event, Handler, Interest};
 pub use handle::{Direction, Handle, Sending};
@@ -133,4 +137,6 @@ pub use port::{Port, Turn};
 #[cfg(unix)]
 pub use sys::credentials::PeerCredentials;
 pub use sys::schedule::ThreadSchedule;
+#[cfg(unix)]
+pub use sys::look::SignalMask;
 pub use timers::TimerId;

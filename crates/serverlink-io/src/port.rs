@@ -175,7 +175,7 @@ impl Port {
         let descriptor = socket.as_raw_fd();
         #[cfg(windows)]
         let descriptor = socket.as_raw_socket();
-        self.registered(descriptor, self.shared.backend.register(socket, handler))
+        self.registered(descriptor, self.shared.backend.register(socket, handler), None)
     }
 
     /// Whether the port takes [named pipes](Self::register_pipe): that of the system's completion
@@ -213,7 +213,8 @@ impl Port {
     #[cfg(unix)]
     pub fn watch(&self, descriptor: &impl AsFd, handler: Arc<dyn Handler>) -> io::Result<Handle> {
         let descriptor = descriptor.as_fd().as_raw_fd();
-        self.registered(descriptor, self.shared.backend.watch(descriptor, handler))
+        let entry = self.shared.backend.watch(descriptor, handler);
+        self.registered(descriptor, entry, Some(descriptor))
     }
 
     /// Registers a socket that stays the caller's, for [`Handle::probe`] only.
@@ -233,17 +234,19 @@ impl Port {
         handler: Arc<dyn Handler>,
     ) -> io::Result<Handle> {
         let descriptor = descriptor.as_socket().as_raw_socket();
-        self.registered(descriptor, self.shared.backend.watch(descriptor, handler))
+        let entry = self.shared.backend.watch(descriptor, handler);
+        self.registered(descriptor, entry, Some(descriptor))
     }
 
     fn registered(
         &self,
         descriptor: RawDescriptor,
         entry: io::Result<Arc<dyn Entry>>,
+        watched: Option<RawDescriptor>,
     ) -> io::Result<Handle> {
         let entry = entry?;
         self.shared.counters.registered(descriptor);
-        Ok(Handle::new(entry))
+        Ok(Handle::new(entry, watched))
     }
 
     /// Gives a buffer back that [`Event::Received`] brought, for the next receives to use instead of
@@ -406,6 +409,15 @@ impl Port {
         drop((posted, self.shared.timers.take_all()));
     }
 }
+
+/// Two are equal if they refer to the same port.
+impl PartialEq for Port {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+}
+
+impl Eq for Port {}
 
 impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -65,6 +65,7 @@ mod iocp;
     )
 ))]
 mod kqueue;
+pub(crate) mod look;
 #[cfg(unix)]
 mod poll;
 mod readiness;

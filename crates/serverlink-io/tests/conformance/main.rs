@@ -87,6 +87,7 @@ macro_rules! every_case {
             memory:
                 a_port_takes_little_of_the_heap;
             probe:
+                a_look_tells_what_is_the_case,
                 a_probe_of_both_directions_is_one_operation,
                 a_probe_sees_what_is_the_case_already,
                 a_probe_waits_until_readable,

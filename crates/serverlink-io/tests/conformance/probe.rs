@@ -7,7 +7,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use serverlink_io::{Direction, Event, Handle, Interest, Sending, is_cancelled};
+use serverlink_io::{Condition, Direction, Event, Handle, Interest, Sending, is_cancelled};
 
 use crate::rig::{Inbox, Rig, narrow_pair, pair};
 
@@ -287,4 +287,29 @@ pub(crate) fn pipes_and_files(backend: &str) {
             assert!(error.to_string().contains("regular file"), "{error}");
         }
     }
+}
+
+pub(crate) fn a_look_tells_what_is_the_case(backend: &str) {
+    let rig = Rig::new(backend);
+    let (handle, inbox, mut near, mut far) = watched(&rig);
+    let mut asked = Condition::default();
+    asked.readable = true;
+    assert!(!handle.look(asked).expect("it is watched").any());
+    handle.probe(READABLE).expect("nothing is pending");
+    rig.settle();
+    assert!(!handle.look(asked).expect("a probe is not disturbed").any());
+    far.write_all(b"x").expect("it is open");
+    assert_eq!(ready(rig.next(&inbox)), READABLE);
+    for _ in 0..2 {
+        assert!(handle.look(asked).expect("it is watched").readable);
+    }
+    near.read_exact(&mut [0]).expect("a byte is there");
+    assert!(!handle.look(asked).expect("it is watched").any());
+    handle.retire();
+    let error = handle.look(asked).expect_err("it is retired");
+    assert_eq!(error.kind(), ErrorKind::NotConnected);
+
+    let (own, _other) = pair();
+    let own = rig.port.register(own.into(), inbox).expect("it can be registered");
+    assert_eq!(own.look(asked).expect_err("not watched").kind(), ErrorKind::InvalidInput);
 }
