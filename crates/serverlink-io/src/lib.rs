@@ -136,7 +136,7 @@ pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};
 #[cfg(unix)]
 pub use sys::credentials::PeerCredentials;
-pub use sys::schedule::ThreadSchedule;
 #[cfg(unix)]
 pub use sys::look::SignalMask;
+pub use sys::schedule::ThreadSchedule;
 pub use timers::TimerId;

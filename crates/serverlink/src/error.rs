@@ -21,6 +21,9 @@ pub enum Error {
     /// The socket was closed (`ENOTSOCK`).
     #[error("the socket is closed")]
     Closed,
+    /// A signal ended the wait (`EINTR`).
+    #[error("a signal came during the wait")]
+    Interrupted,
     /// The call is not allowed in the socket's present state (`EFSM`).
     #[error("{0}")]
     InvalidState(&'static str),
@@ -140,6 +143,7 @@ impl Error {
             Self::WouldBlock => "EAGAIN",
             Self::Terminated => "ETERM",
             Self::Closed => "ENOTSOCK",
+            Self::Interrupted => "EINTR",
             Self::InvalidState(_) => "EFSM",
             Self::NotSupported { .. } => "ENOTSUP",
             Self::HostUnreachable { .. } => "EHOSTUNREACH",

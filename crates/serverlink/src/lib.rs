@@ -34,6 +34,7 @@ mod message;
 mod options;
 mod pattern;
 mod pipe;
+mod poller;
 mod socket;
 mod transport;
 
@@ -44,6 +45,11 @@ pub use options::{
     OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime, OptionTruth,
     OptionUnit, ReconnectStop, RouterNotify, context_options, socket_options,
 };
+#[cfg(unix)]
+pub use poller::poll_with_signals;
+pub use poller::{EventDescriptor, Events, PollEvent, PollItem, Poller, poll};
+#[cfg(unix)]
+pub use serverlink_io::SignalMask;
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
 pub use socket::Socket;

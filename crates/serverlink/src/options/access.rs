@@ -57,7 +57,11 @@ impl Socket {
         if !info.systems.here && !is_default(row, value) {
             return Err(info.not_here());
         }
-        if (row.set)(&mut core.peers.options, value) { Ok(()) } else { Err(info.out_of_range()) }
+        if !(row.set)(&mut core.peers.options, value) {
+            return Err(info.out_of_range());
+        }
+        self.inner.refresh(core);
+        Ok(())
     }
 
     /// What an option is set to, by its number in libzmq's C API and as that API writes it; see
@@ -109,6 +113,7 @@ impl Socket {
         let mut core = self.inner.core();
         core.check()?;
         *field(&mut core.peers.options) = value;
+        self.inner.refresh(core);
         Ok(())
     }
 

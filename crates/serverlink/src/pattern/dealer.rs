@@ -58,4 +58,12 @@ impl Pattern for Dealer {
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         self.inward.receive(message, peers).map(|_| ())
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        self.inward.has_message(peers, |_, _| true)
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        self.outward.has_room(peers)
+    }
 }

@@ -15,10 +15,12 @@ mod req;
 mod rotation;
 mod router;
 mod subscribe;
+mod watched;
 
 use std::fmt::Debug;
 
 use serverlink_zmtp::SocketType;
+pub(crate) use watched::Watched;
 
 use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
 
@@ -64,6 +66,14 @@ pub(crate) trait Pattern: Debug + Send {
 
     /// Receives a message, or says why not now ([`Error::WouldBlock`]) or not at all.
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()>;
+
+    /// Whether [`receive`](Self::receive) would receive a message now. If not, `readable` tells when
+    /// to ask again.
+    fn can_receive(&mut self, peers: &mut Peers) -> bool;
+
+    /// Whether [`send`](Self::send) would take a message now, whatever it is. If not, `writable`
+    /// tells when to ask again.
+    fn can_send(&mut self, peers: &mut Peers) -> bool;
 
     /// Subscribes to a prefix, or ends one subscription to it.
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {

@@ -84,4 +84,20 @@ impl Pattern for Pair {
         self.readable = peers.read(key, message);
         if self.readable { Ok(()) } else { Err(Error::WouldBlock) }
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        while let Some(&key) = self.leaving.front() {
+            if peers.fill(key) {
+                return true;
+            }
+            self.leaving.pop_front();
+        }
+        self.readable = self.readable && self.peer.is_some_and(|key| peers.fill(key));
+        self.readable
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        self.writable = self.writable && self.peer.is_some_and(|key| peers.has_room(key));
+        self.writable
+    }
 }

@@ -248,6 +248,18 @@ impl Pattern for Publish {
     fn topics(&self) -> usize {
         self.subscriptions.topics()
     }
+
+    fn can_receive(&mut self, _peers: &mut Peers) -> bool {
+        self.extended && !self.upstream.is_empty()
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        if !peers.options.xpub_nodrop {
+            return true;
+        }
+        let keys: Vec<_> = peers.keys().filter(|&key| !peers.is_closed(key)).collect();
+        keys.into_iter().all(|key| peers.has_room(key))
+    }
 }
 
 /// The peers that subscribe to each topic, once each however often they said so: libzmq says it

@@ -33,4 +33,12 @@ impl Pattern for Pull {
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         self.turns.receive(message, peers).map(|_| ())
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        self.turns.has_message(peers, |_, _| true)
+    }
+
+    fn can_send(&mut self, _peers: &mut Peers) -> bool {
+        false
+    }
 }

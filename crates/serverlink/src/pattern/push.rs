@@ -52,4 +52,12 @@ impl Pattern for Push {
     fn receive(&mut self, _message: &mut Message, _peers: &mut Peers) -> Result<()> {
         Err(Error::NotSupported { socket_type: SocketType::Push, operation: "receive" })
     }
+
+    fn can_receive(&mut self, _peers: &mut Peers) -> bool {
+        false
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        self.turns.has_room(peers)
+    }
 }

@@ -65,15 +65,27 @@ impl Pattern for Rep {
         }
         loop {
             let key = self.turns.receive(message, peers)?;
-            let delimiter = message.iter().position(|frame| frame.is_empty());
-            if let Some(at) = delimiter
-                && at + 1 < message.len()
-            {
-                let envelope = message.split_front(at + 1);
+            if let Some(end) = end_of_envelope(message) {
+                let envelope = message.split_front(end);
                 self.state = State::Serving { peer: Some(key), envelope };
                 return Ok(());
             }
             // No envelope, or nothing in it: not a request.
         }
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        matches!(self.state, State::Idle)
+            && self.turns.has_message(peers, |_, message| end_of_envelope(message).is_some())
+    }
+
+    fn can_send(&mut self, _peers: &mut Peers) -> bool {
+        matches!(self.state, State::Serving { .. })
+    }
+}
+
+/// Where the request begins in a message that is one: after the first empty frame.
+fn end_of_envelope(message: &Message) -> Option<usize> {
+    let end = message.iter().position(|frame| frame.is_empty())? + 1;
+    (end < message.len()).then_some(end)
 }

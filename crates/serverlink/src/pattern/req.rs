@@ -105,4 +105,27 @@ impl Pattern for Req {
             // Strays are dropped, as RFC 28 wants.
         }
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        let Self { peers: dealer, state: State::Awaiting(awaited), request } = self else {
+            return false;
+        };
+        let id = peers.options.req_correlate.then(|| request.to_be_bytes());
+        dealer.inward.has_message(peers, |key, message| {
+            *awaited == Some(key) && is_reply(message, id.as_ref().map(|id| &id[..]))
+        })
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        (self.state == State::Idle || peers.options.req_relaxed)
+            && self.peers.outward.has_room(peers)
+    }
+}
+
+/// Whether a message has the envelope of a reply, and something in it.
+fn is_reply(message: &Message, id: Option<&[u8]>) -> bool {
+    let envelope = usize::from(id.is_some());
+    id.is_none_or(|id| message.frame(0).is_some_and(|frame| frame == id))
+        && message.frame(envelope).is_some_and(|frame| frame.is_empty())
+        && message.len() > envelope + 1
 }

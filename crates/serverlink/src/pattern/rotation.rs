@@ -100,6 +100,37 @@ impl Rotation {
         Err(Error::WouldBlock)
     }
 
+    /// Whether one of the peers takes a message; those before it lose their turns.
+    pub(crate) fn has_room(&mut self, peers: &mut Peers) -> bool {
+        while let Some(key) = self.current() {
+            if peers.has_room(key) {
+                return true;
+            }
+            self.deactivate(key);
+        }
+        false
+    }
+
+    /// Whether one of the peers has a message that is `wanted`. Those that are not and would be
+    /// received before are dropped.
+    pub(crate) fn has_message(
+        &mut self,
+        peers: &mut Peers,
+        mut wanted: impl FnMut(usize, &Message) -> bool,
+    ) -> bool {
+        while let Some(key) = self.current() {
+            match peers.peek(key, |message| wanted(key, message)) {
+                Some(true) => return true,
+                Some(false) => {
+                    peers.read(key, &mut Message::new());
+                    self.advance();
+                }
+                None => self.deactivate(key),
+            }
+        }
+        false
+    }
+
     fn place(&self, key: usize) -> Option<usize> {
         self.places.get(key).copied().filter(|&place| place != usize::MAX)
     }

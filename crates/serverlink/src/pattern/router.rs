@@ -172,4 +172,18 @@ impl Pattern for Router {
             }
         }
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        let Self { turns, ids, .. } = self;
+        turns.has_message(peers, |key, _| ids[key].is_some())
+    }
+
+    fn can_send(&mut self, peers: &mut Peers) -> bool {
+        // It drops what cannot be sent, unless it is mandatory: then somebody must take it.
+        !peers.options.router_mandatory || {
+            let keys: Vec<_> = self.by_id.values().copied().collect();
+            // All are asked, to be told of each that takes messages again.
+            keys.into_iter().filter(|&key| peers.has_room(key)).count() > 0
+        }
+    }
 }

@@ -103,11 +103,9 @@ impl Pattern for Subscribe {
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
         loop {
             self.turns.receive(message, peers)?;
-            let topic = message.frame(0).map_or(&[][..], |frame| frame);
             // A publisher may send more than was asked for.
             if self.extended
-                || self.subscriptions.prefixes_of(topic).next().is_some()
-                    != peers.options.invert_matching
+                || is_subscribed(&self.subscriptions, message) != peers.options.invert_matching
             {
                 return Ok(());
             }
@@ -125,4 +123,21 @@ impl Pattern for Subscribe {
     fn topics(&self) -> usize {
         self.subscriptions.len()
     }
+
+    fn can_receive(&mut self, peers: &mut Peers) -> bool {
+        let Self { extended, turns, subscriptions } = self;
+        let invert = peers.options.invert_matching;
+        turns.has_message(peers, |_, message| {
+            *extended || is_subscribed(subscriptions, message) != invert
+        })
+    }
+
+    fn can_send(&mut self, _peers: &mut Peers) -> bool {
+        self.extended
+    }
+}
+
+fn is_subscribed(subscriptions: &PrefixMap<usize>, message: &Message) -> bool {
+    let topic = message.frame(0).map_or(&[][..], |frame| frame);
+    subscriptions.prefixes_of(topic).next().is_some()
 }

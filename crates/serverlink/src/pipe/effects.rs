@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Flush, Pipe};
+use crate::poller::Watchers;
 
 /// Something to tell another object, which may have locks of its own: never done while the lock
 /// of a socket is held.
@@ -18,6 +19,8 @@ pub(crate) enum Effect {
     Closed(Arc<Pipe>),
     /// The pipe's connection may read on.
     Resume(Arc<Pipe>),
+    /// Those who poll the socket should look at it again.
+    Tell(Arc<Watchers>),
 }
 
 /// A list of effects. One is kept without an allocation: most calls have no more.
@@ -76,6 +79,7 @@ impl Effect {
                     owner.pipe_closed(&pipe);
                 }
             }
+            Self::Tell(watchers) => watchers.tell(),
             Self::Resume(pipe) => {
                 if let Some(connection) = pipe.outbox().and_then(|outbox| outbox.connection()) {
                     connection.schedule_resume();

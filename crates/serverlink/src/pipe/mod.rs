@@ -108,6 +108,12 @@ impl Pipe {
         self.latest.as_deref().is_some_and(is_there)
     }
 
+    /// What `judge` says of the last message, if it has not been read.
+    pub(crate) fn judge_latest(&self, judge: impl FnOnce(&Message) -> bool) -> Option<bool> {
+        let latest = self.latest.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        latest.as_ref().map(judge)
+    }
+
     /// Reads the last message, if it has not been read.
     #[inline]
     pub(crate) fn take_latest(&self, message: &mut Message) -> bool {

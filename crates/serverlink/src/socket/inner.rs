@@ -17,6 +17,7 @@ use crate::{
     options::Options,
     pattern::{self, Pattern},
     pipe::{Effect, Effects, Look, Pacer, Pipe, PipeEnd},
+    poller::Watchers,
     transport::Connection,
 };
 
@@ -39,6 +40,8 @@ pub(crate) struct Core {
     /// What was bound and connected, by name.
     pub(super) attachments: Vec<(String, Attachment)>,
     pub(super) last_endpoint: Option<String>,
+    /// Who watches the socket, if anybody ever did.
+    pub(super) watchers: Option<Arc<Watchers>>,
     life: Life,
     receivers: usize,
     senders: usize,
@@ -97,7 +100,7 @@ impl Core {
     }
 
     /// Whether there is anything that the engine serves.
-    fn has_connections(&self) -> bool {
+    pub(super) fn has_connections(&self) -> bool {
         self.attachments.iter().any(|(_, attachment)| attachment.is_remote())
     }
 
@@ -149,6 +152,7 @@ impl SocketInner {
                 peers: Peers::new(Options::default()),
                 attachments: Vec::new(),
                 last_endpoint: None,
+                watchers: None,
                 life: Life::Open,
                 receivers: 0,
                 senders: 0,
@@ -188,6 +192,23 @@ impl SocketInner {
             self.raise(&self.writable);
         }
         effects.run();
+    }
+
+    /// The same, when no call waits any more.
+    fn release_ended(&self, core: BiasedGuard<'_, Core>) {
+        let watchers = core.watchers.clone();
+        if let Some(watchers) = &watchers {
+            watchers.end();
+        }
+        self.release(core);
+        if let Some(watchers) = watchers {
+            watchers.tell();
+        }
+    }
+
+    /// What drives the socket's connections, if that is one port.
+    pub(super) fn port(&self) -> Option<&Port> {
+        self.port.as_ref()
     }
 
     pub(super) fn send(&self, message: &mut Message, patience: Patience) -> Result<()> {
@@ -411,7 +432,7 @@ impl SocketInner {
         if core.life == Life::Open {
             core.life = Life::Terminated;
         }
-        self.release(core);
+        self.release_ended(core);
     }
 
     /// Ends everything; what is to be sent still is, within the linger time.
@@ -422,7 +443,7 @@ impl SocketInner {
         let attachments = mem::take(&mut core.attachments);
         let keys: Vec<_> = core.peers.keys().collect();
         let ends: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
-        self.release(core);
+        self.release_ended(core);
         for (_, attachment) in &attachments {
             attachment.close(self, runtime, linger);
         }

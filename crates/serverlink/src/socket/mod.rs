@@ -3,6 +3,7 @@
 mod endpoints;
 mod inner;
 mod peers;
+mod readiness;
 mod subscriptions;
 
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};

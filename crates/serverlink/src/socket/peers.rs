@@ -166,6 +166,23 @@ impl Peers {
         read
     }
 
+    /// What `judge` says of the message that a peer would be read next, if it has one, as
+    /// [`fill`](Self::fill) says.
+    pub(crate) fn peek(
+        &mut self,
+        key: usize,
+        judge: impl FnOnce(&Message) -> bool,
+    ) -> Option<bool> {
+        if !self.fill(key) {
+            return None;
+        }
+        let end = &mut self.slot(key)?.end;
+        match end.incoming.peek() {
+            Some(message) => Some(judge(message)),
+            None => end.pipe.judge_latest(judge),
+        }
+    }
+
     /// A peer's batch is used up.
     #[inline(never)]
     fn end_batch(&mut self, key: usize) {

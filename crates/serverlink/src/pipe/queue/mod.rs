@@ -341,6 +341,19 @@ impl<T> Consumer<T> {
         true
     }
 
+    /// The next message of the batch, left where it is.
+    pub(crate) fn peek(&mut self) -> Option<&T> {
+        if self.batch == 0 {
+            return None;
+        }
+        if self.place.is_at_end() {
+            self.next_block();
+        }
+        // SAFETY: as part of the batch the slot is published, hence filled, and the writer is past
+        // it; it stays so until it is read, for which the reader is needed as a whole.
+        Some(unsafe { self.place.slot().with(|slot| (*slot).assume_init_ref()) })
+    }
+
     /// The place of the next message of the batch, which is to be read before anything else is done:
     /// it will not be named again. As part of the batch its slot is published, hence filled, and the
     /// writer is past it.

@@ -408,3 +408,25 @@ fn a_reader_may_leave_at_any_moment() {
         assert_eq!(Arc::strong_count(&life), 1);
     }
 }
+
+#[test]
+fn what_is_looked_at_stays() {
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    assert_eq!(consumer.peek(), None);
+    // Over the ends of several blocks.
+    for i in 0..1000 {
+        push(&mut producer, i).unwrap();
+        if i % 3 == 0 {
+            push(&mut producer, i).unwrap();
+            assert!(consumer.fetch());
+            for _ in 0..2 {
+                assert_eq!(consumer.peek(), Some(&i));
+            }
+            assert_eq!(read(&mut consumer).unwrap().0, i);
+        }
+        assert!(consumer.fetch());
+        assert_eq!(consumer.peek(), Some(&i));
+        assert_eq!(read(&mut consumer).unwrap().0, i);
+        assert_eq!(consumer.peek(), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! What a poller waits for.
+
+use std::sync::{Arc, Weak, atomic::Ordering::SeqCst};
+
+use serverlink_io::{Condition, Direction, Handle, Interest, Port};
+
+use super::{
+    Events,
+    watch::{Probe, Watch},
+};
+use crate::socket::SocketInner;
+
+/// A socket or a descriptor of a poller.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) watch: Arc<Watch>,
+    pub(super) interest: Events,
+    pub(super) target: Target,
+}
+
+#[derive(Debug)]
+pub(super) enum Target {
+    Socket {
+        socket: Weak<SocketInner>,
+        /// The port that drives it, if it was seen to have one.
+        port: Option<Port>,
+    },
+    Descriptor {
+        handle: Handle,
+        probe: Arc<Probe>,
+    },
+}
+
+impl Item {
+    /// What it is ready for. If it is for nothing, the watch is told when to look again.
+    pub(super) fn look(&self) -> Events {
+        match &self.target {
+            Target::Socket { socket, .. } => match socket.upgrade() {
+                Some(socket) => socket.look_for(self.interest),
+                None => self.interest | Events::ERR,
+            },
+            Target::Descriptor { handle, probe } => look_at(handle, probe, self.interest),
+        }
+    }
+
+    /// The port that drives it has become known.
+    pub(super) fn find_port(&mut self) -> Option<Port> {
+        let Target::Socket { socket, port: port @ None } = &mut self.target else { return None };
+        *port = socket.upgrade()?.driven_by();
+        port.clone()
+    }
+
+    /// Ends it.
+    pub(super) fn end(&self) {
+        match &self.target {
+            Target::Socket { socket, .. } => {
+                if let Some(socket) = socket.upgrade() {
+                    socket.unwatch(&self.watch);
+                }
+            }
+            Target::Descriptor { handle, .. } => handle.retire(),
+        }
+    }
+
+    /// The interest has changed: a probe for the old one is of no use.
+    pub(super) fn reconsider(&self) {
+        if let Target::Descriptor { handle, probe } = &self.target
+            && probe.pending.load(SeqCst)
+        {
+            handle.cancel(Direction::Inward);
+            handle.cancel(Direction::Outward);
+        }
+    }
+}
+
+/// What a descriptor is ready for. If it is for nothing, the engine is asked to tell when.
+fn look_at(handle: &Handle, probe: &Probe, interest: Events) -> Events {
+    let (readable, writable) = (interest.contains(Events::IN), interest.contains(Events::OUT));
+    let mut asked = Condition::default();
+    (asked.readable, asked.writable) = (readable, writable);
+    let found = match handle.look(asked) {
+        Ok(found) if !probe.failed.load(SeqCst) => events_of(found),
+        _ => interest | Events::ERR,
+    };
+    if found.is_empty() && (readable || writable) && !probe.pending.swap(true, SeqCst) {
+        let started = handle.probe(Interest { readable, writable });
+        if started.is_err() {
+            probe.pending.store(false, SeqCst);
+            probe.failed.store(true, SeqCst);
+            return interest | Events::ERR;
+        }
+    }
+    found
+}
+
+/// A descriptor's condition as events.
+pub(super) fn events_of(condition: Condition) -> Events {
+    let Condition { readable, writable, urgent, failed, .. } = condition;
+    let mut events = Events::NONE;
+    for (so, event) in [
+        (readable, Events::IN),
+        (writable, Events::OUT),
+        (urgent, Events::PRI),
+        (failed, Events::ERR),
+    ] {
+        if so {
+            events |= event;
+        }
+    }
+    events
+}

@@ -1,0 +1,102 @@
+//! Who watches a socket.
+
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
+use super::{Watch, signal::Signal};
+use crate::{pattern::Pattern, socket::Peers};
+
+/// What may be done with a socket.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Receive,
+    Send,
+}
+
+/// The polls that a socket is part of, and its event descriptors.
+///
+/// It is changed under the lock of the socket's core, and told of changes after that is released;
+/// descriptors are set and reset under the lock, so that they always show the latest.
+#[derive(Debug, Default)]
+pub(crate) struct Watchers {
+    polls: Mutex<Vec<Arc<Watch>>>,
+    polled: AtomicBool,
+    descriptors: Mutex<[Weak<Signal>; 2]>,
+    /// Whether there are any, by direction.
+    shown: [AtomicBool; 2],
+    /// Calls do not wait any more: everything stays ready.
+    ended: AtomicBool,
+}
+
+impl Watchers {
+    fn polls(&self) -> MutexGuard<'_, Vec<Arc<Watch>>> {
+        self.polls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn descriptors(&self) -> MutexGuard<'_, [Weak<Signal>; 2]> {
+        self.descriptors.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn add(&self, poll: Arc<Watch>) {
+        let mut polls = self.polls();
+        polls.push(poll);
+        self.polled.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn remove(&self, poll: &Arc<Watch>) {
+        let mut polls = self.polls();
+        polls.retain(|other| !Arc::ptr_eq(other, poll));
+        self.polled.store(!polls.is_empty(), Ordering::Relaxed);
+    }
+
+    pub(crate) fn has_polls(&self) -> bool {
+        self.polled.load(Ordering::Relaxed)
+    }
+
+    /// Tells all polls.
+    pub(crate) fn tell(&self) {
+        self.polls().iter().for_each(Watch::tell);
+    }
+
+    fn has_descriptor(&self, direction: Direction) -> bool {
+        self.shown[direction as usize].load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn descriptor(&self, direction: Direction) -> Option<Arc<Signal>> {
+        self.descriptors()[direction as usize].upgrade()
+    }
+
+    pub(crate) fn set_descriptor(&self, direction: Direction, signal: &Arc<Signal>) {
+        self.descriptors()[direction as usize] = Arc::downgrade(signal);
+        self.shown[direction as usize].store(true, Ordering::Relaxed);
+    }
+
+    /// Has the descriptors show what is the case.
+    pub(crate) fn show_all(&self, pattern: &mut dyn Pattern, peers: &mut Peers) {
+        if self.has_descriptor(Direction::Receive) {
+            self.show(Direction::Receive, pattern.can_receive(peers));
+        }
+        if self.has_descriptor(Direction::Send) {
+            self.show(Direction::Send, pattern.can_send(peers));
+        }
+    }
+
+    /// Has a descriptor show whether the socket is ready.
+    fn show(&self, direction: Direction, ready: bool) {
+        match self.descriptor(direction) {
+            Some(signal) => signal.set(ready || self.ended.load(Ordering::Relaxed)),
+            // The user has no use for it any more.
+            None => self.shown[direction as usize].store(false, Ordering::Relaxed),
+        }
+    }
+
+    /// From now on no call waits.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+        for direction in [Direction::Receive, Direction::Send] {
+            self.show(direction, true);
+        }
+    }
+}
