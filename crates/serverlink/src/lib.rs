@@ -36,6 +36,7 @@ mod pattern;
 mod pipe;
 mod poller;
 mod socket;
+mod timers;
 mod transport;
 
 pub use context::{Context, ContextBuilder};
@@ -53,3 +54,4 @@ pub use serverlink_io::SignalMask;
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
 pub use socket::Socket;
+pub use timers::{TimerId, Timers};
