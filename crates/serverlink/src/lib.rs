@@ -35,6 +35,7 @@ mod options;
 mod pattern;
 mod pipe;
 mod poller;
+mod proxy;
 mod socket;
 mod timers;
 mod transport;
@@ -49,6 +50,9 @@ pub use options::{
 #[cfg(unix)]
 pub use poller::poll_with_signals;
 pub use poller::{EventDescriptor, Events, PollEvent, PollItem, Poller, poll};
+pub use proxy::{
+    Proxy, ProxyBuilder, ProxyCounts, ProxyHandle, ProxyStatistics, proxy, proxy_steerable,
+};
 #[cfg(unix)]
 pub use serverlink_io::SignalMask;
 pub use serverlink_io::{PortStatistics, backends};

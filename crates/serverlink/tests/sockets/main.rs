@@ -23,6 +23,7 @@ mod options;
 mod pair;
 mod poll_list;
 mod polling;
+mod proxying;
 mod publish;
 mod publish_options;
 mod readiness;
