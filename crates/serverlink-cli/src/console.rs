@@ -1,8 +1,12 @@
 //! What is told on standard error.
 
-use std::io::{self, Write as _};
+use std::{
+    fmt,
+    io::{self, Write as _},
+};
 
 use serde::Serialize;
+use serverlink::{ProxyCounts, ProxyStatistics};
 
 use crate::{args::RunArgs, failure::Failure, traffic::Summary};
 
@@ -27,6 +31,11 @@ enum Line<'a> {
         sent: &'a Summary,
         received: &'a Summary,
     },
+    Proxied {
+        frontend: Passed,
+        backend: Passed,
+        dropped: u64,
+    },
     Error {
         message: &'a str,
         advice: &'a str,
@@ -34,6 +43,37 @@ enum Line<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         errno: Option<&'static str>,
     },
+}
+
+/// What has passed one side of a proxy.
+#[derive(Serialize)]
+struct Passed {
+    frames_received: u64,
+    bytes_received: u64,
+    frames_sent: u64,
+    bytes_sent: u64,
+}
+
+impl Passed {
+    fn new(counts: &ProxyCounts) -> Self {
+        Self {
+            frames_received: counts.frames_received,
+            bytes_received: counts.bytes_received,
+            frames_sent: counts.frames_sent,
+            bytes_sent: counts.bytes_sent,
+        }
+    }
+}
+
+impl fmt::Display for Passed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { frames_received, bytes_received, frames_sent, bytes_sent } = self;
+        write!(
+            f,
+            "received {frames_received} frames ({bytes_received} bytes), sent {frames_sent} \
+             ({bytes_sent} bytes)"
+        )
+    }
 }
 
 impl Console {
@@ -67,6 +107,15 @@ impl Console {
             lines.push("sent and received nothing".into());
         }
         self.tell(lines.join("\n"), &Line::Statistics { sent, received });
+    }
+
+    /// What has passed a proxy.
+    pub(crate) fn proxied(self, statistics: &ProxyStatistics) {
+        let (frontend, backend) =
+            (Passed::new(&statistics.frontend), Passed::new(&statistics.backend));
+        let dropped = statistics.dropped;
+        let text = format!("frontend {frontend}; backend {backend}; {dropped} messages dropped");
+        self.tell(text, &Line::Proxied { frontend, backend, dropped });
     }
 
     /// Why the command fails.

@@ -1,7 +1,8 @@
 //! The `serverlink` command: talk to any ZeroMQ peer from the shell.
 //!
-//! Top-down: [`args`] is the command line, [`roles`] has one room for each family of sockets and
-//! [`demo`] for the demonstration; [`session`] opens a socket, supervises its role and ends the
+//! Top-down: [`args`] is the command line, [`roles`] has one room for each family of sockets,
+//! [`proxy`] passes on what arrives at one socket to another, and [`demo`] is for the demonstration;
+//! [`session`] opens a socket, supervises its role and ends the
 //! process, with a code of [`exit`].
 #![forbid(unsafe_code)]
 
@@ -13,6 +14,7 @@ mod failure;
 mod input;
 mod interrupt;
 mod output;
+mod proxy;
 mod roles;
 mod session;
 mod traffic;
@@ -41,6 +43,7 @@ fn main() {
 fn dispatch(command: Command) -> u8 {
     match command {
         Command::Demo(args) => demo::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
         Command::Backends { json } => backends(json),
         role => roles::run(role),
     }

@@ -3,6 +3,7 @@
 mod demo;
 mod input;
 mod link;
+mod proxy;
 mod roles;
 mod version;
 
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use demo::DemoArgs;
 pub(crate) use input::InputArgs;
 pub(crate) use link::{CommonArgs, FramingArgs, RunArgs, SocketArgs};
+pub(crate) use proxy::ProxyArgs;
 pub(crate) use roles::{
     DuplexArgs, PublishArgs, ReceiveArgs, ReplyArgs, RequestArgs, SendArgs, SubscribeArgs,
 };
@@ -25,6 +27,7 @@ Examples:
   serverlink sub --connect tcp://localhost:5556 --topic weather. --json
   serverlink rep --bind tcp://*:5557 --echo
   serverlink req --connect tcp://localhost:5557 --timeout 2s hello
+  serverlink proxy router,bind=tcp://*:5559 dealer,bind=tcp://*:5560 --every 10s
 
 Messages are lines by default: a sender strips the newline, a receiver adds one.
 Bound endpoints are told on standard error as `bound to tcp://...`, so that
@@ -66,6 +69,8 @@ pub(crate) enum Command {
     Router(ReplyArgs),
     /// Send messages to one peer while printing what arrives.
     Pair(DuplexArgs),
+    /// Pass messages on between two sockets, both ways.
+    Proxy(ProxyArgs),
     /// Run the patterns side by side for some seconds and measure them.
     Demo(DemoArgs),
     /// List the I/O backends that start on this machine, best first, and why others do not.

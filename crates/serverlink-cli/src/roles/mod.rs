@@ -27,6 +27,8 @@ pub(crate) fn run(command: Command) -> u8 {
         Command::Router(args) => reply::run(SocketType::Router, args),
         Command::Dealer(args) => duplex::run(SocketType::Dealer, args),
         Command::Pair(args) => duplex::run(SocketType::Pair, args),
-        Command::Demo(_) | Command::Backends { .. } => unreachable!("they open no such socket"),
+        Command::Proxy(_) | Command::Demo(_) | Command::Backends { .. } => {
+            unreachable!("they open no such socket")
+        }
     }
 }

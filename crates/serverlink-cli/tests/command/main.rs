@@ -3,6 +3,7 @@
 mod demo;
 mod endings;
 mod generation;
+mod proxy;
 mod roles;
 mod round_trip;
 mod support;

@@ -74,20 +74,30 @@ impl Running {
 
     /// Starts the command and waits until it has told its endpoint.
     pub(crate) fn bound(args: &[&str]) -> Self {
+        Self::bound_to(args, 1).0
+    }
+
+    /// Starts the command and waits until it has told so many endpoints.
+    pub(crate) fn bound_to(args: &[&str], count: usize) -> (Self, Vec<String>) {
         let mut running = Self::start(args);
         let mut stderr = BufReader::new(running.child.stderr.take().expect("it is a pipe"));
         let mut line = String::new();
-        stderr.read_line(&mut line).expect("standard error can be read");
-        let endpoint = match serde_json::from_str::<Value>(&line) {
-            Ok(bound) => bound["endpoint"].as_str().map(str::to_owned),
-            Err(_) => line.trim_end().strip_prefix("bound to ").map(str::to_owned),
-        };
-        running.endpoint = endpoint.unwrap_or_else(|| panic!("no endpoint is told: {line}"));
+        let mut endpoints = Vec::new();
+        while endpoints.len() < count {
+            line.clear();
+            stderr.read_line(&mut line).expect("standard error can be read");
+            let endpoint = match serde_json::from_str::<Value>(&line) {
+                Ok(bound) => bound["endpoint"].as_str().map(str::to_owned),
+                Err(_) => line.trim_end().strip_prefix("bound to ").map(str::to_owned),
+            };
+            endpoints.push(endpoint.unwrap_or_else(|| panic!("no endpoint is told: {line}")));
+        }
+        running.endpoint = endpoints[0].clone();
         running.stderr = Some(thread::spawn(move || {
             stderr.read_to_string(&mut line).expect("standard error is text");
             line
         }));
-        running
+        (running, endpoints)
     }
 
     /// The argument that connects to this one.

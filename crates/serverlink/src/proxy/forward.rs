@@ -164,14 +164,16 @@ impl<'a> Forwarder<'a> {
                 continue;
             }
             let (frames, bytes) = (message.len(), message.byte_len());
-            match to.try_send(message) {
-                Ok(()) => counters.sides[way.to].sent.add(frames, bytes),
-                Err(SendError { error: Error::WouldBlock, message }) => {
-                    way.held = Some((message, true));
-                }
-                Err(SendError { error: Error::Terminated, .. }) => return Err(Error::Terminated),
+            // Before anybody has it: who does may ask how much was sent.
+            let sent = &counters.sides[way.to].sent;
+            sent.add(frames, bytes);
+            let Err(SendError { error, message }) = to.try_send(message) else { continue };
+            sent.take_back(frames, bytes);
+            match error {
+                Error::WouldBlock => way.held = Some((message, true)),
+                Error::Terminated => return Err(Error::Terminated),
                 // A peer may have made it as it is: that must not end the proxy.
-                Err(_) => counters.dropped.add(1),
+                _ => counters.dropped.add(1),
             }
         }
         // It goes on when there is room again, and not when there is more.

@@ -72,6 +72,10 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(count as u64), Relaxed);
     }
 
+    fn take_back(&self, count: usize) {
+        self.0.store(self.0.load(Relaxed).wrapping_sub(count as u64), Relaxed);
+    }
+
     fn read(&self) -> u64 {
         self.0.load(Relaxed)
     }
@@ -81,6 +85,12 @@ impl Passed {
     pub(super) fn add(&self, frames: usize, bytes: usize) {
         self.frames.add(frames);
         self.bytes.add(bytes);
+    }
+
+    /// It was not so.
+    pub(super) fn take_back(&self, frames: usize, bytes: usize) {
+        self.frames.take_back(frames);
+        self.bytes.take_back(bytes);
     }
 }
 
