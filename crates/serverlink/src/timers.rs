@@ -322,6 +322,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_reset_by_another_of_its_time_is_not_called() {
+        let mut world = World::new();
+        let called = world.called.clone();
+        world.timers.add(Duration::from_millis(10), move |timers, TimerId(id)| {
+            called.lock().unwrap().push(id);
+            timers.reset(TimerId(1)).unwrap();
+        });
+        world.add(10);
+        assert_eq!(world.pass(10), [0]);
+        assert_eq!(world.pass(9), []);
+        world.timers.cancel(TimerId(0)).unwrap();
+        assert_eq!(world.pass(1), [1]);
+    }
+
+    #[test]
     fn random_timers_go_off_as_in_a_simple_model() {
         let mut random = fastrand::Rng::with_seed(5);
         let mut world = World::new();

@@ -24,7 +24,7 @@ pub(crate) use watched::Watched;
 
 use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
 
-/// What makes a socket of one type.
+/// What makes a socket of one type. [`Watched`] passes every method on, also those that have a default.
 pub(crate) trait Pattern: Debug + Send {
     /// Called before [`attach`](Self::attach): the user has given the peer a name, if it is not empty.
     /// False refuses it.

@@ -152,10 +152,12 @@ fn a_socket_that_ended_is_readable_for_good() {
     let closed = pull.receive_descriptor().unwrap();
     let terminated = [push.receive_descriptor().unwrap(), push.send_descriptor().unwrap()];
     expect_unreadable(&closed, &pull);
-    pull.close();
-    await_readable(&closed);
     assert_eq!(errno(context.terminate_timeout(Duration::ZERO)), "EBUSY");
     terminated.iter().for_each(await_readable);
+    await_readable(&closed);
+    pull.close();
+    // What happens to its peers does not change it.
+    eventually("for the peer to go", || push.peer_count() == 0);
     assert_eq!(errno(push.try_send("x")), "ETERM");
     terminated.iter().for_each(await_readable);
     assert_eq!(errno(push.receive_descriptor()), "ETERM");

@@ -545,6 +545,28 @@ fn a_change_of_interest_during_a_wait_for_a_descriptor_counts() {
     poller.modify(0, Events::IN).unwrap();
     far.write_all(b"x").unwrap();
     assert_eq!(waiter.join().unwrap(), [(0, Events::IN)]);
+
+    // What is asked for now is not the case yet, and what was asked for before never will be.
+    let (near, mut far) = stream_pair();
+    near.set_nonblocking(true).unwrap();
+    poller.add_descriptor(&near, 1, Events::IN).unwrap();
+    poller.modify(0, Events::NONE).unwrap();
+    assert_eq!(wait(&poller, NOW), []);
+    let mut written = 0;
+    while {
+        poller.modify(1, Events::OUT).unwrap();
+        // What is under way makes room for a while.
+        !wait(&poller, Some(SOON)).is_empty()
+    } {
+        while let Ok(count) = (&near).write(&[0; 64 * 1024]) {
+            written += count;
+        }
+        poller.modify(1, Events::IN).unwrap();
+        assert_eq!(wait(&poller, NOW), []);
+    }
+    let waiter = in_wait(&poller, |poller| wait(poller, Some(PATIENCE)));
+    far.read_exact(&mut vec![0; written]).unwrap();
+    assert_eq!(waiter.join().unwrap(), [(1, Events::OUT)]);
 }
 
 #[test]
