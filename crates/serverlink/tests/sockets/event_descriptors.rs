@@ -9,8 +9,8 @@ use serverlink::{
 };
 
 use crate::harness::{
-    PATIENCE, TRANSPORTS, bound, connected, context, couple, errno, eventually, expect, fill,
-    number, scaled, socket,
+    PATIENCE, TRANSPORTS, bound, context, couple, errno, eventually, expect, fill, number, scaled,
+    socket,
 };
 
 /// Whether the system says that it is readable.
@@ -174,13 +174,9 @@ fn a_loop_that_waits_for_it_alone_gets_everything() {
     let context = context();
     for endpoint in TRANSPORTS {
         for (receives, sends) in pairs {
-            let (receiver, endpoint) = bound(&context, receives, endpoint);
+            let (receiver, sender) = couple(&context, endpoint, receives, sends);
             thread::scope(|scope| {
-                scope.spawn(|| {
-                    let sender = connected(&context, sends, &endpoint);
-                    sender.set_linger(None).unwrap();
-                    (0..count).for_each(|n| sender.send(number(n)).unwrap());
-                });
+                scope.spawn(|| (0..count).for_each(|n| sender.send(number(n)).unwrap()));
                 let descriptor = receiver.receive_descriptor().unwrap();
                 let mut received = 0;
                 while received < count {
