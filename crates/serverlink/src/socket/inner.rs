@@ -365,14 +365,19 @@ impl SocketInner {
 
     /// A peer's handshake is done, for the first time or anew. False refuses it.
     pub(crate) fn pipe_ready(&self, pipe: &Arc<Pipe>, info: PeerInfo) -> bool {
-        let mut accepted = false;
-        self.with_peer(pipe, |core, key| {
-            core.peers.set_info(key, Some(info));
-            accepted = core.pattern.ready(key, &mut core.peers);
-            if !accepted {
-                core.peers.set_info(key, None);
-            }
-        });
+        let mut core = self.core();
+        let Some(key) = core.peers.key_of(pipe) else {
+            // A socket that was closed has let go of its peers, and owes them what it has sent: over
+            // another connection it would come between what this one has brought already.
+            return core.life == Life::Closed;
+        };
+        let Core { pattern, peers, .. } = &mut *core;
+        peers.set_info(key, Some(info));
+        let accepted = pattern.ready(key, peers);
+        if !accepted {
+            peers.set_info(key, None);
+        }
+        self.release(core);
         accepted
     }
 
@@ -470,5 +475,30 @@ impl fmt::Debug for SocketInner {
         f.debug_struct("SocketInner")
             .field("socket_type", &self.socket_type)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, pipe::Outbox};
+
+    #[test]
+    fn a_handshake_that_ends_while_the_socket_closes_is_in_time_for_what_was_sent() {
+        let context = Context::new().unwrap();
+        let socket = context.socket(SocketType::Push).unwrap();
+        let inner = socket.inner.clone();
+        let pipe = || {
+            let outbox = Outbox::new(1, false, None, inner.pacer.clone());
+            PipeEnd::remote(Arc::downgrade(&inner), 1, false, Arc::new(outbox))
+        };
+        let info = || PeerInfo::inproc(&Options::default());
+        let (ours, another) = (pipe(), pipe().pipe);
+        let known = ours.pipe.clone();
+        assert!(inner.attach(ours, None));
+        assert!(inner.pipe_ready(&known, info()));
+        assert!(!inner.pipe_ready(&another, info()));
+        drop(socket);
+        assert!(inner.pipe_ready(&known, info()));
     }
 }
