@@ -14,6 +14,7 @@ mod contexts;
 pub mod limits;
 pub mod lines;
 mod monitor;
+pub mod older;
 pub mod panics;
 pub mod payload;
 mod peer;

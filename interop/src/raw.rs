@@ -102,7 +102,16 @@ impl RawPeer {
     /// Reads so many bytes.
     #[track_caller]
     pub fn skip(&mut self, len: usize) {
-        self.read(&mut vec![0; len]);
+        let _ = self.take(len);
+    }
+
+    /// Reads so many bytes and returns them.
+    #[track_caller]
+    #[must_use]
+    pub fn take(&mut self, len: usize) -> Vec<u8> {
+        let mut bytes = vec![0; len];
+        self.read(&mut bytes);
+        bytes
     }
 
     /// Reads until the other side closes the stream, and returns what came before.

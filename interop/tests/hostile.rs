@@ -125,7 +125,7 @@ fn other_protocols() {
     let mut of_version_0 = greeting(1);
     of_version_0[10] = 0;
     let mut with_wrong_signature = greeting(1);
-    with_wrong_signature[9] = 0x7e;
+    with_wrong_signature[9] = 0x7c;
     for bytes in [
         &b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..],
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 and so on, as TLS would",

@@ -4,6 +4,7 @@
 use bytes::{BufMut, BytesMut};
 
 use crate::frame::{encode_header, frame_len};
+use crate::framing::Framing;
 use crate::{PeerMisbehaved, Version};
 
 pub(crate) const READY: &[u8] = b"READY";
@@ -41,7 +42,8 @@ pub(crate) fn encode(out: &mut BytesMut, name: &[u8], data: &[u8]) {
 
 /// Appends a subscription to all messages beginning with `topic`, or with `subscribe` false the
 /// cancelling of one, as a peer of version `peer` expects it: a command from 3.1 on (RFC 37, "The
-/// Publish-Subscribe Pattern"), a message beginning with 1 or 0 before (RFC 23).
+/// Publish-Subscribe Pattern"), a message beginning with 1 or 0 before (RFC 23, RFC 15). ZMTP 1.0
+/// knows of no subscriptions (RFC 13); its peers are sent that message, too, as libzmq does.
 ///
 /// ```
 /// use serverlink_zmtp::{Version, encode_subscription};
@@ -57,9 +59,8 @@ pub fn encode_subscription(out: &mut BytesMut, peer: Version, topic: &[u8], subs
     if peer >= Version::V3_1 {
         encode(out, if subscribe { SUBSCRIBE } else { CANCEL }, topic);
     } else {
-        let body_len = 1 + topic.len();
-        out.reserve(frame_len(body_len));
-        let (header, used) = encode_header(false, false, body_len as u64);
+        let (header, used) = Framing::of(peer).header(false, 1 + topic.len() as u64);
+        out.reserve(used + 1 + topic.len());
         out.put_slice(&header[..used]);
         out.put_u8(u8::from(subscribe));
         out.put_slice(topic);

@@ -69,11 +69,20 @@ pub struct Config {
     pub handshake_timeout: Option<Duration>,
     /// Heartbeating; `None` sends no PING (the peer's are answered in any case).
     pub heartbeat: Option<Heartbeat>,
+    /// Whether peers that speak ZMTP 2.0 or 1.0 are admitted. They cannot authenticate themselves:
+    /// with any mechanism but NULL they never are, and where others decide who may connect, as with
+    /// ZAP, they should not be.
+    ///
+    /// To find out whether it may go on in a later version, a connection that admits them sends its
+    /// greeting piece by piece, each when enough of the peer's has arrived. One that does not sends
+    /// everything at once, which saves up to a round trip.
+    pub older_peers: bool,
 }
 
 impl Config {
     /// A connecting end of this type with the NULL mechanism, without routing id, metadata or
-    /// heartbeat, with no limit on frames and ZeroMQ's 30 s for the handshake.
+    /// heartbeat, with no limit on frames and ZeroMQ's 30 s for the handshake, that admits older
+    /// peers.
     #[must_use]
     pub fn new(socket_type: SocketType) -> Self {
         Self {
@@ -85,6 +94,12 @@ impl Config {
             max_message_size: None,
             handshake_timeout: Some(Duration::from_secs(30)),
             heartbeat: None,
+            older_peers: true,
         }
+    }
+
+    /// Whether a peer of a version before 3.0 will be talked to.
+    pub(crate) fn admits_older_peers(&self) -> bool {
+        self.older_peers && matches!(self.mechanism, Mechanism::Null)
     }
 }

@@ -1,18 +1,20 @@
 //! One end of a connection: greeting, handshake, traffic.
 
+use std::mem;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
 use crate::decoder::{Decoder, MAX_BODY, Span};
 use crate::error::printable;
-use crate::greeting::{self, GREETING_LEN, Greeting};
-use crate::metadata::{self, MAX_HANDSHAKE_COMMAND};
+use crate::greeting::{self, Greeting, Older, Reading};
+use crate::greetings::Greetings;
+use crate::metadata::{self, MAX_HANDSHAKE_COMMAND, MAX_ROUTING_ID};
 use crate::output::Output;
 use crate::traffic::{Step, Traffic, refused};
 use crate::{
-    Config, Error, Event, FrameBody, Mechanism, Peer, PeerIncompatible, PeerMisbehaved, TimedOut,
-    Version, command,
+    Config, Error, Event, FrameBody, Framing, Mechanism, Peer, PeerIncompatible, PeerMisbehaved,
+    TimedOut, Version, command, older,
 };
 
 /// One end of a ZMTP connection.
@@ -25,8 +27,9 @@ use crate::{
 /// * call [`handle_timeout`](Self::handle_timeout) when [`next_timeout`](Self::next_timeout) comes.
 ///
 /// Messages do not pass through it on their way out: once [`is_ready`](Self::is_ready), write them
-/// with [`encode_frame`](crate::encode_frame) and send them on the same stream. Not earlier: libzmq
-/// drops a connection on which a message arrives before it has sent its own READY.
+/// with [`encode_frame`](crate::encode_frame), or for a peer of ZMTP 1.0 with the headers of its
+/// [`Framing`], and send them on the same stream. Not earlier: libzmq drops a connection on which a
+/// message arrives before it has sent its own READY.
 ///
 /// ```
 /// use std::time::Instant;
@@ -39,10 +42,13 @@ use crate::{
 /// let mut pull = Connection::new(Config::new(SocketType::Pull), now);
 ///
 /// // What one end has to send is what the other receives.
-/// pull.feed(push.take_output().expect("a greeting"), now);
-/// push.feed(pull.take_output().expect("a greeting"), now);
-/// assert!(matches!(push.next_event(now)?, Some(Event::Ready(_))));
-/// assert!(matches!(pull.next_event(now)?, Some(Event::Ready(_))));
+/// while !(push.is_ready() && pull.is_ready()) {
+///     pull.feed(push.take_output().unwrap_or_default(), now);
+///     push.feed(pull.take_output().unwrap_or_default(), now);
+///     for end in [&mut push, &mut pull] {
+///         assert!(matches!(end.next_event(now)?, None | Some(Event::Ready(_))));
+///     }
+/// }
 ///
 /// let mut out = BytesMut::new();
 /// encode_frame(&mut out, false, b"hello");
@@ -63,8 +69,20 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Phase {
-    Greeting { bytes: [u8; GREETING_LEN], have: usize, deadline: Deadline },
-    Handshake { greeting: Greeting, deadline: Deadline },
+    Greeting {
+        greetings: Box<Greetings>,
+        deadline: Deadline,
+    },
+    Handshake {
+        greeting: Greeting,
+        deadline: Deadline,
+    },
+    /// In place of the handshake, with a peer of an older version and of this socket type.
+    Routing {
+        peer: Older,
+        socket_type: Option<u8>,
+        deadline: Deadline,
+    },
     Traffic(Traffic),
     Failed(Error),
 }
@@ -73,8 +91,10 @@ enum Phase {
 type Deadline = Option<(Instant, Duration)>;
 
 impl Connection {
-    /// A connection just made or accepted. Our greeting and READY are at once ready to be sent:
-    /// the NULL mechanism lets neither side wait for the other.
+    /// A connection just made or accepted. The beginning of our greeting is at once ready to be
+    /// sent, up to where it would be wrong for an [older peer](Config::older_peers); the rest, and
+    /// READY behind it, follow as soon as the peer's greeting shows that they may. The NULL mechanism
+    /// lets neither side wait for the other's READY.
     ///
     /// A configuration that breaks the contract of [`Config`] shows as [`Error::ApiMisuse`] in the
     /// first [`next_event`](Self::next_event).
@@ -83,14 +103,17 @@ impl Connection {
         let mut output = Output::default();
         let phase = match metadata::encode(&config) {
             Ok(ready) => {
-                output.raw(&greeting::encode(&config));
+                let mut ours = Output::default();
+                ours.raw(&greeting::encode(&config));
                 match config.mechanism {
-                    Mechanism::Null => output.command(command::READY, &ready),
+                    Mechanism::Null => ours.command(command::READY, &ready),
                 }
+                let ours = ours.take().unwrap_or_default();
+                let greetings = Greetings::new(ours, &config, &mut output);
                 let deadline = config
                     .handshake_timeout
                     .and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
-                Phase::Greeting { bytes: [0; GREETING_LEN], have: 0, deadline }
+                Phase::Greeting { greetings: Box::new(greetings), deadline }
             }
             Err(misuse) => Phase::Failed(misuse.into()),
         };
@@ -123,7 +146,7 @@ impl Connection {
     /// should still be sent before closing.
     #[inline]
     pub fn next_event(&mut self, now: Instant) -> Result<Option<Event<'_>>, Error> {
-        if let Phase::Traffic(Traffic { reads_subscriptions: false, .. }) = self.phase
+        if let Phase::Traffic(Traffic { is_plain: true, .. }) = self.phase
             && let Some(span) = self.decoder.whole_message_frame()
         {
             return Ok(Some(Event::Frame { body: self.decoder.body(span), more: span.more() }));
@@ -138,7 +161,7 @@ impl Connection {
     #[inline]
     pub fn take_messages(&mut self, most: usize, take: impl FnMut(FrameBody<'_>)) -> usize {
         match self.phase {
-            Phase::Traffic(Traffic { reads_subscriptions: false, .. }) => {
+            Phase::Traffic(Traffic { is_plain: true, .. }) => {
                 self.decoder.whole_messages(most, take)
             }
             _ => 0,
@@ -170,14 +193,34 @@ impl Connection {
         loop {
             match &mut self.phase {
                 Phase::Failed(error) => return Err(error.clone()),
-                Phase::Greeting { bytes, have, deadline } => {
-                    *have += self.decoder.read_raw(&mut bytes[*have..]);
-                    match greeting::decode(&bytes[..*have], &self.config)? {
-                        Some(greeting) => {
-                            self.phase = Phase::Handshake { greeting, deadline: *deadline };
+                Phase::Greeting { greetings, deadline } => {
+                    let deadline = *deadline;
+                    match greetings.read(&mut self.decoder, &self.config, &mut self.output)? {
+                        Reading::Needs(_) => return Ok(None),
+                        Reading::Complete(greeting) => {
+                            self.phase = Phase::Handshake { greeting, deadline };
                         }
-                        None => return Ok(None),
+                        Reading::Older(peer, socket_type) => {
+                            if peer == Older::Unversioned {
+                                // It is the beginning of an ordinary frame.
+                                self.decoder.unread(greetings.theirs());
+                            }
+                            self.output.raw(&older::encode(&self.config, peer));
+                            self.decoder.expect_older(Framing::of(peer.version()));
+                            self.decoder.limit(MAX_ROUTING_ID as u64, 0);
+                            self.phase = Phase::Routing { peer, socket_type, deadline };
+                        }
+                        Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
                     }
+                }
+                Phase::Routing { peer, socket_type, .. } => {
+                    let (peer, socket_type) = (*peer, *socket_type);
+                    // Known to be wrong before the routing id is there.
+                    let socket_type = older::socket_type(socket_type, &self.config)?;
+                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                    let peer = older::read_routing_id(&self.decoder, span, peer, socket_type)?;
+                    self.begin_traffic(peer, now);
+                    return Ok(Some(Step::Ready));
                 }
                 Phase::Handshake { greeting, .. } => {
                     let greeting = *greeting;
@@ -187,6 +230,9 @@ impl Connection {
                     return Ok(Some(Step::Ready));
                 }
                 Phase::Traffic(traffic) => {
+                    if mem::take(&mut traffic.subscribes_to_all) {
+                        return Ok(Some(Step::Subscribe(Span::EMPTY)));
+                    }
                     let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
                     if !span.is_command() {
                         return Ok(Some(traffic.message(&self.decoder, span)));
@@ -248,11 +294,11 @@ impl Connection {
         self.decoder.take_spent()
     }
 
-    /// The control bytes to send now, in order: greeting, READY, ERROR, PING, PONG; `None` if there
-    /// are none. Ask after every `next_event` and `handle_timeout`, but only when the stream can
+    /// The control bytes to send now, in order: greeting, READY or routing id, ERROR, PING, PONG;
+    /// `None` if there are none. Ask after every `next_event` and `handle_timeout`, but only when the stream can
     /// take bytes: what you take, you must send.
     ///
-    /// The first output goes before any message. Later output consists of whole frames and goes
+    /// All output until the handshake is complete goes before any message. Later output consists of whole frames and goes
     /// between two messages; between two frames of one message libzmq accepts it, but the grammar of
     /// RFC 37 does not provide for it.
     pub fn take_output(&mut self) -> Option<Bytes> {
@@ -271,9 +317,9 @@ impl Connection {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => {
-                deadline.map(|(deadline, _)| deadline)
-            }
+            Phase::Greeting { deadline, .. }
+            | Phase::Handshake { deadline, .. }
+            | Phase::Routing { deadline, .. } => deadline.map(|(deadline, _)| deadline),
             Phase::Traffic(traffic) => traffic.pulse.next_timeout(),
             Phase::Failed(_) => None,
         }
@@ -288,7 +334,9 @@ impl Connection {
     /// that has failed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         let late = match &mut self.phase {
-            Phase::Greeting { deadline, .. } | Phase::Handshake { deadline, .. } => deadline
+            Phase::Greeting { deadline, .. }
+            | Phase::Handshake { deadline, .. }
+            | Phase::Routing { deadline, .. } => deadline
                 .filter(|(deadline, _)| *deadline <= now)
                 .map(|(_, timeout)| TimedOut::Handshake(timeout)),
             Phase::Traffic(traffic) => {

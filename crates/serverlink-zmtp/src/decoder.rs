@@ -5,7 +5,8 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 
-use crate::frame::{COMMAND, Header, LONG, MORE};
+use crate::frame::{COMMAND, LONG, MORE};
+use crate::framing::{Framing, Header, MAX_OLD_HEADER_LEN};
 use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
 
 /// The room first given to a frame of unknown honesty, in bytes.
@@ -32,6 +33,9 @@ pub(crate) struct Decoder {
     assembled: Bytes,
     message_limit: u64,
     command_limit: u64,
+    framing: Framing,
+    /// The flags that frames may have.
+    flags: u8,
 }
 
 /// The part of a frame that has already been taken out of the chunks.
@@ -40,7 +44,7 @@ enum Partial {
     Nothing,
     /// A header that lies across chunks.
     Header {
-        bytes: [u8; crate::MAX_HEADER_LEN],
+        bytes: [u8; MAX_OLD_HEADER_LEN],
         have: usize,
     },
     /// A body that lies across chunks.
@@ -67,6 +71,9 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    /// A body without any bytes, of no frame.
+    pub(crate) const EMPTY: Self = Self { flags: 0, assembled: true, start: 0, end: 0 };
+
     #[inline]
     pub(crate) fn more(self) -> bool {
         self.flags & MORE != 0
@@ -93,6 +100,23 @@ impl Decoder {
             assembled: Bytes::new(),
             message_limit: limit,
             command_limit: limit,
+            framing: Framing::Present,
+            flags: MORE | LONG | COMMAND,
+        }
+    }
+
+    /// Expects the frames of a version before 3.0, which has no commands, from the next one on.
+    pub(crate) fn expect_older(&mut self, framing: Framing) {
+        self.framing = framing;
+        self.flags = MORE | LONG;
+    }
+
+    /// Puts back what [`read_raw`](Self::read_raw) yielded last.
+    pub(crate) fn unread(&mut self, bytes: &[u8]) {
+        let rest = mem::replace(&mut self.chunk, Bytes::copy_from_slice(bytes));
+        let rest = rest.slice(mem::take(&mut self.position)..);
+        if !rest.is_empty() {
+            self.queue.push_front(rest);
         }
     }
 
@@ -165,8 +189,8 @@ impl Decoder {
         true
     }
 
-    /// The next frame, if it belongs to a message and lies whole in the current chunk. Everything
-    /// else is left to [`next_frame`](Self::next_frame).
+    /// The next frame, if it belongs to a message and lies whole in the current chunk, which has
+    /// frames of the present form. Everything else is left to [`next_frame`](Self::next_frame).
     #[inline]
     pub(crate) fn whole_message_frame(&mut self) -> Option<Span> {
         if !matches!(self.partial, Partial::Nothing) {
@@ -237,7 +261,7 @@ impl Decoder {
             }
             let rest = &self.chunk[self.position..];
             match &mut self.partial {
-                Partial::Nothing => match Header::read(rest) {
+                Partial::Nothing => match Header::read(self.framing, rest) {
                     Some(header) => {
                         self.position += header.len;
                         if let Some(span) = self.begin_body(header)? {
@@ -245,18 +269,18 @@ impl Decoder {
                         }
                     }
                     None => {
-                        let mut bytes = [0; crate::MAX_HEADER_LEN];
+                        let mut bytes = [0; MAX_OLD_HEADER_LEN];
                         bytes[..rest.len()].copy_from_slice(rest);
                         self.partial = Partial::Header { bytes, have: rest.len() };
                         self.position = self.chunk.len();
                     }
                 },
                 Partial::Header { bytes, have } => {
-                    let count = rest.len().min(Header::len_for(bytes[0]) - *have);
+                    let count = rest.len().min(Header::len_for(self.framing, bytes[0]) - *have);
                     bytes[*have..*have + count].copy_from_slice(&rest[..count]);
                     *have += count;
                     self.position += count;
-                    if let Some(header) = Header::read(&bytes[..*have]) {
+                    if let Some(header) = Header::read(self.framing, &bytes[..*have]) {
                         self.partial = Partial::Nothing;
                         if let Some(span) = self.begin_body(header)? {
                             return Ok(Some(span));
@@ -279,12 +303,15 @@ impl Decoder {
     #[inline]
     fn begin_body(&mut self, header: Header) -> Result<Option<Span>, PeerMisbehaved> {
         let Header { flags, body_len, .. } = header;
-        if flags & !(MORE | LONG | COMMAND) != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
+        if flags & !self.flags != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
             return Err(PeerMisbehaved::Flags(flags));
         }
         let limit = if flags & COMMAND == 0 { self.message_limit } else { self.command_limit };
         let need = match usize::try_from(body_len) {
             Ok(need) if body_len <= limit.min(MAX_BODY) => need,
+            _ if body_len == u64::MAX && self.framing == Framing::Old => {
+                return Err(PeerMisbehaved::NoRoomForFlags);
+            }
             _ if body_len > MAX_BODY => return Err(PeerMisbehaved::FrameLength(body_len)),
             _ => return Err(PeerMisbehaved::FrameTooLong { length: body_len, limit }),
         };
@@ -300,7 +327,7 @@ impl Decoder {
     fn finish_body(&mut self) -> Span {
         let Partial::Body { flags, buffer, .. } = mem::replace(&mut self.partial, Partial::Nothing)
         else {
-            return Span { flags: 0, assembled: true, start: 0, end: 0 };
+            return Span::EMPTY;
         };
         self.assembled = buffer.freeze();
         Span { flags, assembled: true, start: 0, end: self.assembled.len() }

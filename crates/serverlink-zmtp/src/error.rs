@@ -36,7 +36,7 @@ pub enum Error {
 #[non_exhaustive]
 pub enum PeerMisbehaved {
     /// A flags octet with reserved bits, or with MORE on a command (RFC 37, "Framing").
-    #[error("a frame has the flags {0:#04x}, which ZMTP 3.1 does not define")]
+    #[error("a frame has the flags {0:#04x}, which its version of ZMTP does not define")]
     Flags(u8),
     /// A frame longer than allowed.
     #[error(
@@ -51,6 +51,10 @@ pub enum PeerMisbehaved {
     /// A frame length beyond 2⁶³ − 1, or beyond the address space (RFC 37, "Framing").
     #[error("a frame announces {0} bytes, more than any frame can have")]
     FrameLength(u64),
+    /// A frame of ZMTP 1.0 whose length is zero, though it counts the flags (RFC 13, "The Framing
+    /// Layer").
+    #[error("a frame announces a length of zero, which leaves no room for its flags")]
+    NoRoomForFlags,
     /// A message frame before READY.
     #[error("it sent a message before its READY command")]
     MessageBeforeReady,
@@ -74,7 +78,8 @@ pub enum PeerMisbehaved {
     /// No `Socket-Type` in READY.
     #[error("its READY command names no Socket-Type")]
     NoSocketType,
-    /// A routing id that is too long or begins with a zero byte (RFC 37, "The Identity Property").
+    /// A routing id that is too long, begins with a zero byte (RFC 37, "The Identity Property"), or
+    /// is not in one frame.
     #[error("its routing id is invalid: {0}")]
     RoutingId(&'static str),
 }
@@ -86,9 +91,9 @@ pub enum PeerIncompatible {
     /// The first bytes are no greeting of any version.
     #[error("it does not speak ZMTP (it began with \"{0}\"); check the address and the port")]
     NotZmtp(String),
-    /// A version before 3.0.
+    /// A version that is not admitted: see [`Config::older_peers`](crate::Config::older_peers).
     #[error(
-        "it speaks ZMTP {0}, but at least 3.0 is needed; update the peer to ZeroMQ 4.0 or later"
+        "it speaks ZMTP {0}, but at least 3.0 is needed here; update the peer to ZeroMQ 4.0 or later"
     )]
     Version(Version),
     /// Another security mechanism.

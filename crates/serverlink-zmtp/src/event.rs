@@ -22,9 +22,10 @@ pub enum Event<'a> {
         more: bool,
     },
     /// The peer subscribes to all messages beginning with these bytes, whether it said so in a
-    /// command (3.1) or, to a PUB or XPUB socket, in a message (3.0). It is reported each time it
-    /// is said; RFC 29 has publishers count, while libzmq says a repeated one again but cancels it
-    /// once.
+    /// command (3.1) or, to a PUB or XPUB socket, in a message (3.0 and before). It is reported each
+    /// time it is said; RFC 29 has publishers count, while libzmq says a repeated one again but
+    /// cancels it once. A peer that speaks ZMTP 1.0 and names no version may be unable to subscribe:
+    /// it is reported to do so once to everything, right after `Ready`.
     Subscribe(FrameBody<'a>),
     /// The peer takes such a subscription back.
     Cancel(FrameBody<'a>),

@@ -2,11 +2,13 @@
 
 use bytes::{BufMut, BytesMut};
 
+use crate::framing::{Framing, Header};
+
 pub(crate) const MORE: u8 = 0x01;
 pub(crate) const LONG: u8 = 0x02;
 pub(crate) const COMMAND: u8 = 0x04;
 
-/// The longest header: flags and an eight-byte size.
+/// The longest header, but for that of ZMTP 1.0: flags and an eight-byte size.
 pub const MAX_HEADER_LEN: usize = 9;
 
 /// The largest body of a short frame.
@@ -73,36 +75,6 @@ pub fn encode_frame(out: &mut BytesMut, more: bool, body: &[u8]) {
     out.put_slice(body);
 }
 
-/// What a header says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Header {
-    pub(crate) flags: u8,
-    pub(crate) body_len: u64,
-    /// Length of the header itself.
-    pub(crate) len: usize,
-}
-
-impl Header {
-    /// The length of the header that begins with these flags.
-    #[inline]
-    pub(crate) const fn len_for(flags: u8) -> usize {
-        if flags & LONG == 0 { 2 } else { MAX_HEADER_LEN }
-    }
-
-    /// Reads the header at the start of `bytes`; `None` if it is not all there.
-    #[inline]
-    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
-        let flags = *bytes.first()?;
-        let len = Self::len_for(flags);
-        let body_len = if len == 2 {
-            u64::from(*bytes.get(1)?)
-        } else {
-            u64::from_be_bytes(*bytes.get(1..)?.first_chunk()?)
-        };
-        Some(Self { flags, body_len, len })
-    }
-}
-
 /// Where one frame lies in encoded bytes: header from `start` to `body`, content from `body` to
 /// `end`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,7 +122,7 @@ impl Iterator for Frames<'_> {
 
     fn next(&mut self) -> Option<FrameSpan> {
         let start = self.position;
-        let header = Header::read(self.bytes.get(start..)?)?;
+        let header = Header::read(Framing::Present, self.bytes.get(start..)?)?;
         let body = start + header.len;
         let end = body.checked_add(usize::try_from(header.body_len).ok()?)?;
         if end > self.bytes.len() {

@@ -13,6 +13,8 @@ const SIGNATURE_END: u8 = 0x7f;
 const SIGNATURE_END_AT: usize = 9;
 const MAJOR_AT: usize = 10;
 const MINOR_AT: usize = 11;
+/// In place of the minor number, from peers of ZMTP 2.0.
+const SOCKET_TYPE_AT: usize = 11;
 const MECHANISM_AT: usize = 12;
 const MECHANISM_LEN: usize = 20;
 const AS_SERVER_AT: usize = 32;
@@ -22,9 +24,13 @@ const AS_SERVER_AT: usize = 32;
 pub struct Version(pub u8, pub u8);
 
 impl Version {
-    /// ZMTP 3.0, the oldest version understood.
+    /// ZMTP 1.0, the oldest version understood; ZeroMQ 2 speaks it.
+    pub const V1_0: Self = Self(1, 0);
+    /// ZMTP 2.0, which ZeroMQ 3 speaks.
+    pub const V2_0: Self = Self(2, 0);
+    /// ZMTP 3.0, which ZeroMQ 4.0 and 4.1 speak.
     pub const V3_0: Self = Self(3, 0);
-    /// ZMTP 3.1, the version this crate speaks.
+    /// ZMTP 3.1, the version this crate announces.
     pub const V3_1: Self = Self(3, 1);
 }
 
@@ -34,11 +40,42 @@ impl fmt::Display for Version {
     }
 }
 
-/// What a greeting says.
+/// What the greeting of a peer says that speaks 3.0 or later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Greeting {
     pub(crate) version: Version,
     pub(crate) as_server: bool,
+}
+
+/// How a peer shows that it speaks a version before 3.0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Older {
+    /// It begins with its routing id, as ZMTP 1.0 does.
+    Unversioned,
+    /// It names the version, by a revision that is one behind its major number.
+    Revision(Version),
+}
+
+impl Older {
+    pub(crate) fn version(self) -> Version {
+        match self {
+            Self::Unversioned => Version::V1_0,
+            Self::Revision(version) => version,
+        }
+    }
+}
+
+/// What the beginning of a peer's greeting says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Nothing yet: it must be looked at again with so many bytes, and not with more.
+    Needs(usize),
+    /// All there is to know, of a peer that speaks 3.0 or later.
+    Complete(Greeting),
+    /// That the peer is an older one; its socket type is there if it sends one.
+    Older(Older, Option<u8>),
+    /// That this is no greeting of any version.
+    Foreign,
 }
 
 /// Our greeting. As libzmq does, the padding holds the length of the message that a ZMTP 1.0 peer
@@ -59,30 +96,56 @@ pub(crate) fn encode(config: &Config) -> [u8; GREETING_LEN] {
     greeting
 }
 
-/// Reads as much of the peer's greeting as has arrived: an error as soon as it cannot become
-/// acceptable, `None` while it may.
-pub(crate) fn decode(bytes: &[u8], config: &Config) -> Result<Option<Greeting>, Error> {
-    match bytes {
-        [] | [_] => return Ok(None),
-        // ZMTP 1.0 begins with the routing id as an ordinary frame: length, then flags of zero.
-        [SIGNATURE_START, ..] => {}
-        [_, 0, ..] => return Err(PeerIncompatible::Version(Version(1, 0)).into()),
-        _ => return Err(PeerIncompatible::NotZmtp(printable(bytes, 16)).into()),
+/// How much of our greeting may be sent to a peer whose own begins with `bytes`, as far as is known:
+/// the signature, then the version to a peer that has one, then all the rest to one that takes it
+/// (RFC 15, "Backwards Interoperability").
+pub(crate) fn sendable(bytes: &[u8]) -> usize {
+    match bytes.get(SIGNATURE_END_AT) {
+        Some(end) if bytes[0] == SIGNATURE_START && end & 1 == 1 => match bytes.get(MAJOR_AT) {
+            Some(2..) => usize::MAX,
+            _ => MAJOR_AT + 1,
+        },
+        _ => SIGNATURE_END_AT + 1,
     }
-    // A long routing id of ZMTP 1.0 has its flags here, of which the lowest bit is then clear.
-    if bytes.get(SIGNATURE_END_AT).is_some_and(|end| end & 1 == 0) {
-        return Err(PeerIncompatible::Version(Version(1, 0)).into());
+}
+
+/// Reads as much of the peer's greeting as has arrived: an error as soon as it cannot become
+/// acceptable.
+pub(crate) fn decode(bytes: &[u8], config: &Config) -> Result<Reading, Error> {
+    let older = |older: Older, socket_type| {
+        if !config.admits_older_peers() {
+            return Err(PeerIncompatible::Version(older.version()).into());
+        }
+        Ok(Reading::Older(older, socket_type))
+    };
+    match bytes {
+        [] => return Ok(Reading::Needs(1)),
+        [SIGNATURE_START, ..] => {}
+        [_] => return Ok(Reading::Needs(2)),
+        // ZMTP 1.0 begins with the routing id as an ordinary frame: length, then flags. RFC 13 has
+        // nobody look at these; they are looked at because other protocols must not be taken for
+        // ZMTP. libzmq 2 sets all but the highest bit of them, others set none.
+        [1..=0xfe, 0 | 1 | 0x7e | 0x7f, ..] => return older(Older::Unversioned, None),
+        _ => return Ok(Reading::Foreign),
+    }
+    match bytes.get(SIGNATURE_END_AT) {
+        None => return Ok(Reading::Needs(SIGNATURE_END_AT + 1)),
+        // A long routing id of ZMTP 1.0 has its flags here, of which the lowest bit is then clear.
+        Some(0 | 0x7e) => return older(Older::Unversioned, None),
+        Some(end) if end & 1 == 0 => return Ok(Reading::Foreign),
+        Some(_) => {}
     }
     match bytes.get(MAJOR_AT) {
-        // The octet used to be a revision, one behind the version's major number.
+        None => return Ok(Reading::Needs(MAJOR_AT + 1)),
         Some(revision @ 0..=1) => {
-            return Err(PeerIncompatible::Version(Version(revision + 1, 0)).into());
+            return match bytes.get(SOCKET_TYPE_AT) {
+                Some(&theirs) => older(Older::Revision(Version(revision + 1, 0)), Some(theirs)),
+                None => Ok(Reading::Needs(SOCKET_TYPE_AT + 1)),
+            };
         }
         Some(2) => return Err(PeerIncompatible::Version(Version(2, 1)).into()),
-        _ => {}
-    }
-    if bytes.len() < GREETING_LEN {
-        return Ok(None);
+        Some(_) if bytes.len() < GREETING_LEN => return Ok(Reading::Needs(GREETING_LEN)),
+        Some(_) => {}
     }
     let mechanism = &bytes[MECHANISM_AT..AS_SERVER_AT];
     if *mechanism != padded(config.mechanism.as_str()) {
@@ -93,7 +156,7 @@ pub(crate) fn decode(bytes: &[u8], config: &Config) -> Result<Option<Greeting>, 
         }
         .into());
     }
-    Ok(Some(Greeting {
+    Ok(Reading::Complete(Greeting {
         version: Version(bytes[MAJOR_AT], bytes[MINOR_AT]),
         as_server: bytes[AS_SERVER_AT] == 1,
     }))

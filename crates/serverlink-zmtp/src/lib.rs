@@ -1,4 +1,5 @@
-//! ZMTP 3.1, the ZeroMQ Message Transport Protocol, as a state machine without I/O.
+//! ZMTP 3.1, the ZeroMQ Message Transport Protocol, as a state machine without I/O. It also talks to
+//! peers of the versions 3.0, 2.0 and 1.0.
 //!
 //! A [`Connection`] is one end of one ZMTP connection. It owns no socket, reads no clock and
 //! starts no thread: bytes and the present time go in, events and bytes to send come out. The
@@ -12,8 +13,9 @@
 //! * [`Error`] says whose fault a failure is.
 //!
 //! Sources: [RFC 37](https://rfc.zeromq.org/spec/37/) (ZMTP 3.1),
-//! [RFC 23](https://rfc.zeromq.org/spec/23/) (ZMTP 3.0), and the observed behaviour of libzmq 4.3.5
-//! where the two leave room.
+//! [RFC 23](https://rfc.zeromq.org/spec/23/) (ZMTP 3.0), [RFC 15](https://rfc.zeromq.org/spec/15/)
+//! (ZMTP 2.0), [RFC 13](https://rfc.zeromq.org/spec/13/) (ZMTP 1.0), and the observed behaviour of
+//! libzmq 4.3.5 where they leave room.
 #![forbid(unsafe_code)]
 
 mod command;
@@ -23,9 +25,12 @@ mod decoder;
 mod error;
 mod event;
 mod frame;
+mod framing;
 mod greeting;
+mod greetings;
 mod heartbeat;
 mod metadata;
+mod older;
 mod output;
 mod peer;
 mod socket_type;
@@ -37,6 +42,7 @@ pub use connection::Connection;
 pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, TimedOut};
 pub use event::{Event, FrameBody};
 pub use frame::{FrameSpan, Frames, MAX_HEADER_LEN, encode_frame, encode_header, frame_len};
+pub use framing::{Framing, MAX_OLD_HEADER_LEN};
 pub use greeting::Version;
 pub use peer::Peer;
 pub use socket_type::{SocketType, UnknownSocketType};

@@ -10,7 +10,7 @@ const SOCKET_TYPE: &str = "Socket-Type";
 const IDENTITY: &str = "Identity";
 
 /// The longest routing id in bytes.
-const MAX_ROUTING_ID: usize = 255;
+pub(crate) const MAX_ROUTING_ID: usize = 255;
 /// More properties than any implementation sends; bounds the search for duplicates.
 const MAX_PROPERTIES: usize = 128;
 /// The longest command of the handshake in bytes.
@@ -88,7 +88,7 @@ pub(crate) fn decode(data: &[u8], greeting: Greeting, config: &Config) -> Result
     };
     Ok(Peer {
         version: greeting.version,
-        socket_type,
+        socket_type: Some(socket_type),
         routing_id,
         properties,
         as_server: greeting.as_server,
@@ -123,7 +123,7 @@ fn compatible(ours: SocketType, name: &[u8]) -> Result<SocketType, PeerIncompati
         .ok_or_else(|| PeerIncompatible::SocketType { ours, theirs: printable(name, 32) })
 }
 
-fn checked_routing_id(id: &[u8]) -> Result<Bytes, PeerMisbehaved> {
+pub(crate) fn checked_routing_id(id: &[u8]) -> Result<Bytes, PeerMisbehaved> {
     if id.len() > MAX_ROUTING_ID {
         return Err(PeerMisbehaved::RoutingId("it is longer than 255 bytes"));
     }

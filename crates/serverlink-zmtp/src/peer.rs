@@ -4,17 +4,20 @@ use bytes::Bytes;
 
 use crate::{SocketType, Version};
 
-/// The other end, as it described itself in its greeting and its READY command.
+/// The other end, as it described itself in its greeting and its READY command, or in what older
+/// versions have instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// The version the peer announced, which may be higher than ours.
     pub version: Version,
-    /// The peer's socket type; it is compatible with ours.
-    pub socket_type: SocketType,
+    /// The peer's socket type, which is compatible with ours; `None` if it speaks ZMTP 1.0, which
+    /// does not tell.
+    pub socket_type: Option<SocketType>,
     /// The peer's routing id, at most 255 bytes; empty if it has none or is not a REQ, DEALER or
-    /// ROUTER.
+    /// ROUTER, as far as it told.
     pub routing_id: Bytes,
-    /// All other properties in the order sent, with the peer's spelling of the names.
+    /// All other properties in the order sent, with the peer's spelling of the names. There are none
+    /// before ZMTP 3.0.
     pub properties: Vec<(String, Bytes)>,
     /// Whether the peer announced itself as server of the security handshake.
     pub as_server: bool,

@@ -4,17 +4,24 @@ use std::time::Instant;
 
 use crate::decoder::{Decoder, Span};
 use crate::error::printable;
+use crate::framing::Framing;
 use crate::heartbeat::Pulse;
 use crate::output::Output;
-use crate::{Config, Error, Peer, command};
+use crate::{Config, Error, Peer, Version, command};
 
 /// An established connection.
 #[derive(Debug)]
 pub(crate) struct Traffic {
     pub(crate) peer: Peer,
     pub(crate) pulse: Pulse,
-    /// Whether messages may be subscriptions in the form of ZMTP 3.0.
-    pub(crate) reads_subscriptions: bool,
+    /// Whether messages may be subscriptions in the form of ZMTP 3.0 and before.
+    reads_subscriptions: bool,
+    /// Whether message frames lie in the input as [`Decoder::whole_message_frame`] finds them, and
+    /// mean nothing but themselves.
+    pub(crate) is_plain: bool,
+    /// Whether a subscription to everything is still to be reported, on behalf of a peer that cannot
+    /// subscribe.
+    pub(crate) subscribes_to_all: bool,
     /// Whether the last message frame had MORE. Kept only where it matters: with
     /// `reads_subscriptions`.
     in_message: bool,
@@ -34,10 +41,15 @@ pub(crate) enum Step {
 
 impl Traffic {
     pub(crate) fn new(peer: Peer, config: &Config, now: Instant) -> Self {
+        // Only since 3.0 there are commands, PING among them.
+        let heartbeat = config.heartbeat.filter(|_| peer.version >= Version::V3_0);
+        let reads_subscriptions = config.socket_type.receives_subscriptions();
         Self {
+            pulse: Pulse::start(heartbeat, now),
+            reads_subscriptions,
+            is_plain: !reads_subscriptions && Framing::of(peer.version) == Framing::Present,
+            subscribes_to_all: reads_subscriptions && peer.socket_type.is_none(),
             peer,
-            pulse: Pulse::start(config.heartbeat, now),
-            reads_subscriptions: config.socket_type.receives_subscriptions(),
             in_message: false,
             input_paused: false,
         }

@@ -31,7 +31,7 @@ fn garbage_in_traffic_is_survived_and_read_alike_in_any_split() {
 fn damaged_traffic_is_survived_and_read_alike_in_any_split() {
     for seed in 0..CASES {
         let mut choices = Choices::new(seed);
-        let mut stream = fuzz::valid_traffic(&mut choices);
+        let mut stream = fuzz::valid_traffic(&mut choices, fuzz::older_peer(seed));
         if seed % 3 != 0 {
             fuzz::damage(&mut stream, &mut choices);
         }
@@ -55,8 +55,11 @@ fn damaged_handshakes_are_survived_and_read_alike_in_any_split() {
     for seed in 0..CASES {
         let mut choices = Choices::new(seed);
         let peer = [SocketType::Push, SocketType::Sub, SocketType::Dealer, SocketType::Pub];
-        let mut stream = support::raw_handshake(peer[(seed % 4) as usize]);
-        stream.extend(fuzz::valid_traffic(&mut choices));
+        let peer = peer[(seed % 4) as usize];
+        let older = fuzz::older_peer(seed);
+        let mut stream = older
+            .map_or_else(|| support::raw_handshake(peer), |older| older.handshake(peer, b"id"));
+        stream.extend(fuzz::valid_traffic(&mut choices, older));
         if seed % 3 != 0 {
             fuzz::damage(&mut stream, &mut choices);
         }

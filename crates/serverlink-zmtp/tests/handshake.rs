@@ -61,13 +61,37 @@ fn every_pair_of_types_is_accepted_or_refused_by_both_sides() {
 }
 
 #[test]
-fn greeting_and_ready_are_sent_at_once() {
+fn greeting_and_ready_are_sent_at_once_where_no_older_peers_are_admitted() {
     let now = Instant::now();
-    let mut connection = Connection::new(Config::new(SocketType::Pull), now);
-    let mut expected = raw_handshake(SocketType::Pull);
-    expected[..64].copy_from_slice(&raw_greeting(3, 1, "NULL"));
-    assert_eq!(connection.take_output().expect("a greeting"), expected);
+    let mut config = Config::new(SocketType::Pull);
+    config.older_peers = false;
+    let mut connection = Connection::new(config, now);
+    assert_eq!(connection.take_output().expect("a greeting"), raw_handshake(SocketType::Pull));
     assert_eq!(connection.take_output(), None);
+}
+
+/// Signature, version, all the rest: each as soon as it cannot be wrong.
+#[test]
+fn the_greeting_is_sent_as_far_as_the_peers_allows_it() {
+    let now = Instant::now();
+    let ours = raw_handshake(SocketType::Pull);
+    let mut connection = Connection::new(Config::new(SocketType::Pull), now);
+    let mut sent = connection.take_output().expect("a signature").to_vec();
+    for (index, byte) in raw_handshake(SocketType::Push).into_iter().enumerate() {
+        let expected = if index < 10 {
+            10
+        } else if index < 11 {
+            11
+        } else {
+            ours.len()
+        };
+        assert_eq!(sent, ours[..expected], "{index}");
+        connection.feed(vec![byte].into(), now);
+        support::drain(&mut connection, now).expect("a good handshake");
+        sent.extend(connection.take_output().unwrap_or_default());
+    }
+    assert_eq!(sent, ours);
+    assert!(connection.is_ready());
 }
 
 #[test]
@@ -82,7 +106,8 @@ fn incompatible_types_are_told_in_an_error_command() {
         }))
     );
     let output = connection.take_output().expect("an ERROR command");
-    assert_eq!(output, raw_command("ERROR", b"\x17PULL-cannot-talk-to-PUB"));
+    // Behind what was left of the greeting, and READY.
+    assert!(output.ends_with(&raw_command("ERROR", b"\x17PULL-cannot-talk-to-PUB")));
     assert!(!connection.is_ready());
     assert_eq!(connection.peer(), None);
 }
@@ -113,11 +138,11 @@ fn higher_versions_are_accepted_and_padding_is_ignored() {
 }
 
 #[test]
-fn older_versions_are_named_as_soon_as_they_show() {
+fn older_versions_that_are_not_admitted_are_named() {
     let versioned = |revision| {
         let mut greeting = raw_greeting(3, 1, "NULL");
         greeting[10] = revision;
-        greeting.truncate(11);
+        greeting.truncate(12);
         greeting
     };
     let long_identity = b"\xff\0\0\0\0\0\0\x01\x2c\0";
@@ -129,8 +154,16 @@ fn older_versions_are_named_as_soon_as_they_show() {
         (&versioned(1), Version(2, 0)),
         (&versioned(2), Version(2, 1)),
     ] {
-        assert_eq!(error_of(bytes), Error::PeerIncompatible(PeerIncompatible::Version(version)));
+        let mut config = Config::new(SocketType::Pull);
+        config.older_peers = false;
+        let seen = answer(config, bytes).1;
+        assert_eq!(seen, Err(Error::PeerIncompatible(PeerIncompatible::Version(version))));
     }
+    // There never was such a version.
+    assert_eq!(
+        error_of(&versioned(2)),
+        Error::PeerIncompatible(PeerIncompatible::Version(Version(2, 1)))
+    );
 }
 
 #[test]
@@ -141,6 +174,9 @@ fn a_peer_that_speaks_something_else_is_quoted() {
         Error::PeerIncompatible(PeerIncompatible::NotZmtp("GET / HTTP/1.1\\r\\n".into()))
     );
     assert!(error.to_string().contains("check the address"));
+    // A long routing id with flags that nobody ever sent.
+    let error = error_of(b"\xff\0\0\0\0\0\0\x01\x00\x40");
+    assert!(matches!(error, Error::PeerIncompatible(PeerIncompatible::NotZmtp(_))), "{error}");
 }
 
 #[test]

@@ -67,6 +67,7 @@ fn our_handshake_is_byte_for_byte_the_same() {
     let now = Instant::now();
     let mut dealer = Config::new(SocketType::Dealer);
     dealer.routing_id = Bytes::from_static(b"me");
+    dealer.older_peers = false;
     let sent = Connection::new(dealer, now).take_output().expect("a greeting");
     // The routing id's length is in the padding.
     assert_eq!(sent[..10], bytes("ff00000000000000037f"));
@@ -75,7 +76,9 @@ fn our_handshake_is_byte_for_byte_the_same() {
     for (kind, ready) in
         [(SocketType::Sub, READY_SUB), (SocketType::Req, READY_REQ), (SocketType::Pull, READY_PULL)]
     {
-        let sent = Connection::new(Config::new(kind), now).take_output().expect("a greeting");
+        let mut config = Config::new(kind);
+        config.older_peers = false;
+        let sent = Connection::new(config, now).take_output().expect("a greeting");
         assert_eq!(sent, bytes(&[GREETING[0], GREETING[1], ready].concat()));
     }
 }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Config, Connection, Error, PeerIncompatible, SocketType};
 
-use super::{Seen, established};
+use super::{Older, Seen, established_by, raw_handshake};
 
 /// The room that every awaited frame may have.
 const ROOM: usize = 64 * 1024;
@@ -47,7 +47,8 @@ struct Outcome {
     output: Bytes,
 }
 
-/// The traffic phase: the first eight bytes choose socket, limits and splits, the rest arrives.
+/// The traffic phase: the first eight bytes choose socket, version of the peer, limits and splits,
+/// the rest arrives.
 pub fn decode(data: &[u8]) {
     run(data, true);
 }
@@ -71,7 +72,9 @@ fn run(data: &[u8], after_handshake: bool) {
     let now = Instant::now();
     let connection = || {
         if after_handshake {
-            established(config.clone(), theirs, now)
+            let handshake = older_peer(seed)
+                .map_or_else(|| raw_handshake(theirs), |older| older.handshake(theirs, b"id"));
+            established_by(config.clone(), handshake, now)
         } else {
             Connection::new(config.clone(), now)
         }
@@ -81,6 +84,16 @@ fn run(data: &[u8], after_handshake: bool) {
     assert_eq!(whole.seen, split.seen);
     assert_eq!(whole.output, split.output);
     assert_same_error(whole.error.as_ref(), split.error.as_ref());
+}
+
+/// The version of the peer that a seed chooses for [`decode`], if it is an older one.
+pub fn older_peer(seed: u64) -> Option<Older> {
+    match seed / 16 % 8 {
+        0 => Some(Older::Revision1),
+        1 => Some(Older::Revision0),
+        2 => Some(Older::Unversioned),
+        _ => None,
+    }
 }
 
 /// Feeds a stream, whole or in pieces chosen at random, and collects what comes of it.
@@ -168,13 +181,17 @@ fn assert_same_error(whole: Option<&Error>, split: Option<&Error>) {
     }
 }
 
-/// A valid stream of frames and commands.
-pub fn valid_traffic(choices: &mut Choices) -> Vec<u8> {
+/// A valid stream of frames, and of commands if the peer's version has them.
+pub fn valid_traffic(choices: &mut Choices, older: Option<Older>) -> Vec<u8> {
     let mut out = BytesMut::new();
     for _ in 0..choices.below(12) {
         let len = [0, 1, 4, 30, 255, 256, 300, 3000, 90_000];
         let len = len[if choices.one_in(40) { 8 } else { choices.below(8) }];
         let body = vec![choices.next() as u8 % 3; len];
+        if let Some(older) = older {
+            out.extend(older.frame(choices.one_in(2), &body));
+            continue;
+        }
         match choices.below(6) {
             0 => out.extend(super::raw_command("SUBSCRIBE", &body)),
             1 => out.extend(super::raw_command("CANCEL", &body)),

@@ -12,6 +12,8 @@ use serverlink_zmtp::{Config, Connection, Error, Event, SocketType, encode_frame
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
     Ready(SocketType, Bytes),
+    /// Of a peer that does not tell its type.
+    ReadyUntold(Bytes),
     Frame(Bytes, bool),
     Subscribe(Bytes),
     Cancel(Bytes),
@@ -22,7 +24,10 @@ pub enum Seen {
 impl Seen {
     pub fn of(event: Event<'_>) -> Self {
         match event {
-            Event::Ready(peer) => Self::Ready(peer.socket_type, peer.routing_id.clone()),
+            Event::Ready(peer) => match peer.socket_type {
+                Some(socket_type) => Self::Ready(socket_type, peer.routing_id.clone()),
+                None => Self::ReadyUntold(peer.routing_id.clone()),
+            },
             Event::Frame { body, more } => Self::Frame(body.to_bytes(), more),
             Event::Subscribe(topic) => Self::Subscribe(topic.to_bytes()),
             Event::Cancel(topic) => Self::Cancel(topic.to_bytes()),
@@ -90,11 +95,65 @@ pub fn raw_handshake(socket_type: SocketType) -> Vec<u8> {
     bytes
 }
 
+/// How an older peer begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Older {
+    /// ZMTP 2.0.
+    Revision1,
+    /// ZMTP 1.0 of a peer that knows of versions.
+    Revision0,
+    /// ZMTP 1.0 of one that does not.
+    Unversioned,
+}
+
+impl Older {
+    pub const ALL: [Self; 3] = [Self::Revision1, Self::Revision0, Self::Unversioned];
+
+    pub fn is_old_framing(self) -> bool {
+        self != Self::Revision1
+    }
+
+    /// One frame in the most direct notation.
+    pub fn frame(self, more: bool, body: &[u8]) -> Vec<u8> {
+        if !self.is_old_framing() {
+            return raw_frame(u8::from(more) | if body.len() < 256 { 0 } else { 2 }, body);
+        }
+        let mut frame = match u8::try_from(body.len() + 1) {
+            Ok(len @ ..=254) => vec![len],
+            _ => [&[255][..], &(body.len() as u64 + 1).to_be_bytes()].concat(),
+        };
+        frame.push(u8::from(more));
+        frame.extend(body);
+        frame
+    }
+
+    /// Everything up to the routing id.
+    pub fn greeting(self, socket_type: u8) -> Vec<u8> {
+        let revision = match self {
+            Self::Unversioned => return Vec::new(),
+            Self::Revision0 => 0,
+            Self::Revision1 => 1,
+        };
+        [&b"\xff\0\0\0\0\0\0\0\x01\x7f"[..], &[revision, socket_type]].concat()
+    }
+
+    pub fn handshake(self, socket_type: SocketType, routing_id: &[u8]) -> Vec<u8> {
+        let number = SocketType::ALL.iter().position(|&other| other == socket_type);
+        let number = number.expect("a type") as u8;
+        [self.greeting(number), self.frame(false, routing_id)].concat()
+    }
+}
+
 /// A connection of the first type whose handshake with a peer of the second is complete, with
 /// nothing left to send.
 pub fn established(config: Config, peer: SocketType, now: Instant) -> Connection {
+    established_by(config, raw_handshake(peer), now)
+}
+
+/// The same after this handshake.
+pub fn established_by(config: Config, handshake: Vec<u8>, now: Instant) -> Connection {
     let mut connection = Connection::new(config, now);
-    connection.feed(raw_handshake(peer).into(), now);
+    connection.feed(handshake.into(), now);
     assert!(matches!(connection.next_event(now), Ok(Some(Event::Ready(_)))));
     connection.take_output();
     connection

@@ -3,6 +3,7 @@
 mod chunk;
 mod collector;
 mod effects;
+mod older;
 mod outbox;
 mod pacer;
 #[allow(unsafe_code, reason = "its two ends share memory without a lock")]

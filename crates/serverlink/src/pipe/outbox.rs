@@ -11,9 +11,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use serverlink_zmtp::Framing;
 
 use super::{
-    Pacer, Refused,
+    Pacer, Refused, older,
     staging::{Outgoing, Segment, Staging},
 };
 use crate::transport::Connection;
@@ -66,6 +67,8 @@ struct State {
     buffers: Vec<Bytes>,
     /// Whether the handshake is done, so that messages may be written.
     ready: bool,
+    /// How the present connection's peer frames them.
+    framing: Framing,
     connection: Option<Arc<Connection>>,
     writer_blocked: bool,
     closing: bool,
@@ -171,6 +174,7 @@ impl Outbox {
             batch: VecDeque::new(),
             buffers: Vec::new(),
             ready: false,
+            framing: Framing::Present,
             connection: None,
             writer_blocked: false,
             closing: false,
@@ -197,9 +201,11 @@ impl Outbox {
         state.batch.clear();
     }
 
-    /// The handshake is done.
-    pub(crate) fn set_ready(&self) {
-        self.state().ready = true;
+    /// The handshake is done, with a peer that frames messages in this way.
+    pub(crate) fn set_ready(&self, framing: Framing) {
+        let mut state = self.state();
+        state.ready = true;
+        state.framing = framing;
     }
 
     pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
@@ -389,7 +395,12 @@ impl Outbox {
         state.spare = Vec::new();
         if let Writer::InFlight { control, .. } = mem::replace(&mut state.writer, Writer::Idle) {
             let batch = mem::take(&mut state.batch);
-            state.staging.put_back(batch, sent.saturating_sub(control));
+            let sent = sent.saturating_sub(control);
+            let sent = match state.framing {
+                Framing::Present => sent,
+                Framing::Old => older::original_len(&batch, sent),
+            };
+            state.staging.put_back(batch, sent);
         }
     }
 
@@ -471,9 +482,12 @@ impl State {
         let mut messages = 0;
         if self.ready && !self.staging.is_empty() {
             self.staging.take(self.batch_size, &mut self.batch);
-            for segment in &self.batch {
-                messages += segment.messages;
-                buffers.push(segment.bytes.clone());
+            messages = self.batch.iter().map(|segment| segment.messages).sum();
+            match self.framing {
+                Framing::Present => {
+                    buffers.extend(self.batch.iter().map(|segment| segment.bytes.clone()));
+                }
+                Framing::Old => older::translate(&self.batch, &mut buffers),
             }
         }
         if buffers.is_empty() {

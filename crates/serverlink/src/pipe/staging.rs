@@ -17,7 +17,7 @@ const SPARE: usize = 4;
 /// What a connection may keep that sends little: room for a few messages.
 const SMALL: usize = 512;
 /// Bodies from this size on are referred to and not copied.
-const SHARE_FROM: usize = 4 * 1024;
+pub(super) const SHARE_FROM: usize = 4 * 1024;
 
 /// A message to be written.
 #[derive(Debug, Clone, Copy)]

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
-use serverlink_zmtp::{self as zmtp, Config, FrameBody};
+use serverlink_zmtp::{self as zmtp, Config, FrameBody, Framing};
 use socket2::SockAddr;
 
 use super::{
@@ -435,13 +435,14 @@ impl Connection {
                     if let Some(bytes) = protocol.take_output() {
                         self.outbox.push_control(bytes);
                     }
+                    let framing = Framing::of(info.version);
                     let hello = &self.origin.options().hello_message;
                     if !hello.is_empty() {
-                        let mut bytes = BytesMut::new();
-                        zmtp::encode_frame(&mut bytes, false, hello);
-                        self.outbox.push_control(bytes.freeze());
+                        let (header, used) = framing.header(false, hello.len() as u64);
+                        let bytes = [&header[..used], hello].concat();
+                        self.outbox.push_control(bytes.into());
                     }
-                    self.outbox.set_ready();
+                    self.outbox.set_ready(framing);
                     let me = self.me.upgrade();
                     if !me.is_some_and(|me| self.origin.ready(&me, info)) {
                         return Ok(Decoded::Refused);
