@@ -32,6 +32,19 @@ impl Monitor {
         socket.monitor(&self.nowhere, 0).unwrap();
     }
 
+    /// The next event: its number, its value, and the endpoint.
+    #[track_caller]
+    #[must_use]
+    pub fn next_event(&self) -> (u16, u32, String) {
+        let message = self.events.recv_multipart(0).unwrap();
+        let (number, value) = message[0].split_at(2);
+        (
+            u16::from_ne_bytes(number.try_into().unwrap()),
+            u32::from_ne_bytes(value.try_into().unwrap()),
+            String::from_utf8(message[1].clone()).unwrap(),
+        )
+    }
+
     /// Waits for the first of `wanted`, forgetting all events before it.
     #[track_caller]
     pub fn wait_for(&self, wanted: &[SocketEvent]) -> SocketEvent {

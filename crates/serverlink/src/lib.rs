@@ -57,5 +57,8 @@ pub use proxy::{
 pub use serverlink_io::SignalMask;
 pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
-pub use socket::Socket;
+pub use socket::{
+    Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
+    PeerStatistics, PeerStatus, Socket,
+};
 pub use timers::{TimerId, Timers};

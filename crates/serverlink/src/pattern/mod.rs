@@ -4,6 +4,7 @@
 //! handshake is done) and `lost` (the connection broke, another will follow), then `closed` (it
 //! takes no more messages, some may still be read), then `detach`.
 
+mod announce;
 mod dealer;
 mod pair;
 mod prefix_map;
@@ -19,6 +20,7 @@ mod watched;
 
 use std::fmt::Debug;
 
+use bytes::Bytes;
 use serverlink_zmtp::SocketType;
 pub(crate) use watched::Watched;
 
@@ -75,6 +77,12 @@ pub(crate) trait Pattern: Debug + Send {
     /// tells when to ask again.
     fn can_send(&mut self, peers: &mut Peers) -> bool;
 
+    /// What the pattern calls a peer.
+    fn routing_id(&self, key: usize) -> Option<Bytes> {
+        let _ = key;
+        None
+    }
+
     /// Subscribes to a prefix, or ends one subscription to it.
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
         let _ = (topic, subscribe, peers);
@@ -109,6 +117,11 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
         SocketType::Sub => Box::new(CachePadded(subscribe::Subscribe::new(false))),
         SocketType::XSub => Box::new(CachePadded(subscribe::Subscribe::new(true))),
     }
+}
+
+/// Makes the pattern of a PAIR that publishes events.
+pub(crate) fn announcing() -> Box<CachePadded<dyn Pattern>> {
+    Box::new(CachePadded(announce::Announce::default()))
 }
 
 /// The peer may be written to, unless messages may only go to connections that are there.

@@ -209,7 +209,13 @@ impl Pattern for Publish {
         }
         if !nodrop {
             // One whose high-water mark is reached does not get it.
-            self.matched.retain(|&key| self.peers[key].writable);
+            self.matched.retain(|&key| {
+                let writable = self.peers[key].writable;
+                if !writable {
+                    peers.note_dropped(key);
+                }
+                writable
+            });
         }
         let states = &mut self.peers;
         peers.write_copies(&self.matched, message, |key, taken| states[key].writable = taken);

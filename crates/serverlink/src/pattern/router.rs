@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{Pattern, rotation::Rotation};
 use crate::{Error, Frame, Message, Result, pipe::Refused, socket::Peers};
 
@@ -159,8 +161,16 @@ impl Pattern for Router {
                 Err(Error::WouldBlock)
             }
             // Otherwise what cannot be sent is dropped: ROUTER never blocks.
-            _ => Ok(()),
+            Err(_) => {
+                peers.note_dropped(key);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
         }
+    }
+
+    fn routing_id(&self, key: usize) -> Option<Bytes> {
+        self.ids.get(key)?.as_ref().map(Frame::to_bytes)
     }
 
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {

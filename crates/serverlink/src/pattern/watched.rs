@@ -2,6 +2,8 @@
 
 use std::{mem, sync::Arc};
 
+use bytes::Bytes;
+
 use super::{Pattern, pair::Pair};
 use crate::{
     Message, Result, SocketType, cache::CachePadded, pipe::Effect, poller::Watchers, socket::Peers,
@@ -114,6 +116,10 @@ impl Pattern for Watched {
         let result = self.pattern.0.subscribe(topic, subscribe, peers);
         self.changed(peers);
         result
+    }
+
+    fn routing_id(&self, key: usize) -> Option<Bytes> {
+        self.pattern.0.routing_id(key)
     }
 
     fn topics(&self) -> usize {

@@ -90,6 +90,11 @@ impl Collector {
         }
     }
 
+    /// How many messages are here.
+    pub(crate) fn queued(&self) -> usize {
+        self.staging.messages()
+    }
+
     fn note(&mut self, progress: Progress) {
         self.streaming = progress.streaming;
         self.credit = progress.credit;

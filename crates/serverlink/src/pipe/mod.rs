@@ -29,7 +29,7 @@ pub(crate) use staging::encode_once;
 
 use serverlink_zmtp::{Version, encode_subscription};
 
-use crate::{Message, socket::SocketInner, transport::Connection};
+use crate::{Message, PeerStatistics, socket::SocketInner, transport::Connection};
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -282,6 +282,30 @@ impl PipeEnd {
             }
             Outward::Inproc(_) | Outward::Latest(_) => self.write(&mut message.clone(), effects),
         }
+    }
+
+    /// What has passed so far, and what waits.
+    pub(crate) fn statistics(&self) -> PeerStatistics {
+        let (received, queued_incoming) = self.incoming.counts();
+        let mut statistics = PeerStatistics {
+            messages_received: received as u64,
+            queued_incoming,
+            ..PeerStatistics::default()
+        };
+        match &self.outward {
+            Outward::Remote { outbox, collector } => {
+                let written = outbox.written();
+                statistics.messages_sent = written.messages;
+                statistics.bytes_sent = written.bytes;
+                statistics.queued_outgoing = written.queued + collector.queued();
+            }
+            Outward::Inproc(queue) | Outward::Latest(queue) => {
+                let (sent, queued_outgoing) = queue.counts();
+                statistics.messages_sent = sent as u64;
+                statistics.queued_outgoing = queued_outgoing;
+            }
+        }
+        statistics
     }
 
     /// Whether a message would be taken now. If not, the owner is told when it will be.

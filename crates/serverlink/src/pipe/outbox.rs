@@ -78,6 +78,8 @@ struct State {
     pace: Pace,
     /// Chunks that were written, for the next messages of a stream.
     spare: Vec<BytesMut>,
+    /// What was given to the engine to write, but for what came back.
+    written: Written,
 }
 
 /// Tells a stream from messages that are waited for.
@@ -105,6 +107,14 @@ enum Writer {
     Scheduled,
     /// The engine has the batch, after so many bytes of control.
     InFlight { control: usize, messages: usize },
+}
+
+/// What was written so far, and what waits to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Written {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+    pub(super) queued: usize,
 }
 
 /// What to do about a message that was taken.
@@ -182,6 +192,7 @@ impl Outbox {
             dead: false,
             pace: Pace::default(),
             spare: Vec::new(),
+            written: Written::default(),
         };
         Self { state: Mutex::new(state), heard: AtomicBool::new(false), pacer }
     }
@@ -379,6 +390,12 @@ impl Outbox {
         matches!(state.writer, Writer::InFlight { .. })
     }
 
+    /// What was written so far, and what waits to be.
+    pub(super) fn written(&self) -> Written {
+        let state = self.state();
+        Written { queued: state.queued(), ..state.written }
+    }
+
     pub(crate) fn is_broken(&self) -> bool {
         self.state().broken
     }
@@ -395,12 +412,14 @@ impl Outbox {
         state.spare = Vec::new();
         if let Writer::InFlight { control, .. } = mem::replace(&mut state.writer, Writer::Idle) {
             let batch = mem::take(&mut state.batch);
+            let queued = state.staging.messages();
             let sent = sent.saturating_sub(control);
             let sent = match state.framing {
                 Framing::Present => sent,
                 Framing::Old => older::original_len(&batch, sent),
             };
             state.staging.put_back(batch, sent);
+            state.written.messages -= (state.staging.messages() - queued) as u64;
         }
     }
 
@@ -495,6 +514,8 @@ impl State {
             return None;
         }
         self.pace.writes += 1;
+        self.written.messages += messages as u64;
+        self.written.bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         self.writer = Writer::InFlight { control, messages };
         Some(buffers)
     }

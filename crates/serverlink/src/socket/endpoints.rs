@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Socket, SocketInner};
+use super::{MonitorEvent, MonitorEventKind, MonitorFault, Socket, SocketInner};
 use crate::{
     Error, Result, SocketType,
     context::Runtime,
@@ -89,7 +89,8 @@ impl Socket {
         self.runtime().check_affinity(options.affinity)?;
         let (bound, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
-                let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)?;
+                let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)
+                    .inspect_err(|error| self.tell_bind_failed(&parsed, error))?;
                 (listener.endpoint().to_string(), Attachment::Listener(listener))
             }
             Endpoint::Inproc(name) => {
@@ -151,6 +152,13 @@ impl Socket {
         };
         self.remember(parsed.to_string(), attachment);
         Ok(())
+    }
+
+    fn tell_bind_failed(&self, endpoint: &Endpoint, error: &Error) {
+        self.inner.monitors().tell(|| {
+            let fault = MonitorFault::from(error);
+            MonitorEvent::new(MonitorEventKind::BindFailed(fault), endpoint.to_string(), true)
+        });
     }
 
     fn remember(&self, endpoint: String, attachment: Attachment) {

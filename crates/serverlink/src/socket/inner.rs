@@ -9,7 +9,7 @@ use std::{
 use serverlink_io::{BiasedGuard, BiasedLock, Notice, Port};
 use serverlink_zmtp::Version;
 
-use super::{PeerInfo, Peers, endpoints::Attachment};
+use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors};
 use crate::{
     Error, Message, Result, SocketType,
     cache::CachePadded,
@@ -32,6 +32,7 @@ pub(crate) struct SocketInner {
     port: Option<Port>,
     readable: Notice,
     writable: Notice,
+    monitors: Monitors,
 }
 
 pub(crate) struct Core {
@@ -144,11 +145,19 @@ fn dispose(end: PipeEnd, closed: bool, effects: &mut Effects) {
 
 impl SocketInner {
     pub(super) fn new(socket_type: SocketType, port: Option<Port>) -> Arc<Self> {
+        Self::with_pattern(socket_type, pattern::new(socket_type), port)
+    }
+
+    pub(super) fn with_pattern(
+        socket_type: SocketType,
+        pattern: Box<CachePadded<dyn Pattern>>,
+        port: Option<Port>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             socket_type,
             pacer: Arc::new(Pacer::new()),
             core: BiasedLock::new(Core {
-                pattern: pattern::new(socket_type),
+                pattern,
                 peers: Peers::new(Options::default()),
                 attachments: Vec::new(),
                 last_endpoint: None,
@@ -160,11 +169,17 @@ impl SocketInner {
             port,
             readable: Notice::new(),
             writable: Notice::new(),
+            monitors: Monitors::default(),
         })
     }
 
     pub(crate) fn socket_type(&self) -> SocketType {
         self.socket_type
+    }
+
+    /// Who is told what happens to the socket's connections.
+    pub(crate) fn monitors(&self) -> &Monitors {
+        &self.monitors
     }
 
     pub(crate) fn pacer(&self) -> &Arc<Pacer> {
@@ -438,6 +453,7 @@ impl SocketInner {
             core.life = Life::Terminated;
         }
         self.release_ended(core);
+        self.monitors.stop();
     }
 
     /// Ends everything; what is to be sent still is, within the linger time.
@@ -452,6 +468,7 @@ impl SocketInner {
         for (_, attachment) in &attachments {
             attachment.close(self, runtime, linger);
         }
+        self.monitors.stop();
         runtime.inproc.forget(self);
         let mut effects = Effects::default();
         for PipeEnd { pipe, .. } in ends {

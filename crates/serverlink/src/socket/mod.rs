@@ -2,8 +2,10 @@
 
 mod endpoints;
 mod inner;
+mod monitor;
 mod peers;
 mod readiness;
+mod status;
 mod subscriptions;
 
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
@@ -11,7 +13,11 @@ use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 pub(crate) use endpoints::unwanted;
 use inner::Patience;
 pub(crate) use inner::SocketInner;
+pub use monitor::{
+    Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
+};
 pub(crate) use peers::{PeerInfo, Peers};
+pub use status::{PeerStatistics, PeerStatus};
 
 use crate::{
     Context, Error, IntoMessage, Message, Result, SendError, SocketType,

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::Version;
 
 use crate::{
-    Message,
+    Message, PeerStatistics,
     options::Options,
     pipe::{Collector, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
     transport::Connection,
@@ -42,6 +42,7 @@ struct Slot {
     end: PipeEnd,
     info: Option<PeerInfo>,
     closed: bool,
+    dropped: u64,
 }
 
 impl Peers {
@@ -63,7 +64,7 @@ impl Peers {
             self.slots.len() - 1
         });
         end.pipe.set_key(key);
-        self.slots[key] = Some(Slot { end, info: None, closed: false });
+        self.slots[key] = Some(Slot { end, info: None, closed: false, dropped: 0 });
         key
     }
 
@@ -108,6 +109,22 @@ impl Peers {
         if let Some(slot) = self.slot(key) {
             slot.info = info;
         }
+    }
+
+    /// Notes that a message for a peer was dropped.
+    #[cold]
+    pub(crate) fn note_dropped(&mut self, key: usize) {
+        if let Some(slot) = self.slot(key) {
+            slot.dropped += 1;
+        }
+    }
+
+    /// What has passed between the socket and a peer, and what waits.
+    pub(super) fn statistics(&self, key: usize) -> Option<(Arc<Pipe>, PeerStatistics)> {
+        let slot = self.slots.get(key)?.as_ref()?;
+        let mut statistics = slot.end.statistics();
+        statistics.dropped = slot.dropped;
+        Some((slot.end.pipe.clone(), statistics))
     }
 
     pub(crate) fn is_closed(&self, key: usize) -> bool {
@@ -232,6 +249,11 @@ impl Peers {
             let result = slot
                 .ok_or(Refused::Gone)
                 .and_then(|slot| slot.end.write_copy(message, encoded, &mut self.effects));
+            if result.is_err()
+                && let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
+            {
+                slot.dropped += 1;
+            }
             sent(key, result.is_ok());
         }
     }

@@ -17,7 +17,7 @@ use super::{
     socks::{self, Socks},
 };
 use crate::{
-    Message, Result,
+    Message, MonitorEvent, MonitorEventKind, Result,
     context::Runtime,
     endpoint::StreamEndpoint,
     options::Options,
@@ -198,9 +198,18 @@ impl Connecter {
         }
     }
 
+    /// Tells whoever monitors the socket.
+    fn tell(&self, kind: MonitorEventKind) {
+        if let Some(owner) = self.socket.upgrade() {
+            let event = || MonitorEvent::new(kind, self.endpoint.to_string(), false);
+            owner.monitors().tell(event);
+        }
+    }
+
     /// Tries the next address; when there is none left, waits before it tries all again.
     fn connect(&self, state: &mut State) {
         while let Some(address) = state.addresses.pop_front() {
+            self.tell(MonitorEventKind::ConnectDelayed);
             match self.connect_to(&address) {
                 Ok(connection) => {
                     state.phase = Phase::Connecting(connection);
@@ -208,6 +217,7 @@ impl Connecter {
                 }
                 Err(error) => state.refused = error.kind() == io::ErrorKind::ConnectionRefused,
             }
+            self.tell(MonitorEventKind::Closed);
         }
         self.wait(state);
     }
@@ -252,6 +262,7 @@ impl Connecter {
         state.interval = Some(interval);
         // Peers that lost the same server must not all come back at the same moment.
         let wait = interval.saturating_add(base.mul_f64(fastrand::f64())).min(LONGEST_WAIT);
+        self.tell(MonitorEventKind::ConnectRetried { wait });
         state.phase = Phase::Waiting(self.port.set_timer(Instant::now() + wait, me, 0));
     }
 
@@ -346,9 +357,25 @@ impl Origin for Connecter {
         self.options.departure(&self.options.hiccup_message)
     }
 
+    fn endpoint(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    fn tell(&self, connection: &Connection, kind: MonitorEventKind) {
+        if let Some(owner) = self.socket.upgrade() {
+            owner.monitors().tell(|| {
+                let (local, remote) = connection.addresses();
+                MonitorEvent::new(kind, self.endpoint.to_string(), false).between(local, remote)
+            });
+        }
+    }
+
     fn ended(&self, connection: &Arc<Connection>, end: End) {
         if !self.state().phase.is_of(connection) {
             return;
+        }
+        if matches!(end, End::NotConnected | End::Refused) {
+            self.tell(MonitorEventKind::Closed);
         }
         let owner = self.socket.upgrade();
         // Told before another connection is begun, which might be ready first.

@@ -25,6 +25,7 @@ use crate::{
     pipe::{Collector, Finished, Look, Outbox, Pipe, Producer},
     socket::PeerInfo,
 };
+use crate::{MonitorEventKind, MonitoredPeer};
 
 /// How long a peer that has got everything may take to close its side.
 const PARTING: Duration = Duration::from_secs(1);
@@ -77,6 +78,8 @@ struct Input {
     inlet: Option<Producer<Message>>,
     receiving: Receiving,
     timer: Option<(Instant, TimerId)>,
+    /// How many bytes have come.
+    bytes: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,6 +150,7 @@ impl Connection {
                 inlet: None,
                 receiving: Receiving::No,
                 timer: None,
+                bytes: 0,
             }),
             closing: Mutex::new(None),
             sent: AtomicUsize::new(0),
@@ -177,6 +181,26 @@ impl Connection {
 
     pub(crate) fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// The addresses of both ends, as far as they have any.
+    pub(crate) fn addresses(&self) -> (Option<SockAddr>, Option<SockAddr>) {
+        let handle = self.handle.get();
+        (
+            handle.and_then(|handle| handle.local_address().ok()),
+            handle.and_then(|handle| handle.peer_address().ok()),
+        )
+    }
+
+    /// The endpoint that it belongs to.
+    pub(crate) fn endpoint(&self) -> String {
+        self.origin.endpoint()
+    }
+
+    /// When the last bytes came, and how many did.
+    pub(crate) fn heard(&self) -> (Instant, u64) {
+        let input = self.input();
+        (input.protocol.last_arrival(), input.bytes)
     }
 
     /// Has the I/O thread look after the stream of messages that it writes, first after `wait`.
@@ -348,6 +372,7 @@ impl Connection {
             (Ok(buffer), Phase::Parting(_)) if buffer.len() > before => self.receive(input),
             (Ok(buffer), Phase::Open) if buffer.len() > before => {
                 self.outbox.note_heard();
+                input.bytes += (buffer.len() - before) as u64;
                 let now = Instant::now();
                 if input.socks.is_some() {
                     self.hear_proxy(input, &buffer, now);
@@ -362,7 +387,14 @@ impl Connection {
             }
             (_, Phase::Parting(_)) => self.end(input, End::Closed),
             // The end of the stream, or an error.
-            (_, Phase::Open) => self.end(input, End::Lost),
+            (result, Phase::Open) => {
+                if !input.protocol.is_ready() {
+                    let error = result.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                    let kind = MonitorEventKind::HandshakeFailed((&error).into());
+                    self.origin.tell(self, kind);
+                }
+                self.end(input, End::Lost);
+            }
         }
     }
 
@@ -390,7 +422,8 @@ impl Connection {
                     self.end(input, End::Lost);
                     return;
                 }
-                Err(_) => {
+                Err(error) => {
+                    self.tell_failure(&error);
                     // It may have something to say to the peer about it.
                     self.write_control(input);
                     self.end(input, End::Lost);
@@ -431,6 +464,8 @@ impl Connection {
                 Some(zmtp::Event::Ready(peer)) => {
                     let info =
                         PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
+                    let monitored =
+                        MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
                     // Our own READY goes before any message.
                     if let Some(bytes) = protocol.take_output() {
                         self.outbox.push_control(bytes);
@@ -447,6 +482,7 @@ impl Connection {
                     if !me.is_some_and(|me| self.origin.ready(&me, info)) {
                         return Ok(Decoded::Refused);
                     }
+                    self.origin.tell(self, MonitorEventKind::HandshakeSucceeded(monitored));
                     self.write_all();
                     // There is a pipe now, with a limit of its own.
                     let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
@@ -469,6 +505,13 @@ impl Connection {
             {
                 owner.pipe_readable(pipe);
             }
+        }
+    }
+
+    /// Tells whoever monitors the socket why a handshake failed, if it was one.
+    fn tell_failure(&self, error: &zmtp::Error) {
+        if self.pipe.get().is_none() {
+            self.origin.tell(self, MonitorEventKind::handshake_failed(error));
         }
     }
 
@@ -560,7 +603,8 @@ impl Connection {
                 }
             }
             Phase::Open => {
-                if input.protocol.handle_timeout(now).is_err() {
+                if let Err(error) = input.protocol.handle_timeout(now) {
+                    self.tell_failure(&error);
                     self.end(input, End::Lost);
                 } else {
                     self.write_control(input);
@@ -633,6 +677,9 @@ impl Connection {
         };
         input.phase = Phase::Ended;
         self.set_timer(input);
+        if matches!(end, End::Unshaken | End::Lost) {
+            self.origin.tell(self, MonitorEventKind::Disconnected);
+        }
         if let Some(handle) = self.handle.get() {
             handle.retire();
         }
@@ -677,6 +724,7 @@ impl Handler for Connection {
             Event::Connected(Ok(())) => {
                 let mut input = self.input();
                 if matches!(input.phase, Phase::Connecting(_)) {
+                    self.origin.tell(self, MonitorEventKind::Connected);
                     self.opened(&mut input);
                 }
             }

@@ -16,7 +16,7 @@ use super::{
     stream::{Listening, Stream},
 };
 use crate::{
-    Error, Message, Result,
+    Error, Message, MonitorEvent, MonitorEventKind, Result,
     context::Runtime,
     diagnostics,
     endpoint::StreamEndpoint,
@@ -89,6 +89,7 @@ impl Listener {
             .map_err(Error::io("registering a listening socket"))?;
         let handle = listener.handle.get_or_init(|| handle);
         handle.accept().map_err(Error::io("accepting connections"))?;
+        listener.tell(MonitorEventKind::Listening);
         Ok(listener)
     }
 
@@ -110,6 +111,7 @@ impl Listener {
         if let Some(handle) = self.handle.get() {
             handle.retire();
         }
+        self.tell(MonitorEventKind::Closed);
         let owner = self.socket.upgrade();
         for connection in connections {
             // What is sent from now on is for other peers.
@@ -122,6 +124,24 @@ impl Listener {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells whoever monitors the socket.
+    fn tell(&self, kind: MonitorEventKind) {
+        if let Some(owner) = self.socket.upgrade() {
+            let event = || MonitorEvent::new(kind, self.endpoint.to_string(), true);
+            owner.monitors().tell(event);
+        }
+    }
+
+    fn tell_accepted(&self, stream: &Stream) {
+        if let Some(owner) = self.socket.upgrade() {
+            owner.monitors().tell(|| {
+                let kind = MonitorEventKind::Accepted;
+                MonitorEvent::new(kind, self.endpoint.to_string(), true)
+                    .between(stream.local_addr(), stream.peer_addr())
+            });
+        }
     }
 
     fn accepted(&self, stream: Stream) -> io::Result<()> {
@@ -140,6 +160,7 @@ impl Listener {
         if state.closed {
             return Ok(());
         }
+        self.tell_accepted(&stream);
         let connection =
             Connection::start(&self.runtime, (port, stream), None, None, config, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
@@ -149,7 +170,9 @@ impl Listener {
     fn serve(&self, stream: Stream) {
         self.recovered();
         // One that is not wanted or cannot be served is closed; the others must not suffer.
-        let _ = self.accepted(stream);
+        if let Err(error) = self.accepted(stream) {
+            self.tell(MonitorEventKind::AcceptFailed((&error).into()));
+        }
         self.accept_next();
     }
 
@@ -166,6 +189,7 @@ impl Listener {
 
     /// Tries again in a while, or never.
     fn failed(&self, error: &io::Error) {
+        self.tell(MonitorEventKind::AcceptFailed(error.into()));
         let mut state = self.state();
         if state.closed {
             return;
@@ -184,6 +208,7 @@ impl Listener {
             // As in `close`. Peers are refused rather than left waiting for an answer.
             drop(file);
             self.handle.get().inspect(|handle| handle.retire());
+            self.tell(MonitorEventKind::Closed);
         }
     }
 
@@ -234,6 +259,19 @@ impl Origin for Listener {
 
     fn departure(&self) -> Vec<Message> {
         self.options.departure(&self.options.disconnect_message)
+    }
+
+    fn endpoint(&self) -> String {
+        self.endpoint.to_string()
+    }
+
+    fn tell(&self, connection: &Connection, kind: MonitorEventKind) {
+        if let Some(owner) = self.socket.upgrade() {
+            owner.monitors().tell(|| {
+                let (local, remote) = connection.addresses();
+                MonitorEvent::new(kind, self.endpoint.to_string(), true).between(local, remote)
+            });
+        }
     }
 
     fn ended(&self, connection: &Arc<Connection>, _end: End) {

@@ -20,7 +20,7 @@ pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
 pub(crate) use listener::Listener;
 
-use crate::{Message, context::LingerGuard, options::Options, socket::PeerInfo};
+use crate::{Message, MonitorEventKind, context::LingerGuard, options::Options, socket::PeerInfo};
 
 /// Who made a connection, and hears of its fate.
 pub(crate) trait Origin: Debug + Send + Sync {
@@ -33,6 +33,12 @@ pub(crate) trait Origin: Debug + Send + Sync {
 
     /// What the socket receives when the connection to such a peer is lost.
     fn departure(&self) -> Vec<Message>;
+
+    /// The endpoint that the connection belongs to.
+    fn endpoint(&self) -> String;
+
+    /// Tells whoever monitors the socket what happened to the connection.
+    fn tell(&self, connection: &Connection, kind: MonitorEventKind);
 
     /// The connection is over. Its outbox is detached.
     fn ended(&self, connection: &Arc<Connection>, end: End);

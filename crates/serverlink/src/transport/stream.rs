@@ -34,6 +34,24 @@ impl Stream {
         }
     }
 
+    /// Its own address, if it has one.
+    pub(super) fn local_addr(&self) -> Option<SockAddr> {
+        match self {
+            Self::Socket(socket) => socket.local_addr().ok(),
+            #[cfg(windows)]
+            Self::Pipe(_) => None,
+        }
+    }
+
+    /// Its peer's address, if it has one.
+    pub(super) fn peer_addr(&self) -> Option<SockAddr> {
+        match self {
+            Self::Socket(socket) => socket.peer_addr().ok(),
+            #[cfg(windows)]
+            Self::Pipe(_) => None,
+        }
+    }
+
     /// The port for it, once a listener at `own` has accepted it: any, but a pipe stays.
     #[cfg_attr(unix, expect(unused_variables, reason = "there are no pipes"))]
     pub(super) fn port_for(&self, own: &Port, runtime: &Runtime, affinity: u64) -> Port {

@@ -276,6 +276,12 @@ impl<T> Producer<T> {
     pub(crate) fn set_limit(&self, limit: usize) {
         self.shared.set_limit(limit);
     }
+
+    /// How many messages were written so far, and how many of them may be unread.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let released = self.shared.reader.released.load(Ordering::Relaxed) & !BLOCKED;
+        (self.written / ONE, self.written.wrapping_sub(released) / ONE)
+    }
 }
 
 impl<T> Drop for Producer<T> {
@@ -373,6 +379,12 @@ impl<T> Consumer<T> {
         self.batch -= 1;
         self.read = self.read.wrapping_add(ONE);
         Some(place)
+    }
+
+    /// How many messages have come so far, and how many of them are unread.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let published = self.shared.published.load(Ordering::Relaxed) & !ASLEEP;
+        (published / ONE, published.wrapping_sub(self.read) / ONE)
     }
 
     /// Whether the batch is used up, so that it should be released.
