@@ -82,6 +82,9 @@ fn converse(library: Library, ours: SocketType, older: Older, binds: bool) -> Ve
             peer.expect(["\u{1}topic"]);
         }
         XSub => {
+            // As above: a subscription sent before would wait for the next call.
+            peer.send(["topic"]);
+            socket.expect(["topic"]);
             socket.send_subscription(true, "topic");
             peer.expect(["\u{1}topic"]);
         }
