@@ -341,6 +341,13 @@ impl Outbox {
         }
     }
 
+    /// A patient look at the stream that `connection` writes, if what the socket has collected need
+    /// not be looked at: its thread, if it sends by itself, is not disturbed.
+    pub(crate) fn glance(&self, connection: &Connection) -> Option<Look> {
+        let mut state = self.state();
+        if state.serves(connection) { state.glance() } else { None }
+    }
+
     /// Looks at the stream that `connection` writes, and takes the messages that have `collected`
     /// unless they may go on doing so: a `patient` look leaves them as long as others write.
     pub(super) fn look(
@@ -353,22 +360,14 @@ impl Outbox {
         if !state.serves(connection) {
             return (Look::Over, state.progress());
         }
-        let writes = state.pace.writes;
-        let wrote = mem::replace(&mut state.pace.seen, writes) != writes;
-        let writing = !matches!(state.writer, Writer::Idle);
-        if patient && !wrote && matches!(state.writer, Writer::InFlight { .. }) {
-            state.pace.resting = true;
-            return (Look::Rest, state.progress());
+        if patient && let Some(look) = state.glance() {
+            return (look, state.progress());
         }
-        if patient && (wrote || writing) {
-            let wait = (state.pace.collecting * 2).min(COLLECTING_MOST);
-            state.pace.collecting = wait;
-            return (Look::Again(wait), state.progress());
-        }
+        state.pace.seen = state.pace.writes;
         if !state.dead {
             state.staging.append(collected);
         }
-        let look = if state.has_work() && !writing {
+        let look = if state.has_work() && matches!(state.writer, Writer::Idle) {
             // That write will be no news.
             state.pace.seen += 1;
             state.pace.collecting = COLLECTING;
@@ -483,6 +482,22 @@ impl State {
             streaming: self.pace.streaming && !self.dead,
             credit: self.limit.saturating_sub(self.queued()),
         }
+    }
+
+    /// A look at a stream that somebody writes, or cannot write on: it may go on collecting.
+    fn glance(&mut self) -> Option<Look> {
+        let wrote = self.pace.seen != self.pace.writes;
+        if !wrote && matches!(self.writer, Writer::InFlight { .. }) {
+            self.pace.resting = true;
+            return Some(Look::Rest);
+        }
+        if !wrote && matches!(self.writer, Writer::Idle) {
+            return None;
+        }
+        self.pace.seen = self.pace.writes;
+        let wait = (self.pace.collecting * 2).min(COLLECTING_MOST);
+        self.pace.collecting = wait;
+        Some(Look::Again(wait))
     }
 
     /// Whether so much waits that it is written without waiting for more.

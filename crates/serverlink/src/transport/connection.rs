@@ -216,10 +216,11 @@ impl Connection {
     /// the collecting in time, nothing collects while this thread has time to write.
     fn look_at_stream(&self, patient: bool) {
         let Some(pipe) = self.pipe.get() else { return };
-        let look = match pipe.owner() {
+        let glance = if patient { self.outbox.glance(self) } else { None };
+        let look = glance.unwrap_or_else(|| match pipe.owner() {
             Some(owner) => owner.look(pipe, self, patient),
             None => Collector::new().look(&self.outbox, self, patient),
-        };
+        });
         match look {
             Look::Write(wait) => {
                 self.write_all();
