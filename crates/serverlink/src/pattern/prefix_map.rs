@@ -7,38 +7,51 @@ use std::{collections::BTreeMap, ops::Bound};
 /// Its memory is proportional to the topics' lengths, and no operation
 /// recurses: a peer's choice of topics can exhaust neither.
 #[derive(Debug)]
-pub(crate) struct PrefixMap<V>(BTreeMap<Box<[u8]>, V>);
+pub(crate) struct PrefixMap<V> {
+    topics: BTreeMap<Box<[u8]>, V>,
+    /// The empty topic is among them, which every message begins with.
+    everything: bool,
+}
 
 impl<V> Default for PrefixMap<V> {
     fn default() -> Self {
-        Self(BTreeMap::new())
+        Self { topics: BTreeMap::new(), everything: false }
     }
 }
 
 impl<V> PrefixMap<V> {
     pub(crate) fn get_mut(&mut self, topic: &[u8]) -> Option<&mut V> {
-        self.0.get_mut(topic)
+        self.topics.get_mut(topic)
     }
 
     pub(crate) fn insert(&mut self, topic: &[u8], value: V) {
-        self.0.insert(topic.into(), value);
+        self.everything |= topic.is_empty();
+        self.topics.insert(topic.into(), value);
     }
 
     pub(crate) fn remove(&mut self, topic: &[u8]) {
-        self.0.remove(topic);
+        self.everything &= !topic.is_empty();
+        self.topics.remove(topic);
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.0.len()
+        self.topics.len()
     }
 
     pub(crate) fn topics(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.keys().map(|topic| &**topic)
+        self.topics.keys().map(|topic| &**topic)
     }
 
     /// Keeps what `keep` says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &mut V) -> bool) {
-        self.0.retain(|topic, value| keep(topic, value));
+        self.topics.retain(|topic, value| keep(topic, value));
+        self.everything = self.topics.contains_key(&[][..]);
+    }
+
+    /// Whether `body` begins with one of the topics.
+    #[inline]
+    pub(crate) fn has_prefix_of(&self, body: &[u8]) -> bool {
+        self.everything || self.prefixes_of(body).next().is_some()
     }
 
     /// The values of all topics that `body` begins with, the longest first.
@@ -49,7 +62,7 @@ impl<V> PrefixMap<V> {
         std::iter::from_fn(move || {
             while let Some(bound) = rest {
                 let (topic, value) = self
-                    .0
+                    .topics
                     .range::<[u8], _>((Bound::Unbounded, Bound::Included(bound)))
                     .next_back()?;
                 let common = topic.iter().zip(bound).take_while(|(a, b)| a == b).count();
@@ -78,10 +91,17 @@ mod tests {
             let body = word(8);
             let mut map = PrefixMap::default();
             topics.iter().for_each(|topic| map.insert(topic, topic.clone()));
+            let gone = word(3);
+            if random.bool() {
+                map.remove(&gone);
+            } else {
+                map.retain(|topic, _| topic != &gone[..]);
+            }
             let mut expected: Vec<_> =
-                topics.into_iter().filter(|topic| body.starts_with(topic)).collect();
+                topics.into_iter().filter(|it| body.starts_with(it) && *it != gone).collect();
             expected.sort_by_key(|topic| std::cmp::Reverse(topic.len()));
             expected.dedup();
+            assert_eq!(map.has_prefix_of(&body), !expected.is_empty());
             assert_eq!(map.prefixes_of(&body).cloned().collect::<Vec<_>>(), expected);
         }
     }

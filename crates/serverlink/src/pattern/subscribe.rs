@@ -139,5 +139,5 @@ impl Pattern for Subscribe {
 
 fn is_subscribed(subscriptions: &PrefixMap<usize>, message: &Message) -> bool {
     let topic = message.frame(0).map_or(&[][..], |frame| frame);
-    subscriptions.prefixes_of(topic).next().is_some()
+    subscriptions.has_prefix_of(topic)
 }
