@@ -352,5 +352,6 @@ fn libzmq_type(socket_type: SocketType) -> zmq::SocketType {
         SocketType::Push => zmq::PUSH,
         SocketType::XPub => zmq::XPUB,
         SocketType::XSub => zmq::XSUB,
+        SocketType::Stream => zmq::STREAM,
     }
 }

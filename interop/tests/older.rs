@@ -41,6 +41,7 @@ fn partner(ours: SocketType) -> SocketType {
         Router => Dealer,
         Pull => Push,
         Push => Pull,
+        other => panic!("older versions have no {other}"),
     }
 }
 
@@ -150,6 +151,7 @@ fn converse(library: Library, ours: SocketType, older: Older, binds: bool) -> Ve
                 socket.expect(&published);
             }
             Pub => panic!("a PUB does not tell when it is subscribed to"),
+            other => panic!("older versions have no {other}"),
         }
     }
     match ours {

@@ -72,7 +72,9 @@ fn socket_type_number(socket_type: SocketType) -> u8 {
 
 /// libzmq sends the numbers of XPUB and XSUB nevertheless.
 fn compatible(ours: SocketType, number: u8) -> Result<SocketType, PeerIncompatible> {
+    // Later types came when nobody spoke these versions any more.
     let theirs = SocketType::ALL.get(usize::from(number)).copied();
+    let theirs = theirs.filter(|&theirs| theirs <= SocketType::XSub);
     theirs.filter(|&theirs| ours.is_compatible_with(theirs)).ok_or_else(|| {
         let theirs = theirs.map_or_else(|| format!("number {number}"), |theirs| theirs.to_string());
         PeerIncompatible::SocketType { ours, theirs }

@@ -1,4 +1,4 @@
-//! The eleven socket types of ZMTP 3.1 and which of them may talk to which.
+//! The socket types, and which of them may talk to which.
 
 use std::fmt;
 use std::str::FromStr;
@@ -39,11 +39,13 @@ pub enum SocketType {
     XPub,
     /// Subscriber whose application sends the subscriptions.
     XSub,
+    /// Bytes to and from peers that do not speak ZMTP: no connection has this type.
+    Stream,
 }
 
 impl SocketType {
     /// Every socket type, in the order of ZeroMQ's numbering (`ZMQ_PAIR` = 0 and so on).
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -55,6 +57,7 @@ impl SocketType {
         Self::Push,
         Self::XPub,
         Self::XSub,
+        Self::Stream,
     ];
 
     /// The name on the wire, in capitals.
@@ -72,6 +75,7 @@ impl SocketType {
             Self::Push => "PUSH",
             Self::XPub => "XPUB",
             Self::XSub => "XSUB",
+            Self::Stream => "STREAM",
         }
     }
 
@@ -116,7 +120,7 @@ impl fmt::Display for SocketType {
 
 /// The text names none of the socket types in [`SocketType::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB", .0.escape_default())]
+#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM", .0.escape_default())]
 pub struct UnknownSocketType(String);
 
 impl FromStr for SocketType {
@@ -142,7 +146,7 @@ mod tests {
             assert_eq!(kind.as_str().to_lowercase().parse(), Ok(kind));
             assert_eq!(kind.to_string(), kind.as_str());
         }
-        assert!("STREAM".parse::<SocketType>().is_err());
+        assert!("BUS".parse::<SocketType>().is_err());
         assert!("".parse::<SocketType>().is_err());
     }
 

@@ -142,7 +142,9 @@ fn the_routing_id_of_types_that_have_none_is_not_looked_at() {
 fn types_that_do_not_match_are_refused_before_the_routing_id_is_there() {
     for older in [Older::Revision0, Older::Revision1] {
         for ours in SocketType::ALL {
-            for (number, theirs) in SocketType::ALL.into_iter().enumerate() {
+            let known =
+                SocketType::ALL.into_iter().take_while(|&theirs| theirs <= SocketType::XSub);
+            for (number, theirs) in known.enumerate() {
                 let (connection, seen) = answer(Config::new(ours), &older.greeting(number as u8));
                 let error = PeerIncompatible::SocketType { ours, theirs: theirs.to_string() };
                 match ours.is_compatible_with(theirs) {

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr, str::FromStr};
 
-use crate::{Error, Result};
+use crate::{Error, Result, SocketType};
 
 /// Longest name of an in-process endpoint, as in libzmq.
 const LONGEST_INPROC_NAME: usize = 256;
@@ -77,6 +77,18 @@ impl FromStr for Endpoint {
             }
             "inproc" => Ok(Self::Inproc(address.to_owned())),
             _ => Err(Error::UnsupportedTransport { transport: transport.to_owned() }),
+        }
+    }
+}
+
+impl Endpoint {
+    /// Says why a socket of this type cannot use it, if so.
+    pub(crate) fn check_type(&self, socket_type: SocketType) -> Result<()> {
+        match (self, socket_type) {
+            (Self::Inproc(_), SocketType::Stream) => {
+                Err(Error::IncompatibleTransport { socket_type, transport: "inproc" })
+            }
+            (Self::Stream(_) | Self::Inproc(_), _) => Ok(()),
         }
     }
 }

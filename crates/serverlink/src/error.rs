@@ -58,6 +58,14 @@ pub enum Error {
         /// What stood before `://`.
         transport: String,
     },
+    /// Sockets of this type do not use this transport (`ENOCOMPATPROTO`).
+    #[error("a {socket_type} socket cannot use {transport}://")]
+    IncompatibleTransport {
+        /// The socket's type.
+        socket_type: SocketType,
+        /// The transport.
+        transport: &'static str,
+    },
     /// The endpoint is bound already (`EADDRINUSE`).
     #[error("{endpoint} is in use already")]
     AddressInUse {
@@ -153,6 +161,7 @@ impl Error {
             | Self::UnknownOption { .. }
             | Self::InvalidMessage(_) => "EINVAL",
             Self::UnsupportedTransport { .. } => "EPROTONOSUPPORT",
+            Self::IncompatibleTransport { .. } => "ENOCOMPATPROTO",
             Self::AddressInUse { .. } => "EADDRINUSE",
             Self::AddressNotAvailable { .. } => "EADDRNOTAVAIL",
             Self::NoSuchEndpoint { .. } => "ENOENT",

@@ -47,12 +47,14 @@ impl Options {
     /// Whether only the last message of each peer waits to be received.
     pub(crate) fn conflates_in(&self, socket_type: SocketType) -> bool {
         // What a publisher receives are subscriptions, each of which counts.
-        self.conflate && !matches!(socket_type, SocketType::Pub | SocketType::Push)
+        self.conflate
+            && !matches!(socket_type, SocketType::Pub | SocketType::Push | SocketType::Stream)
     }
 
     /// Whether only the last message to each peer waits to be sent.
     pub(crate) fn conflates_out(&self, socket_type: SocketType) -> bool {
-        self.conflate && !matches!(socket_type, SocketType::Sub | SocketType::Pull)
+        self.conflate
+            && !matches!(socket_type, SocketType::Sub | SocketType::Pull | SocketType::Stream)
     }
 
     /// What the socket receives when it has lost the connection to a peer, besides `message`.

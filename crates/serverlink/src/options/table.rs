@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Result, Socket,
-    SocketType::{Dealer, Pub, Pull, Push, Req, Router, Sub, XPub, XSub},
+    SocketType::{Dealer, Pub, Pull, Push, Req, Router, Stream, Sub, XPub, XSub},
 };
 
 /// The row of an option whose value is a field of [`Options`].
@@ -306,9 +306,9 @@ options! {
     ZMQ_IPC_FILTER_GID = 60, since "4.1", Sockets, Later, Set, OptionForm::Ids, UNIX:
         set_ipc_filter_gid(&[u32]), ipc_filter_gid(Vec<u32>) = Vec::new();
 
-    /// What a ROUTER calls the peer that it connects to next, whatever that calls itself. Messages may
-    /// be sent to it at once. Connecting fails if another peer has this routing id.
-    ZMQ_CONNECT_ROUTING_ID = 61, since "4.1", SocketsOf(&[Router]), Next, Set,
+    /// What a ROUTER or STREAM calls the peer that it connects to next, whatever that calls itself.
+    /// A ROUTER may send messages to it at once. Connecting fails if another peer has this routing id.
+    ZMQ_CONNECT_ROUTING_ID = 61, since "4.1", SocketsOf(&[Router, Stream]), Next, Set,
         OptionForm::Bytes { least: 1, most: usize::MAX }, ALL:
         set_connect_routing_id(impl AsRef<[u8]>), connect_routing_id(Bytes) = Bytes::new();
 
@@ -337,6 +337,10 @@ options! {
     /// it.
     ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[Pub, XPub]), Later, Set, ANY_BYTES, ALL:
         set_xpub_welcome_message(impl AsRef<[u8]>), xpub_welcome_message(Bytes) = Bytes::new();
+
+    /// Whether a STREAM receives an empty frame when a peer connects, and another when it leaves.
+    ZMQ_STREAM_NOTIFY = 73, since "4.2", SocketsOf(&[Stream]), Later, Set, FLAG, ALL:
+        set_stream_notify(bool), stream_notify(bool) = true;
 
     /// Whether a PUB or XPUB sends to those who do *not* subscribe to a message, and a SUB takes what
     /// it does *not* subscribe to. Both ends must agree.

@@ -15,6 +15,7 @@ mod rep;
 mod req;
 mod rotation;
 mod router;
+mod stream;
 mod subscribe;
 mod watched;
 
@@ -116,6 +117,7 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
         SocketType::XPub => Box::new(CachePadded(publish::Publish::new(true))),
         SocketType::Sub => Box::new(CachePadded(subscribe::Subscribe::new(false))),
         SocketType::XSub => Box::new(CachePadded(subscribe::Subscribe::new(true))),
+        SocketType::Stream => Box::new(CachePadded(stream::Stream::new())),
     }
 }
 

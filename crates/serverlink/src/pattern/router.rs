@@ -15,8 +15,32 @@ pub(crate) struct Router {
     ids: Vec<Option<Frame>>,
     /// Those of them that the user has given.
     given: Vec<usize>,
-    /// The next id given to a peer that has none of its own.
+    fresh: FreshIds,
+}
+
+/// Ids for peers that have none of their own: five bytes that begin with zero.
+#[derive(Debug)]
+pub(super) struct FreshIds {
     next: u32,
+}
+
+impl FreshIds {
+    pub(super) fn new() -> Self {
+        Self { next: fastrand::u32(..) }
+    }
+
+    /// An id that is not in use.
+    pub(super) fn next(&mut self, in_use: impl Fn(&Frame) -> bool) -> Frame {
+        loop {
+            let mut id = [0; 5];
+            id[1..].copy_from_slice(&self.next.to_be_bytes());
+            self.next = self.next.wrapping_add(1);
+            let id = Frame::from(id);
+            if !in_use(&id) {
+                return id;
+            }
+        }
+    }
 }
 
 impl Router {
@@ -26,20 +50,7 @@ impl Router {
             by_id: HashMap::new(),
             ids: Vec::new(),
             given: Vec::new(),
-            next: fastrand::u32(..),
-        }
-    }
-
-    /// Five bytes that begin with zero: ids of this form are ours to give.
-    fn fresh_id(&mut self) -> Frame {
-        loop {
-            let mut id = [0; 5];
-            id[1..].copy_from_slice(&self.next.to_be_bytes());
-            self.next = self.next.wrapping_add(1);
-            let id = Frame::from(id);
-            if !self.by_id.contains_key(&id) {
-                return id;
-            }
+            fresh: FreshIds::new(),
         }
     }
 
@@ -89,7 +100,7 @@ impl Pattern for Router {
             let id = if announced.is_empty() {
                 match &self.ids[key] {
                     Some(old) if self.by_id.get(old) == Some(&key) => old.clone(),
-                    _ => self.fresh_id(),
+                    _ => self.fresh.next(|id| self.by_id.contains_key(id)),
                 }
             } else {
                 announced

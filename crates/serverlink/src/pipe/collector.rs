@@ -95,6 +95,12 @@ impl Collector {
         self.staging.messages()
     }
 
+    /// Drops everything that is not being written.
+    pub(crate) fn discard(&mut self, outbox: &Outbox) {
+        *self = Self::new();
+        outbox.discard();
+    }
+
     fn note(&mut self, progress: Progress) {
         self.streaming = progress.streaming;
         self.credit = progress.credit;

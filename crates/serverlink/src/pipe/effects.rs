@@ -21,6 +21,8 @@ pub(crate) enum Effect {
     Resume(Arc<Pipe>),
     /// Those who poll the socket should look at it again.
     Tell(Arc<Watchers>),
+    /// The pipe's connection is to end once everything is sent.
+    Finish(Arc<Pipe>),
 }
 
 /// A list of effects. One is kept without an allocation: most calls have no more.
@@ -83,6 +85,11 @@ impl Effect {
             Self::Resume(pipe) => {
                 if let Some(connection) = pipe.outbox().and_then(|outbox| outbox.connection()) {
                     connection.schedule_resume();
+                }
+            }
+            Self::Finish(pipe) => {
+                if let Some(connection) = pipe.outbox().and_then(|outbox| outbox.connection()) {
+                    connection.finish();
                 }
             }
         }

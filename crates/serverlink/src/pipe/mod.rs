@@ -29,7 +29,7 @@ pub(crate) use staging::encode_once;
 
 use serverlink_zmtp::{Version, encode_subscription};
 
-use crate::{Message, PeerStatistics, socket::SocketInner, transport::Connection};
+use crate::{Frame, Message, PeerStatistics, socket::SocketInner, transport::Connection};
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,6 +306,25 @@ impl PipeEnd {
             }
         }
         statistics
+    }
+
+    /// Sends bytes to a peer that speaks no ZMTP.
+    pub(crate) fn write_raw(&mut self, body: &Frame, effects: &mut Effects) -> Result<(), Refused> {
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => {
+                collector.push(outbox, Outgoing::Raw(body), effects)
+            }
+            Outward::Inproc(_) | Outward::Latest(_) => {
+                self.write(&mut Message::from(body), effects)
+            }
+        }
+    }
+
+    /// Drops what is not written yet to a peer whose connection is lost.
+    pub(crate) fn discard(&mut self) {
+        if let Outward::Remote { outbox, collector } = &mut self.outward {
+            collector.discard(outbox);
+        }
     }
 
     /// Whether a message would be taken now. If not, the owner is told when it will be.

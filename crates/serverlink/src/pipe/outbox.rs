@@ -400,8 +400,8 @@ impl Outbox {
     }
 
     /// The connection is lost; of the batch in flight the kernel took `sent` bytes. Messages not
-    /// wholly written wait for the next connection.
-    pub(crate) fn detach(&self, sent: usize) {
+    /// wholly written wait for the next connection; with `None`, all of the batch is dropped.
+    pub(crate) fn detach(&self, sent: Option<usize>) {
         let mut state = self.state();
         state.connection = None;
         state.broken = false;
@@ -411,15 +411,22 @@ impl Outbox {
         state.spare = Vec::new();
         if let Writer::InFlight { control, .. } = mem::replace(&mut state.writer, Writer::Idle) {
             let batch = mem::take(&mut state.batch);
-            let queued = state.staging.messages();
-            let sent = sent.saturating_sub(control);
-            let sent = match state.framing {
-                Framing::Present => sent,
-                Framing::Old => older::original_len(&batch, sent),
-            };
-            state.staging.put_back(batch, sent);
-            state.written.messages -= (state.staging.messages() - queued) as u64;
+            if let Some(sent) = sent {
+                let queued = state.staging.messages();
+                let sent = sent.saturating_sub(control);
+                let sent = match state.framing {
+                    Framing::Present => sent,
+                    Framing::Old => older::original_len(&batch, sent),
+                };
+                state.staging.put_back(batch, sent);
+                state.written.messages -= (state.staging.messages() - queued) as u64;
+            }
         }
+    }
+
+    /// Drops what waits for the next connection.
+    pub(super) fn discard(&self) {
+        self.state().staging.clear();
     }
 
     /// No message will follow. True if there is nothing left to write.

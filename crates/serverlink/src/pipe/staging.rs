@@ -25,6 +25,8 @@ pub(crate) enum Outgoing<'a> {
     Message(&'a Message),
     /// All of its frames, encoded.
     Encoded(&'a [u8]),
+    /// A frame's body, without any framing: for streams that speak no ZMTP.
+    Raw(&'a Frame),
 }
 
 /// Encodes a message that many peers get; false if that would gain nothing, because it is small or so
@@ -129,6 +131,7 @@ impl Staging {
                 self.tail.put(bytes);
                 self.tail_messages += 1;
             }
+            Outgoing::Raw(body) => self.push_raw(body),
         }
         self.messages += 1;
         if self.tail.len() >= CHUNK {
@@ -154,6 +157,18 @@ impl Staging {
                 messages: usize::from(!more),
             });
             self.tail_clean = !more;
+        }
+    }
+
+    #[inline(never)]
+    fn push_raw(&mut self, body: &Frame) {
+        if body.len() < SHARE_FROM {
+            self.reserve(body.len());
+            self.tail.put(body);
+            self.tail_messages += 1;
+        } else {
+            self.cut();
+            self.push_segment(Segment { bytes: body.to_bytes(), clean: true, messages: 1 });
         }
     }
 

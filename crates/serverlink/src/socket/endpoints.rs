@@ -77,10 +77,12 @@ impl Socket {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidEndpoint`], [`Error::UnsupportedTransport`], [`Error::AddressInUse`],
-    /// [`Error::AddressNotAvailable`], [`Error::Terminated`], [`Error::Io`].
+    /// [`Error::InvalidEndpoint`], [`Error::UnsupportedTransport`],
+    /// [`Error::IncompatibleTransport`], [`Error::AddressInUse`], [`Error::AddressNotAvailable`],
+    /// [`Error::Terminated`], [`Error::Io`].
     pub fn bind(&self, endpoint: &str) -> Result<String> {
         let parsed: Endpoint = endpoint.parse()?;
+        parsed.check_type(self.socket_type())?;
         let options = {
             let core = self.inner.core();
             core.check()?;
@@ -119,12 +121,14 @@ impl Socket {
     /// # Errors
     ///
     /// [`Error::InvalidEndpoint`] (of an inproc endpoint also if the socket bound there is of a type
-    /// that this one cannot talk to), [`Error::UnsupportedTransport`], [`Error::InvalidState`] for
-    /// the second peer of a PAIR, or a [routing id](Self::set_connect_routing_id) that another peer
-    /// has, [`Error::Io`] for options that the system refuses,
+    /// that this one cannot talk to), [`Error::UnsupportedTransport`],
+    /// [`Error::IncompatibleTransport`], [`Error::InvalidState`] for the second peer of a PAIR, or a
+    /// [routing id](Self::set_connect_routing_id) that another peer has, [`Error::Io`] for options
+    /// that the system refuses,
     /// [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         let parsed: Endpoint = endpoint.parse()?;
+        parsed.check_type(self.socket_type())?;
         let options = {
             let mut core = self.inner.core();
             core.check()?;

@@ -89,11 +89,19 @@ impl Socket {
     /// Who gets it, and whether the call waits or drops it when nobody can take it, is up to the
     /// socket's type: PUB, XPUB, ROUTER (unless mandatory), REP and XSUB never wait.
     ///
+    /// A STREAM's peers speak no ZMTP. Its messages are a routing id and bytes, as the system brings
+    /// them: one message holds what one read did. Before the first, and after the last, a message
+    /// without bytes tells of the connection and of its end
+    /// ([`set_stream_notify`](Self::set_stream_notify)); sent, such a message ends the connection,
+    /// once everything else is sent. A connection that is lost is made anew, if this socket made
+    /// it, and keeps its id; what was not sent over the last one is dropped. It uses `tcp://` and
+    /// `ipc://` only.
+    ///
     /// # Errors
     ///
     /// [`Error::WouldBlock`] when the time is up, [`Error::InvalidState`] if it is not the socket's
     /// turn to send (REQ, REP), [`Error::NotSupported`] if its type never sends,
-    /// [`Error::HostUnreachable`] (mandatory ROUTER), [`Error::InvalidMessage`],
+    /// [`Error::HostUnreachable`] (mandatory ROUTER, STREAM), [`Error::InvalidMessage`],
     /// [`Error::Terminated`]. The error holds the message, whole.
     #[inline]
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::Version;
 
 use crate::{
-    Message, PeerStatistics,
+    Frame, Message, PeerStatistics,
     options::Options,
     pipe::{Collector, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
     transport::Connection,
@@ -230,6 +230,28 @@ impl Peers {
         match self.slots.get_mut(key).and_then(Option::as_mut) {
             Some(slot) => slot.end.write(message, &mut self.effects),
             None => Err(Refused::Gone),
+        }
+    }
+
+    /// Sends bytes to a peer that speaks no ZMTP.
+    pub(crate) fn write_raw(&mut self, key: usize, body: &Frame) -> Result<(), Refused> {
+        match self.slots.get_mut(key).and_then(Option::as_mut) {
+            Some(slot) => slot.end.write_raw(body, &mut self.effects),
+            None => Err(Refused::Gone),
+        }
+    }
+
+    /// Drops what is not written yet to a peer whose connection is lost.
+    pub(crate) fn discard(&mut self, key: usize) {
+        if let Some(slot) = self.slot(key) {
+            slot.end.discard();
+        }
+    }
+
+    /// Ends a peer's connection once everything is sent.
+    pub(crate) fn finish(&mut self, key: usize) {
+        if let Some(slot) = self.slots.get(key).and_then(Option::as_ref) {
+            self.effects.push(Effect::Finish(slot.end.pipe.clone()));
         }
     }
 

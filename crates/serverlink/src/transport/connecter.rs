@@ -14,6 +14,7 @@ use socket2::SockAddr;
 
 use super::{
     Closing, Connection, End, Origin,
+    connection::Protocol,
     socks::{self, Socks},
 };
 use crate::{
@@ -225,7 +226,7 @@ impl Connecter {
     fn connect_to(&self, address: &SockAddr) -> io::Result<Arc<Connection>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
-        let config = self.options.protocol(self.socket_type, false);
+        let protocol = Protocol::new(&self.options, self.socket_type, false);
         let port = self.runtime.port(self.options.affinity).clone();
         let stream = self.endpoint.unconnected(address, &self.options, &port)?;
         let socks = match (&self.proxy, &self.endpoint) {
@@ -237,7 +238,7 @@ impl Connecter {
             (port, stream),
             Some((address, self.options.connect_timeout)),
             socks,
-            config,
+            protocol,
             self.outbox.clone(),
             me,
         )

@@ -1,5 +1,8 @@
 //! One connection to a remote peer: the protocol between a stream and a pipe.
 
+mod protocol;
+mod raw;
+
 use std::{
     io, mem,
     sync::{
@@ -10,8 +13,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+pub(crate) use protocol::Protocol;
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
-use serverlink_zmtp::{self as zmtp, Config, FrameBody, Framing};
+use serverlink_zmtp::{self as zmtp, FrameBody, Framing};
 use socket2::SockAddr;
 
 use super::{
@@ -46,7 +50,7 @@ const CLOSE: u64 = 3;
 const ABORT: u64 = 4;
 const CONCLUDE: u64 = 5;
 
-/// A stream that speaks ZMTP.
+/// A stream that speaks ZMTP, or nothing that we know of.
 ///
 /// Everything but the writing of messages happens on the thread that drives
 /// the port, one event at a time.
@@ -69,7 +73,7 @@ struct Input {
     phase: Phase,
     /// A proxy that has not connected us yet, and what it is told first.
     socks: Option<Box<(Socks, Bytes)>>,
-    protocol: zmtp::Connection,
+    protocol: Protocol,
     /// From what size on a body stays where it was received.
     slice_from: usize,
     /// The frames of a message whose last has not come yet.
@@ -122,7 +126,7 @@ impl Connection {
         (port, stream): (Port, Stream),
         address: Option<(&SockAddr, Option<Duration>)>,
         socks: Option<(Socks, Bytes)>,
-        config: Config,
+        protocol: Protocol,
         outbox: Arc<Outbox>,
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
@@ -144,7 +148,7 @@ impl Connection {
             input: Mutex::new(Input {
                 phase,
                 socks: socks.map(Box::new),
-                protocol: zmtp::Connection::new(config, now),
+                protocol,
                 slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
                 message: Message::new(),
                 inlet: None,
@@ -162,7 +166,7 @@ impl Connection {
             && let Err(error) = handle.connect(address)
         {
             handle.retire();
-            connection.outbox.detach(0);
+            connection.outbox.detach(Some(0));
             return Err(error);
         }
         connection.post(START);
@@ -247,6 +251,12 @@ impl Connection {
     /// Ends the connection once everything is sent, or time is up.
     pub(crate) fn close(&self, closing: Closing) {
         *self.closing() = Some(closing);
+        self.post(CLOSE);
+    }
+
+    /// Ends the connection once everything is sent, unless that was wanted already.
+    pub(crate) fn finish(&self) {
+        self.closing().get_or_insert(Closing { deadline: None, guard: None });
         self.post(CLOSE);
     }
 
@@ -439,6 +449,10 @@ impl Connection {
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
         let Input { protocol, message, inlet, slice_from, .. } = input;
         let slice_from = *slice_from;
+        let protocol = match protocol {
+            Protocol::Zmtp(protocol) => protocol,
+            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
+        };
         let mut left = room;
         loop {
             if let Some(inlet) = inlet
@@ -478,22 +492,8 @@ impl Connection {
                         let bytes = [&header[..used], hello].concat();
                         self.outbox.push_control(bytes.into());
                     }
-                    self.outbox.set_ready(framing);
-                    let me = self.me.upgrade();
-                    if !me.is_some_and(|me| self.origin.ready(&me, info)) {
-                        return Ok(Decoded::Refused);
-                    }
-                    self.origin.tell(self, MonitorEventKind::HandshakeSucceeded(monitored));
-                    self.write_all();
-                    // There is a pipe now, with a limit of its own.
-                    let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
-                    *inlet = pipe.and_then(|pipe| pipe.take_inlet());
-                    if let Some(inlet) = inlet
-                        && self.origin.options().router_notify.connect
-                    {
-                        inlet.write(Message::from(Frame::new()));
-                    }
-                    return Ok(Decoded::Full);
+                    let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
+                    return Ok(self.established(inlet, info, framing, Some(succeeded)));
                 }
                 Some(_) => continue,
             };
@@ -514,6 +514,34 @@ impl Connection {
         if self.pipe.get().is_none() {
             self.origin.tell(self, MonitorEventKind::handshake_failed(error));
         }
+    }
+
+    /// The peer is known: messages may flow. Whoever monitors the socket is told what to call that.
+    fn established(
+        &self,
+        inlet: &mut Option<Producer<Message>>,
+        info: PeerInfo,
+        framing: Framing,
+        event: Option<MonitorEventKind>,
+    ) -> Decoded {
+        self.outbox.set_ready(framing);
+        let me = self.me.upgrade();
+        if !me.is_some_and(|me| self.origin.ready(&me, info)) {
+            return Decoded::Refused;
+        }
+        if let Some(event) = event {
+            self.origin.tell(self, event);
+        }
+        self.write_all();
+        // There is a pipe now, with a limit of its own.
+        let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
+        *inlet = pipe.and_then(|pipe| pipe.take_inlet());
+        if let Some(inlet) = inlet
+            && self.origin.options().router_notify.connect
+        {
+            inlet.write(Message::from(Frame::new()));
+        }
+        Decoded::Full
     }
 
     /// Lets the socket have what was decoded.
@@ -684,9 +712,10 @@ impl Connection {
         if let Some(handle) = self.handle.get() {
             handle.retire();
         }
-        self.outbox.detach(sent);
+        self.outbox.detach(input.protocol.resumes().then_some(sent));
         if let (Some(mut inlet), Some(pipe)) = (input.inlet.take(), self.pipe.get()) {
-            for message in self.origin.departure() {
+            for message in self.origin.departure().into_iter().chain(input.protocol.last_message())
+            {
                 if inlet.push_urgent(message)
                     && let Some(owner) = pipe.owner()
                 {

@@ -12,6 +12,7 @@ use serverlink_zmtp::SocketType;
 
 use super::{
     Closing, Connection, End, Origin,
+    connection::Protocol,
     ipc::SocketFile,
     stream::{Listening, Stream},
 };
@@ -148,7 +149,7 @@ impl Listener {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         self.endpoint.accepted(&stream, &self.options)?;
         let port = stream.port_for(&self.port, &self.runtime, self.options.affinity);
-        let config = self.options.protocol(self.socket_type, true);
+        let protocol = Protocol::new(&self.options, self.socket_type, true);
         let outbox = Arc::new(Outbox::new(
             self.options.send_limit(),
             self.options.conflates_out(self.socket_type),
@@ -162,7 +163,7 @@ impl Listener {
         }
         self.tell_accepted(&stream);
         let connection =
-            Connection::start(&self.runtime, (port, stream), None, None, config, outbox, me)?;
+            Connection::start(&self.runtime, (port, stream), None, None, protocol, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
         Ok(())
     }

@@ -36,6 +36,7 @@ mod router;
 mod router_options;
 mod sharing;
 mod status;
+mod stream;
 mod subscriptions;
 mod termination;
 mod timeouts;
