@@ -353,5 +353,6 @@ fn libzmq_type(socket_type: SocketType) -> zmq::SocketType {
         SocketType::XPub => zmq::XPUB,
         SocketType::XSub => zmq::XSUB,
         SocketType::Stream => zmq::STREAM,
+        other => panic!("libzmq has no {other} unless it is built with its drafts"),
     }
 }

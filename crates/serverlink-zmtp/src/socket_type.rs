@@ -41,11 +41,23 @@ pub enum SocketType {
     XSub,
     /// Bytes to and from peers that do not speak ZMTP: no connection has this type.
     Stream,
+    /// Asynchronous replier that addresses peers by number (RFC 41).
+    Server,
+    /// Asynchronous requester of a SERVER (RFC 41).
+    Client,
+    /// Receiving end of a pipeline of single-frame messages (RFC 49).
+    Gather,
+    /// Sending end of such a pipeline (RFC 49).
+    Scatter,
+    /// One of many that address each other by number (RFC 51).
+    Peer,
+    /// Exclusive pair for single-frame messages (RFC 52).
+    Channel,
 }
 
 impl SocketType {
     /// Every socket type, in the order of ZeroMQ's numbering (`ZMQ_PAIR` = 0 and so on).
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 18] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -58,6 +70,12 @@ impl SocketType {
         Self::XPub,
         Self::XSub,
         Self::Stream,
+        Self::Server,
+        Self::Client,
+        Self::Gather,
+        Self::Scatter,
+        Self::Peer,
+        Self::Channel,
     ];
 
     /// The name on the wire, in capitals.
@@ -76,14 +94,23 @@ impl SocketType {
             Self::XPub => "XPUB",
             Self::XSub => "XSUB",
             Self::Stream => "STREAM",
+            Self::Server => "SERVER",
+            Self::Client => "CLIENT",
+            Self::Gather => "GATHER",
+            Self::Scatter => "SCATTER",
+            Self::Peer => "PEER",
+            Self::Channel => "CHANNEL",
         }
     }
 
-    /// Whether sockets of these two types may be connected (RFC 37, table of legal combinations).
-    /// The relation is symmetric.
+    /// Whether sockets of these two types may be connected (RFC 37, table of legal combinations;
+    /// for the types that it does not have, their own RFCs, 41 and 48 to 52). The relation is symmetric.
     #[must_use]
     pub const fn is_compatible_with(self, peer: Self) -> bool {
-        use SocketType::{Dealer, Pair, Pub, Pull, Push, Rep, Req, Router, Sub, XPub, XSub};
+        use SocketType::{
+            Channel, Client, Dealer, Gather, Pair, Peer, Pub, Pull, Push, Rep, Req, Router,
+            Scatter, Server, Sub, XPub, XSub,
+        };
         matches!(
             (self, peer),
             (Pair, Pair)
@@ -95,6 +122,12 @@ impl SocketType {
                 | (Router, Req | Dealer | Router)
                 | (Pull, Push)
                 | (Push, Pull)
+                | (Server, Client)
+                | (Client, Server)
+                | (Gather, Scatter)
+                | (Scatter, Gather)
+                | (Peer, Peer)
+                | (Channel, Channel)
         )
     }
 
@@ -120,7 +153,7 @@ impl fmt::Display for SocketType {
 
 /// The text names none of the socket types in [`SocketType::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM", .0.escape_default())]
+#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, SERVER, CLIENT, GATHER, SCATTER, PEER, CHANNEL", .0.escape_default())]
 pub struct UnknownSocketType(String);
 
 impl FromStr for SocketType {
@@ -151,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn compatibility_is_the_table_of_rfc_37() {
+    fn compatibility_is_the_table_of_the_rfcs() {
         let legal = [
             ("PAIR", "PAIR"),
             ("PUB", "SUB"),
@@ -165,6 +198,10 @@ mod tests {
             ("DEALER", "ROUTER"),
             ("ROUTER", "ROUTER"),
             ("PUSH", "PULL"),
+            ("CLIENT", "SERVER"),
+            ("SCATTER", "GATHER"),
+            ("PEER", "PEER"),
+            ("CHANNEL", "CHANNEL"),
         ];
         for ours in SocketType::ALL {
             for theirs in SocketType::ALL {

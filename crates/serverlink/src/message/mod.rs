@@ -2,12 +2,14 @@
 
 mod frame;
 mod into;
+mod tagged;
 
 use std::{fmt, hash, iter::Chain, mem, ops::Index, option, slice, vec};
 
 pub use frame::Frame;
 pub(crate) use frame::INLINE;
 pub use into::IntoMessage;
+use tagged::Tagged;
 
 /// A message: one or more frames, sent and received as a whole.
 ///
@@ -34,6 +36,8 @@ enum Frames {
     None,
     One(Frame),
     Many(Vec<Frame>),
+    /// One that bears something besides.
+    Tagged(Box<Tagged>),
 }
 
 impl Message {
@@ -51,6 +55,7 @@ impl Message {
             Frames::None => &[],
             Frames::One(frame) => slice::from_ref(frame),
             Frames::Many(frames) => frames,
+            Frames::Tagged(tagged) => slice::from_ref(&tagged.frame),
         }
     }
 
@@ -58,14 +63,12 @@ impl Message {
     fn list(&mut self) -> &mut Vec<Frame> {
         if !matches!(self.0, Frames::Many(_)) {
             let mut list = Vec::with_capacity(2);
-            if let Frames::One(frame) = mem::take(&mut self.0) {
-                list.push(frame);
-            }
+            list.extend(self.take_one());
             self.0 = Frames::Many(list);
         }
         match &mut self.0 {
             Frames::Many(list) => list,
-            Frames::None | Frames::One(_) => unreachable!("it was made a list"),
+            _ => unreachable!("it was made a list"),
         }
     }
 
@@ -81,7 +84,7 @@ impl Message {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Frames::None => true,
-            Frames::One(_) => false,
+            Frames::One(_) | Frames::Tagged(_) => false,
             Frames::Many(frames) => frames.is_empty(),
         }
     }
@@ -95,7 +98,7 @@ impl Message {
             Frames::One(frame) if frame.as_inline().is_some() => {
                 mem::forget(mem::take(&mut self.0));
             }
-            Frames::One(_) | Frames::Many(_) => self.drop_frames(),
+            Frames::One(_) | Frames::Many(_) | Frames::Tagged(_) => self.drop_frames(),
         }
     }
 
@@ -109,7 +112,7 @@ impl Message {
     pub(crate) fn only_frame(&self) -> Option<&Frame> {
         match &self.0 {
             Frames::One(frame) => Some(frame),
-            Frames::None | Frames::Many(_) => None,
+            Frames::None | Frames::Many(_) | Frames::Tagged(_) => None,
         }
     }
 
@@ -172,7 +175,7 @@ impl Message {
     pub fn pop_front(&mut self) -> Option<Frame> {
         match &mut self.0 {
             Frames::Many(frames) => (!frames.is_empty()).then(|| frames.remove(0)),
-            Frames::None | Frames::One(_) => self.take_one(),
+            Frames::None | Frames::One(_) | Frames::Tagged(_) => self.take_one(),
         }
     }
 
@@ -180,13 +183,14 @@ impl Message {
     pub fn pop_back(&mut self) -> Option<Frame> {
         match &mut self.0 {
             Frames::Many(frames) => frames.pop(),
-            Frames::None | Frames::One(_) => self.take_one(),
+            Frames::None | Frames::One(_) | Frames::Tagged(_) => self.take_one(),
         }
     }
 
     fn take_one(&mut self) -> Option<Frame> {
         match mem::take(&mut self.0) {
             Frames::One(frame) => Some(frame),
+            Frames::Tagged(tagged) => Some(tagged.frame),
             Frames::None | Frames::Many(_) => None,
         }
     }
@@ -316,6 +320,7 @@ impl IntoIterator for Message {
             Frames::None => (None, Vec::new()),
             Frames::One(frame) => (Some(frame), Vec::new()),
             Frames::Many(frames) => (None, frames),
+            Frames::Tagged(tagged) => (Some(tagged.frame), Vec::new()),
         };
         IntoIter(one.into_iter().chain(many))
     }

@@ -15,6 +15,8 @@ mod rep;
 mod req;
 mod rotation;
 mod router;
+mod server;
+mod single_part;
 mod stream;
 mod subscribe;
 mod watched;
@@ -24,6 +26,8 @@ use std::fmt::Debug;
 use bytes::Bytes;
 use serverlink_zmtp::SocketType;
 pub(crate) use watched::Watched;
+
+use single_part::SinglePart;
 
 use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
 
@@ -118,6 +122,21 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
         SocketType::Sub => Box::new(CachePadded(subscribe::Subscribe::new(false))),
         SocketType::XSub => Box::new(CachePadded(subscribe::Subscribe::new(true))),
         SocketType::Stream => Box::new(CachePadded(stream::Stream::new())),
+        SocketType::Server | SocketType::Peer => {
+            Box::new(CachePadded(server::Server::new(socket_type)))
+        }
+        SocketType::Client => {
+            Box::new(CachePadded(SinglePart::new(socket_type, dealer::Dealer::default())))
+        }
+        SocketType::Gather => {
+            Box::new(CachePadded(SinglePart::new(socket_type, pull::Pull::default())))
+        }
+        SocketType::Scatter => {
+            Box::new(CachePadded(SinglePart::new(socket_type, push::Push::default())))
+        }
+        SocketType::Channel => {
+            Box::new(CachePadded(SinglePart::new(socket_type, pair::Pair::default())))
+        }
     }
 }
 

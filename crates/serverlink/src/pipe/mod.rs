@@ -14,7 +14,7 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -49,6 +49,8 @@ pub(crate) struct Pipe {
     latest: Option<Box<Mutex<Option<Message>>>>,
     /// Where the owner keeps it; `usize::MAX` until it does.
     key: AtomicUsize,
+    /// By what number its owner knows the peer, if it knows peers by numbers; zero if not.
+    routing_id: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -89,6 +91,7 @@ impl Pipe {
             owner: OnceLock::new(),
             latest: conflate.then(Box::default),
             key: AtomicUsize::new(usize::MAX),
+            routing_id: AtomicU32::new(0),
         })
     }
 
@@ -137,6 +140,14 @@ impl Pipe {
 
     pub(crate) fn set_key(&self, key: usize) {
         self.key.store(key, Ordering::Relaxed);
+    }
+
+    pub(crate) fn routing_id(&self) -> u32 {
+        self.routing_id.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_routing_id(&self, id: u32) {
+        self.routing_id.store(id, Ordering::Relaxed);
     }
 
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {

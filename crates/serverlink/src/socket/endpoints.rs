@@ -122,11 +122,16 @@ impl Socket {
     ///
     /// [`Error::InvalidEndpoint`] (of an inproc endpoint also if the socket bound there is of a type
     /// that this one cannot talk to), [`Error::UnsupportedTransport`],
-    /// [`Error::IncompatibleTransport`], [`Error::InvalidState`] for the second peer of a PAIR, or a
-    /// [routing id](Self::set_connect_routing_id) that another peer has, [`Error::Io`] for options
-    /// that the system refuses,
+    /// [`Error::IncompatibleTransport`], [`Error::InvalidState`] for the second peer of a PAIR or
+    /// CHANNEL, or a [routing id](Self::set_connect_routing_id) that another peer has, [`Error::Io`]
+    /// for options that the system refuses,
     /// [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
+        self.connect_pipe(endpoint).map(drop)
+    }
+
+    /// Connects; returns the pipe to the peer.
+    pub(super) fn connect_pipe(&self, endpoint: &str) -> Result<Arc<Pipe>> {
         let parsed: Endpoint = endpoint.parse()?;
         parsed.check_type(self.socket_type())?;
         let options = {
@@ -138,7 +143,7 @@ impl Socket {
             options
         };
         self.runtime().check_affinity(options.affinity)?;
-        let attachment = match &parsed {
+        let (pipe, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
                 stream.check_peer(self.runtime().any_port(), &options)?;
                 let (connecter, end) =
@@ -148,14 +153,15 @@ impl Socket {
                     return Err(unwanted(self.socket_type()));
                 }
                 connecter.start();
-                Attachment::Connecter(connecter)
+                (connecter.pipe().clone(), Attachment::Connecter(connecter))
             }
             Endpoint::Inproc(name) => {
-                Attachment::Link(self.runtime().inproc.connect(name, &self.inner, &options)?)
+                let pipe = self.runtime().inproc.connect(name, &self.inner, &options)?;
+                (pipe.clone(), Attachment::Link(pipe))
             }
         };
         self.remember(parsed.to_string(), attachment);
-        Ok(())
+        Ok(pipe)
     }
 
     fn tell_bind_failed(&self, endpoint: &Endpoint, error: &Error) {
@@ -226,7 +232,9 @@ impl Socket {
 /// Why a socket does not take another peer.
 pub(crate) fn unwanted(socket_type: SocketType) -> Error {
     Error::InvalidState(match socket_type {
-        SocketType::Router => "another peer has the routing id that was set for this one",
-        _ => "a PAIR socket has one peer; disconnect it first",
+        SocketType::Router | SocketType::Stream => {
+            "another peer has the routing id that was set for this one"
+        }
+        _ => "a PAIR or CHANNEL socket has one peer; disconnect it first",
     })
 }

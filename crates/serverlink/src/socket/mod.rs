@@ -3,6 +3,7 @@
 mod endpoints;
 mod inner;
 mod monitor;
+mod peering;
 mod peers;
 mod readiness;
 mod status;
@@ -89,6 +90,10 @@ impl Socket {
     /// Who gets it, and whether the call waits or drops it when nobody can take it, is up to the
     /// socket's type: PUB, XPUB, ROUTER (unless mandatory), REP and XSUB never wait.
     ///
+    /// CLIENT, SERVER, SCATTER, PEER and CHANNEL send messages of one frame only. Those of a SERVER
+    /// or PEER go to the peer that [they name](Message::with_routing_id); when it takes none, the
+    /// call waits.
+    ///
     /// A STREAM's peers speak no ZMTP. Its messages are a routing id and bytes, as the system brings
     /// them: one message holds what one read did. Before the first, and after the last, a message
     /// without bytes tells of the connection and of its end
@@ -101,7 +106,8 @@ impl Socket {
     ///
     /// [`Error::WouldBlock`] when the time is up, [`Error::InvalidState`] if it is not the socket's
     /// turn to send (REQ, REP), [`Error::NotSupported`] if its type never sends,
-    /// [`Error::HostUnreachable`] (mandatory ROUTER, STREAM), [`Error::InvalidMessage`],
+    /// [`Error::HostUnreachable`] (mandatory ROUTER, SERVER,
+    /// PEER, STREAM), [`Error::InvalidMessage`],
     /// [`Error::Terminated`]. The error holds the message, whole.
     #[inline]
     pub fn send(&self, message: impl IntoMessage) -> Result<(), SendError> {

@@ -241,6 +241,13 @@ impl Peers {
         }
     }
 
+    /// Notes the number by which the pattern knows a peer.
+    pub(crate) fn set_routing_id(&mut self, key: usize, id: u32) {
+        if let Some(slot) = self.slot(key) {
+            slot.end.pipe.set_routing_id(id);
+        }
+    }
+
     /// Drops what is not written yet to a peer whose connection is lost.
     pub(crate) fn discard(&mut self, key: usize) {
         if let Some(slot) = self.slot(key) {

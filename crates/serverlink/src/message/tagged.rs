@@ -1,0 +1,124 @@
+//! What a message says besides its frames.
+
+use std::mem;
+
+use super::{Frame, Frames, Message};
+
+/// A frame and what the message says besides. Few messages say anything: these take an allocation,
+/// and no others any room.
+#[derive(Clone)]
+pub(super) struct Tagged {
+    tag: Tag,
+    value: Frame,
+    pub(super) frame: Frame,
+}
+
+/// What is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tag {
+    /// The number of a peer of a SERVER or PEER, in native order.
+    RoutingId,
+}
+
+impl Message {
+    /// Which peer of a SERVER or PEER it came from or is to go to, if it says so (RFC 41, 51;
+    /// `zmq_msg_routing_id`).
+    #[must_use]
+    pub fn routing_id(&self) -> Option<u32> {
+        self.tag(Tag::RoutingId)?.try_into().ok().map(u32::from_ne_bytes)
+    }
+
+    /// The same message to a peer of a SERVER or PEER (RFC 41, 51; `zmq_msg_set_routing_id`). One of
+    /// several frames, or none, stays as it is, for these types do not send it; and one that frames
+    /// are added to forgets the id.
+    ///
+    /// ```
+    /// use serverlink::{Context, Message, SocketType};
+    ///
+    /// let context = Context::new()?;
+    /// let server = context.socket(SocketType::Server)?;
+    /// let client = context.socket(SocketType::Client)?;
+    /// client.connect(&server.bind("tcp://127.0.0.1:*")?)?;
+    ///
+    /// client.send("hello")?;
+    /// let asking = server.recv()?.routing_id().unwrap();
+    /// server.send(Message::from("hello yourself").with_routing_id(asking))?;
+    /// assert_eq!(client.recv()?[0], "hello yourself");
+    /// # Ok::<(), serverlink::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_routing_id(mut self, id: u32) -> Self {
+        self.set_routing_id(id);
+        self
+    }
+
+    pub(crate) fn set_routing_id(&mut self, id: u32) {
+        self.set_tag(Tag::RoutingId, Frame::from(id.to_ne_bytes()));
+    }
+
+    fn tag(&self, wanted: Tag) -> Option<&[u8]> {
+        match &self.0 {
+            Frames::Tagged(tagged) if tagged.tag == wanted => Some(&tagged.value),
+            _ => None,
+        }
+    }
+
+    fn set_tag(&mut self, tag: Tag, value: Frame) {
+        self.0 = match mem::take(&mut self.0) {
+            Frames::One(frame) => Frames::Tagged(Box::new(Tagged { tag, value, frame })),
+            Frames::Many(mut frames) if frames.len() == 1 => match frames.pop() {
+                Some(frame) => Frames::Tagged(Box::new(Tagged { tag, value, frame })),
+                None => Frames::None,
+            },
+            Frames::Tagged(mut tagged) => {
+                tagged.tag = tag;
+                tagged.value = value;
+                Frames::Tagged(tagged)
+            }
+            other @ (Frames::None | Frames::Many(_)) => other,
+        };
+    }
+
+    /// Forgets what it says besides its frames.
+    pub(crate) fn clear_tag(&mut self) {
+        self.0 = match mem::take(&mut self.0) {
+            Frames::Tagged(tagged) => Frames::One(tagged.frame),
+            other => other,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_belongs_to_a_message_of_one_frame() {
+        for size in [0, 70, 71, 1000] {
+            let body = vec![7; size];
+            let mut message = Message::from(body.clone()).with_routing_id(1).with_routing_id(2);
+            assert_eq!((message.routing_id(), message.len()), (Some(2), 1));
+            assert_eq!((message.byte_len(), message.is_empty()), (size, false));
+            assert_eq!(message, Message::from(body.clone()), "frames alone are compared");
+            assert_eq!(message.clone().routing_id(), Some(2));
+            assert_eq!(message.clone().pop_front().unwrap(), body[..]);
+            assert_eq!(message.clone().pop_back().unwrap(), body[..]);
+            assert!(message.clone().into_iter().eq([Frame::from(body.clone())]));
+            let mut longer = message.clone();
+            longer.push_front("envelope");
+            assert_eq!((longer.routing_id(), longer.len()), (None, 2));
+            // What remains of several frames is one.
+            longer.pop_front();
+            assert_eq!(longer.with_routing_id(3).routing_id(), Some(3));
+            message.clear_tag();
+            assert_eq!((message.routing_id(), message), (None, Message::from(body)));
+        }
+        for mut other in [Message::new(), ["a", "b"].into_iter().collect()] {
+            let before = other.clone();
+            other.set_routing_id(1);
+            assert_eq!((other.routing_id(), &other), (None, &before));
+            other.clear_tag();
+            assert_eq!(other, before);
+        }
+    }
+}
