@@ -14,6 +14,7 @@ pub(super) const SUITE: Suite = Suite {
         for (what, manifest) in [
             ("rustfmt of the benchmark", "bench/Cargo.toml"),
             ("rustfmt of the comparisons", "bench/windows/Cargo.toml"),
+            ("rustfmt of the tests of drafts", "interop/drafts/Cargo.toml"),
         ] {
             let mut command = cargo();
             command.args(["fmt", "--check", "--manifest-path"]).arg(layout::root().join(manifest));

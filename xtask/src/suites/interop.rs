@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, runner, uring};
-use crate::{layout, needs};
+use crate::{counts::Runner, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "interop",
@@ -29,9 +29,24 @@ pub(super) const SUITE: Suite = Suite {
                 .env("SERVERLINK_COMMAND", layout::target().join(&program))
                 .env("SERVERLINK_PYTHON", python());
             recorder.tests(backend, runner, command);
+            let mut command = drafts("test");
+            command.env(BACKEND, backend);
+            recorder.tests(&format!("libzmq's drafts on {backend}"), Runner::Libtest, command);
         }
     },
 };
+
+/// A cargo that does `action` to the tests against a libzmq with its drafts, which are a workspace of
+/// their own.
+pub(super) fn drafts(action: &str) -> Command {
+    let mut cargo = needs::cargo();
+    cargo
+        .args([action, "--locked", "--manifest-path"])
+        .arg(layout::root().join("interop/drafts/Cargo.toml"))
+        .arg("--target-dir")
+        .arg(layout::target().join("interop-drafts"));
+    cargo
+}
 
 pub(super) const PACKAGE: &str = "serverlink-interop";
 

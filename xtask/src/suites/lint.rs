@@ -1,6 +1,6 @@
 //! Lints.
 
-use super::{Suite, cargo};
+use super::{Suite, cargo, interop};
 use crate::{bench, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
@@ -27,5 +27,8 @@ pub(super) const SUITE: Suite = Suite {
         command.arg("--target-dir").arg(layout::target().join("bench-windows"));
         command.args(["--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy on the comparisons", command);
+        let mut command = interop::drafts("clippy");
+        command.args(["--all-targets", "--", "--deny=warnings"]);
+        recorder.check("clippy on the tests of drafts", command);
     },
 };
