@@ -13,6 +13,11 @@ pub(crate) const PING: &[u8] = b"PING";
 pub(crate) const PONG: &[u8] = b"PONG";
 pub(crate) const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 pub(crate) const CANCEL: &[u8] = b"CANCEL";
+pub(crate) const JOIN: &[u8] = b"JOIN";
+pub(crate) const LEAVE: &[u8] = b"LEAVE";
+
+/// The longest name of a group (RFC 48).
+const MAX_GROUP: usize = 255;
 
 /// The longest context of a PING.
 pub(crate) const MAX_PING_CONTEXT: usize = 16;
@@ -65,6 +70,26 @@ pub fn encode_subscription(out: &mut BytesMut, peer: Version, topic: &[u8], subs
         out.put_u8(u8::from(subscribe));
         out.put_slice(topic);
     }
+}
+
+/// Appends what a DISH says when it joins a group, or with `join` false when it leaves one (RFC 37,
+/// "The Radio-Dish Pattern").
+///
+/// ```
+/// let mut out = bytes::BytesMut::new();
+/// serverlink_zmtp::encode_membership(&mut out, b"news", true);
+/// assert_eq!(out, &b"\x04\x09\x04JOINnews"[..]);
+/// ```
+pub fn encode_membership(out: &mut BytesMut, group: &[u8], join: bool) {
+    encode(out, if join { JOIN } else { LEAVE }, group);
+}
+
+/// The group of a JOIN or LEAVE.
+pub(crate) fn check_group(command: &'static str, group: &[u8]) -> Result<(), PeerMisbehaved> {
+    if group.len() <= MAX_GROUP {
+        return Ok(());
+    }
+    Err(PeerMisbehaved::MalformedCommand { command, defect: "its group is longer than 255 bytes" })
 }
 
 /// The time to live, in tenths of a second, and the context of a PING. A context that is too long

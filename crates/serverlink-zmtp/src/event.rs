@@ -29,6 +29,10 @@ pub enum Event<'a> {
     Subscribe(FrameBody<'a>),
     /// The peer takes such a subscription back.
     Cancel(FrameBody<'a>),
+    /// The peer, a DISH, joins a group of at most 255 bytes.
+    Join(FrameBody<'a>),
+    /// The peer leaves such a group.
+    Leave(FrameBody<'a>),
     /// The peer sent a PING. The PONG is ready in
     /// [`Connection::take_output`](crate::Connection::take_output).
     Ping,
@@ -36,7 +40,7 @@ pub enum Event<'a> {
     Pong,
 }
 
-/// The content of a frame, or of a subscription. Copying it out with
+/// The content of a frame, of a subscription, or the name of a group. Copying it out with
 /// [`as_slice`](Self::as_slice) touches no reference count; [`to_bytes`](Self::to_bytes) shares it
 /// without copying.
 #[derive(Clone, Copy)]

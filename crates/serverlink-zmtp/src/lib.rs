@@ -8,8 +8,8 @@
 //! * [`Config`] says what this end is; [`Peer`] what the other end turned out to be.
 //! * [`Connection`] performs the greeting and the handshake, decodes frames and commands, and keeps
 //!   the heartbeat.
-//! * [`encode_frame`], [`encode_header`] and [`encode_subscription`] write what is sent, and
-//!   [`Frames`] finds the frames in bytes already written.
+//! * [`encode_frame`], [`encode_header`], [`encode_subscription`] and [`encode_membership`] write what
+//!   is sent, and [`Frames`] finds the frames in bytes already written.
 //! * [`Error`] says whose fault a failure is.
 //!
 //! Sources: [RFC 37](https://rfc.zeromq.org/spec/37/) (ZMTP 3.1),
@@ -36,7 +36,7 @@ mod peer;
 mod socket_type;
 mod traffic;
 
-pub use command::encode_subscription;
+pub use command::{encode_membership, encode_subscription};
 pub use config::{Config, Heartbeat, Mechanism};
 pub use connection::Connection;
 pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, TimedOut};

@@ -45,6 +45,10 @@ pub enum SocketType {
     Server,
     /// Asynchronous requester of a SERVER (RFC 41).
     Client,
+    /// Publisher to groups (RFC 48).
+    Radio,
+    /// Subscriber that joins groups (RFC 48).
+    Dish,
     /// Receiving end of a pipeline of single-frame messages (RFC 49).
     Gather,
     /// Sending end of such a pipeline (RFC 49).
@@ -57,7 +61,7 @@ pub enum SocketType {
 
 impl SocketType {
     /// Every socket type, in the order of ZeroMQ's numbering (`ZMQ_PAIR` = 0 and so on).
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -72,6 +76,8 @@ impl SocketType {
         Self::Stream,
         Self::Server,
         Self::Client,
+        Self::Radio,
+        Self::Dish,
         Self::Gather,
         Self::Scatter,
         Self::Peer,
@@ -96,6 +102,8 @@ impl SocketType {
             Self::Stream => "STREAM",
             Self::Server => "SERVER",
             Self::Client => "CLIENT",
+            Self::Radio => "RADIO",
+            Self::Dish => "DISH",
             Self::Gather => "GATHER",
             Self::Scatter => "SCATTER",
             Self::Peer => "PEER",
@@ -108,8 +116,8 @@ impl SocketType {
     #[must_use]
     pub const fn is_compatible_with(self, peer: Self) -> bool {
         use SocketType::{
-            Channel, Client, Dealer, Gather, Pair, Peer, Pub, Pull, Push, Rep, Req, Router,
-            Scatter, Server, Sub, XPub, XSub,
+            Channel, Client, Dealer, Dish, Gather, Pair, Peer, Pub, Pull, Push, Radio, Rep, Req,
+            Router, Scatter, Server, Sub, XPub, XSub,
         };
         matches!(
             (self, peer),
@@ -124,6 +132,8 @@ impl SocketType {
                 | (Push, Pull)
                 | (Server, Client)
                 | (Client, Server)
+                | (Radio, Dish)
+                | (Dish, Radio)
                 | (Gather, Scatter)
                 | (Scatter, Gather)
                 | (Peer, Peer)
@@ -136,6 +146,12 @@ impl SocketType {
     #[must_use]
     pub const fn announces_routing_id(self) -> bool {
         matches!(self, Self::Req | Self::Dealer | Self::Router)
+    }
+
+    /// Whether peers join groups of this type.
+    #[must_use]
+    pub const fn receives_memberships(self) -> bool {
+        matches!(self, Self::Radio)
     }
 
     /// Whether peers send subscriptions to this type.
@@ -153,7 +169,7 @@ impl fmt::Display for SocketType {
 
 /// The text names none of the socket types in [`SocketType::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, SERVER, CLIENT, GATHER, SCATTER, PEER, CHANNEL", .0.escape_default())]
+#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL", .0.escape_default())]
 pub struct UnknownSocketType(String);
 
 impl FromStr for SocketType {
@@ -199,6 +215,7 @@ mod tests {
             ("ROUTER", "ROUTER"),
             ("PUSH", "PULL"),
             ("CLIENT", "SERVER"),
+            ("RADIO", "DISH"),
             ("SCATTER", "GATHER"),
             ("PEER", "PEER"),
             ("CHANNEL", "CHANNEL"),

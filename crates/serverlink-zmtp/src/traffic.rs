@@ -16,6 +16,8 @@ pub(crate) struct Traffic {
     pub(crate) pulse: Pulse,
     /// Whether messages may be subscriptions in the form of ZMTP 3.0 and before.
     reads_subscriptions: bool,
+    /// Whether the peer may join groups.
+    reads_memberships: bool,
     /// Whether message frames lie in the input as [`Decoder::whole_message_frame`] finds them, and
     /// mean nothing but themselves.
     pub(crate) is_plain: bool,
@@ -35,6 +37,8 @@ pub(crate) enum Step {
     Frame(Span),
     Subscribe(Span),
     Cancel(Span),
+    Join(Span),
+    Leave(Span),
     Ping,
     Pong,
 }
@@ -50,6 +54,7 @@ impl Traffic {
             is_plain: !reads_subscriptions && Framing::of(peer.version) == Framing::Present,
             subscribes_to_all: reads_subscriptions && peer.socket_type.is_none(),
             peer,
+            reads_memberships: config.socket_type.receives_memberships(),
             in_message: false,
             input_paused: false,
         }
@@ -95,6 +100,14 @@ impl Traffic {
             command::PONG => Some(Step::Pong),
             command::SUBSCRIBE => Some(Step::Subscribe(data_span)),
             command::CANCEL => Some(Step::Cancel(data_span)),
+            command::JOIN if self.reads_memberships => {
+                command::check_group("JOIN", data)?;
+                Some(Step::Join(data_span))
+            }
+            command::LEAVE if self.reads_memberships => {
+                command::check_group("LEAVE", data)?;
+                Some(Step::Leave(data_span))
+            }
             // Both sides send READY at once, so the peer's refusal of ours can follow its own READY.
             command::ERROR => return Err(refused(data)),
             // As libzmq does: later versions may define more.

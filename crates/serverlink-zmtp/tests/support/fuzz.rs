@@ -66,7 +66,8 @@ fn run(data: &[u8], after_handshake: bool) {
         (SocketType::XPub, SocketType::Sub),
         (SocketType::Router, SocketType::Dealer),
         (SocketType::Sub, SocketType::Pub),
-    ][(seed % 4) as usize];
+        (SocketType::Radio, SocketType::Dish),
+    ][(seed % 5) as usize];
     let mut config = Config::new(ours);
     config.max_message_size = [None, None, Some(300), Some(100_000)][(seed / 4 % 4) as usize];
     let now = Instant::now();

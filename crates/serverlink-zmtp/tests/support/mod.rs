@@ -17,6 +17,8 @@ pub enum Seen {
     Frame(Bytes, bool),
     Subscribe(Bytes),
     Cancel(Bytes),
+    Join(Bytes),
+    Leave(Bytes),
     Ping,
     Pong,
 }
@@ -31,6 +33,8 @@ impl Seen {
             Event::Frame { body, more } => Self::Frame(body.to_bytes(), more),
             Event::Subscribe(topic) => Self::Subscribe(topic.to_bytes()),
             Event::Cancel(topic) => Self::Cancel(topic.to_bytes()),
+            Event::Join(group) => Self::Join(group.to_bytes()),
+            Event::Leave(group) => Self::Leave(group.to_bytes()),
             Event::Ping => Self::Ping,
             Event::Pong => Self::Pong,
             other => panic!("a new kind of event: {other:?}"),

@@ -18,6 +18,12 @@ pub(super) struct Tagged {
 enum Tag {
     /// The number of a peer of a SERVER or PEER, in native order.
     RoutingId,
+    /// The group of a RADIO's or DISH's message.
+    Group,
+    /// The group that a DISH joins, for its RADIO.
+    Join,
+    /// The group that it leaves.
+    Leave,
 }
 
 impl Message {
@@ -54,6 +60,45 @@ impl Message {
 
     pub(crate) fn set_routing_id(&mut self, id: u32) {
         self.set_tag(Tag::RoutingId, Frame::from(id.to_ne_bytes()));
+    }
+
+    /// The group that a DISH's message came to or a RADIO's is to go to, if it says so (RFC 48;
+    /// `zmq_msg_group`).
+    #[must_use]
+    pub fn group(&self) -> Option<&[u8]> {
+        self.tag(Tag::Group)
+    }
+
+    /// The same message to a group, when a RADIO sends it (RFC 48; `zmq_msg_set_group`): a name of at
+    /// most 255 bytes, none of which is zero. It replaces a [routing id](Self::with_routing_id), and
+    /// like it belongs to messages of one frame.
+    #[must_use]
+    pub fn with_group(mut self, group: impl AsRef<[u8]>) -> Self {
+        self.set_group(group.as_ref());
+        self
+    }
+
+    pub(crate) fn set_group(&mut self, group: &[u8]) {
+        self.set_tag(Tag::Group, Frame::from(group));
+    }
+
+    /// What a RADIO's message is to its peers: the group, and the body.
+    pub(crate) fn with_group_framed(&self) -> Self {
+        let group = Frame::from(self.group().unwrap_or_default());
+        [&group].into_iter().chain(self).collect()
+    }
+
+    /// What a RADIO is told of a DISH that joins a group, or leaves it. No peer can send the like.
+    pub(crate) fn of_membership(group: &[u8], join: bool) -> Self {
+        let mut message = Self::from(Frame::new());
+        message.set_tag(if join { Tag::Join } else { Tag::Leave }, Frame::from(group));
+        message
+    }
+
+    /// The group that [`of_membership`](Self::of_membership) names, and whether it is joined.
+    pub(crate) fn membership(&self) -> Option<(&[u8], bool)> {
+        let joined = self.tag(Tag::Join).map(|group| (group, true));
+        joined.or_else(|| self.tag(Tag::Leave).map(|group| (group, false)))
     }
 
     fn tag(&self, wanted: Tag) -> Option<&[u8]> {

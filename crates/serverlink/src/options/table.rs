@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     Result, Socket,
-    SocketType::{Dealer, Pub, Pull, Push, Req, Router, Stream, Sub, XPub, XSub},
+    SocketType::{Dealer, Pub, Pull, Push, Radio, Req, Router, Stream, Sub, XPub, XSub},
 };
 
 /// The row of an option whose value is a field of [`Options`].
@@ -322,9 +322,9 @@ options! {
     ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, OptionForm::Text { most: usize::MAX }, ALL:
         set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
 
-    /// Whether a PUB or XPUB waits when a subscriber's high-water mark is reached, instead of
+    /// Whether a PUB, XPUB or RADIO waits when a subscriber's high-water mark is reached, instead of
     /// dropping the message for it.
-    ZMQ_XPUB_NODROP = 69, since "4.1", SocketsOf(&[Pub, XPub]), AtOnce, Set, POSITIVE, ALL:
+    ZMQ_XPUB_NODROP = 69, since "4.1", SocketsOf(&[Pub, XPub, Radio]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_nodrop(bool), xpub_nodrop(bool) = false;
 
     /// Whether the user of an XPUB subscribes for its peers: what they ask for is received, all of it,

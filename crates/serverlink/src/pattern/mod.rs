@@ -6,11 +6,13 @@
 
 mod announce;
 mod dealer;
+mod dish;
 mod pair;
 mod prefix_map;
 mod publish;
 mod pull;
 mod push;
+mod radio;
 mod rep;
 mod req;
 mod rotation;
@@ -98,6 +100,12 @@ pub(crate) trait Pattern: Debug + Send {
     fn topics(&self) -> usize {
         0
     }
+
+    /// Joins a group or leaves one, if it is a DISH.
+    fn change_membership(&mut self, group: &[u8], join: bool, peers: &mut Peers) -> Result<()> {
+        let _ = (group, join, peers);
+        Err(Error::InvalidState("only DISH sockets join groups"))
+    }
 }
 
 fn not_by_option() -> Error {
@@ -128,6 +136,8 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
         SocketType::Client => {
             Box::new(CachePadded(SinglePart::new(socket_type, dealer::Dealer::default())))
         }
+        SocketType::Radio => Box::new(CachePadded(radio::Radio::default())),
+        SocketType::Dish => Box::new(CachePadded(dish::Dish::default())),
         SocketType::Gather => {
             Box::new(CachePadded(SinglePart::new(socket_type, pull::Pull::default())))
         }

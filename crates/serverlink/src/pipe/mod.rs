@@ -27,7 +27,7 @@ pub(crate) use queue::{Consumer, Producer};
 use staging::Outgoing;
 pub(crate) use staging::encode_once;
 
-use serverlink_zmtp::{Version, encode_subscription};
+use serverlink_zmtp::{Version, encode_membership, encode_subscription};
 
 use crate::{Frame, Message, PeerStatistics, socket::SocketInner, transport::Connection};
 
@@ -360,6 +360,23 @@ impl PipeEnd {
     pub(crate) fn end_stream(&mut self) {
         if let Outward::Remote { outbox, collector } = &mut self.outward {
             collector.end_stream(outbox);
+        }
+    }
+
+    /// Tells the peer that the owner joins a group, or leaves it; no high-water mark holds that
+    /// back.
+    pub(crate) fn write_membership(&mut self, group: &[u8], join: bool, effects: &mut Effects) {
+        match &mut self.outward {
+            Outward::Remote { outbox, .. } => {
+                let mut bytes = BytesMut::new();
+                encode_membership(&mut bytes, group, join);
+                effects.flush(outbox.push_command(bytes.freeze()));
+            }
+            Outward::Inproc(queue) | Outward::Latest(queue) => {
+                if queue.push_urgent(Message::of_membership(group, join)) {
+                    self.pipe.tell_peer(effects);
+                }
+            }
         }
     }
 

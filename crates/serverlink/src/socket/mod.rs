@@ -1,6 +1,7 @@
 //! Sockets: the public type, and the calls that wait.
 
 mod endpoints;
+mod groups;
 mod inner;
 mod monitor;
 mod peering;
@@ -90,7 +91,9 @@ impl Socket {
     /// Who gets it, and whether the call waits or drops it when nobody can take it, is up to the
     /// socket's type: PUB, XPUB, ROUTER (unless mandatory), REP and XSUB never wait.
     ///
-    /// CLIENT, SERVER, SCATTER, PEER and CHANNEL send messages of one frame only. Those of a SERVER
+    /// CLIENT, SERVER, RADIO, SCATTER, PEER and CHANNEL send messages of one frame only. Those of a
+    /// RADIO go to all that have joined the group that [they name](Message::with_group); it never
+    /// waits, unless it is [told not to drop](Self::set_xpub_nodrop). Those of a SERVER
     /// or PEER go to the peer that [they name](Message::with_routing_id); when it takes none, the
     /// call waits.
     ///

@@ -307,6 +307,15 @@ impl Peers {
         }
     }
 
+    /// Tells a peer that we join a group, or leave it.
+    pub(crate) fn write_membership(&mut self, key: usize, group: &[u8], join: bool) {
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
+            && slot.info.is_some()
+        {
+            slot.end.write_membership(group, join, &mut self.effects);
+        }
+    }
+
     pub(crate) fn write_subscription(&mut self, key: usize, topic: &[u8], subscribe: bool) {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             && let Some(info) = &slot.info

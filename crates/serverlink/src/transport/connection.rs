@@ -476,6 +476,8 @@ impl Connection {
                 }
                 Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
                 Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
+                Some(zmtp::Event::Join(group)) => Message::of_membership(&group, true),
+                Some(zmtp::Event::Leave(group)) => Message::of_membership(&group, false),
                 Some(zmtp::Event::Ready(peer)) => {
                     let info =
                         PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
