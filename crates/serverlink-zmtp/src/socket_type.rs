@@ -53,6 +53,8 @@ pub enum SocketType {
     Gather,
     /// Sending end of such a pipeline (RFC 49).
     Scatter,
+    /// Datagrams to and from anybody: no connection has this type.
+    Dgram,
     /// One of many that address each other by number (RFC 51).
     Peer,
     /// Exclusive pair for single-frame messages (RFC 52).
@@ -61,7 +63,7 @@ pub enum SocketType {
 
 impl SocketType {
     /// Every socket type, in the order of ZeroMQ's numbering (`ZMQ_PAIR` = 0 and so on).
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::Pair,
         Self::Pub,
         Self::Sub,
@@ -80,6 +82,7 @@ impl SocketType {
         Self::Dish,
         Self::Gather,
         Self::Scatter,
+        Self::Dgram,
         Self::Peer,
         Self::Channel,
     ];
@@ -106,6 +109,7 @@ impl SocketType {
             Self::Dish => "DISH",
             Self::Gather => "GATHER",
             Self::Scatter => "SCATTER",
+            Self::Dgram => "DGRAM",
             Self::Peer => "PEER",
             Self::Channel => "CHANNEL",
         }
@@ -169,7 +173,7 @@ impl fmt::Display for SocketType {
 
 /// The text names none of the socket types in [`SocketType::ALL`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, PEER, CHANNEL", .0.escape_default())]
+#[error("\"{}\" is not a socket type; use one of PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, SERVER, CLIENT, RADIO, DISH, GATHER, SCATTER, DGRAM, PEER, CHANNEL", .0.escape_default())]
 pub struct UnknownSocketType(String);
 
 impl FromStr for SocketType {

@@ -1,6 +1,10 @@
 //! Endpoints: `transport://address`.
 
-use std::{fmt, net::SocketAddr, str::FromStr};
+use std::{
+    fmt,
+    net::{Ipv4Addr, SocketAddr},
+    str::FromStr,
+};
 
 use crate::{Error, Result, SocketType};
 
@@ -16,6 +20,7 @@ const LONGEST_IPC_PATH: usize =
 pub(crate) enum Endpoint {
     Stream(StreamEndpoint),
     Inproc(String),
+    Udp(UdpEndpoint),
 }
 
 /// An endpoint that a stream of the operating system's leads to.
@@ -46,6 +51,14 @@ pub(crate) struct TcpEndpoint {
     pub(crate) source: Option<SocketAddr>,
 }
 
+/// The address part of `udp://host:port` or `udp://interface;host:port`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UdpEndpoint {
+    /// The address of ours that multicast datagrams leave or enter by, or all those that are received.
+    pub(crate) interface: Option<Ipv4Addr>,
+    pub(crate) address: TcpEndpoint,
+}
+
 /// The host part of a TCP endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Host {
@@ -69,6 +82,7 @@ impl FromStr for Endpoint {
             "ipc" => {
                 IpcEndpoint::parse(text, address).map(|ipc| Self::Stream(StreamEndpoint::Ipc(ipc)))
             }
+            "udp" => UdpEndpoint::parse(text, address).map(Self::Udp),
             "inproc" if address.is_empty() => {
                 Err(invalid(text, "the name after inproc:// is missing"))
             }
@@ -82,13 +96,29 @@ impl FromStr for Endpoint {
 }
 
 impl Endpoint {
-    /// Says why a socket of this type cannot use it, if so.
-    pub(crate) fn check_type(&self, socket_type: SocketType) -> Result<()> {
-        match (self, socket_type) {
-            (Self::Inproc(_), SocketType::Stream) => {
-                Err(Error::IncompatibleTransport { socket_type, transport: "inproc" })
+    /// Says why a socket of this type cannot bind or connect to it, if so.
+    pub(crate) fn check_type(&self, socket_type: SocketType, bind: bool) -> Result<()> {
+        let fine = match (self, socket_type) {
+            (Self::Udp(_), SocketType::Dish | SocketType::Dgram) => bind,
+            (Self::Udp(_), SocketType::Radio) => !bind,
+            (Self::Udp(_), _) | (_, SocketType::Dgram) | (Self::Inproc(_), SocketType::Stream) => {
+                false
             }
-            (Self::Stream(_) | Self::Inproc(_), _) => Ok(()),
+            (Self::Stream(_) | Self::Inproc(_), _) => true,
+        };
+        if fine {
+            return Ok(());
+        }
+        let operation = if bind { "bind to" } else { "connect to" };
+        Err(Error::IncompatibleTransport { socket_type, operation, transport: self.transport() })
+    }
+
+    fn transport(&self) -> &'static str {
+        match self {
+            Self::Stream(StreamEndpoint::Tcp(_)) => "tcp",
+            Self::Stream(StreamEndpoint::Ipc(_)) => "ipc",
+            Self::Inproc(_) => "inproc",
+            Self::Udp(_) => "udp",
         }
     }
 }
@@ -100,7 +130,7 @@ impl TcpEndpoint {
             None => (None, address),
         };
         let Some((host, port)) = address.rsplit_once(':') else {
-            return Err(invalid(text, "the port is missing: tcp://host:port"));
+            return Err(invalid(text, "the port is missing: write HOST:PORT"));
         };
         let port = match port {
             "*" => 0,
@@ -111,14 +141,11 @@ impl TcpEndpoint {
         };
         let host = match host {
             "*" => Host::Any,
-            "" => return Err(invalid(text, "the host is missing: tcp://host:port, or * for any")),
+            "" => return Err(invalid(text, "the host is missing: write HOST:PORT, or * for any")),
             _ => {
                 let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
                 if bare.is_none() && host.contains(':') {
-                    return Err(invalid(
-                        text,
-                        "write an IPv6 address in brackets: tcp://[::1]:5555",
-                    ));
+                    return Err(invalid(text, "write an IPv6 address in brackets: [::1]:5555"));
                 }
                 if host.contains(char::is_whitespace) || host.contains(['/', '\0']) {
                     return Err(invalid(text, "a host has no spaces or slashes"));
@@ -137,6 +164,27 @@ impl TcpEndpoint {
                         tcp://192.168.1.17:*;192.168.1.1:5555";
             invalid(text, hint)
         })
+    }
+}
+
+impl UdpEndpoint {
+    fn parse(text: &str, address: &str) -> Result<Self> {
+        let (interface, address) = match address.split_once(';') {
+            None | Some(("*", _)) => (None, address.trim_start_matches("*;")),
+            Some((interface, address)) => match interface.parse() {
+                Ok(interface) => (Some(interface), address),
+                Err(_) => {
+                    return Err(invalid(
+                        text,
+                        "an interface, before ';', is an IPv4 address of it",
+                    ));
+                }
+            },
+        };
+        if address.contains(';') {
+            return Err(invalid(text, "there is one ';' at most, after the interface"));
+        }
+        Ok(Self { interface, address: TcpEndpoint::parse(text, address)? })
     }
 }
 
@@ -170,6 +218,7 @@ impl fmt::Display for Endpoint {
         match self {
             Self::Stream(stream) => stream.fmt(f),
             Self::Inproc(name) => write!(f, "inproc://{name}"),
+            Self::Udp(udp) => udp.fmt(f),
         }
     }
 }
@@ -204,14 +253,30 @@ impl fmt::Display for TcpEndpoint {
             Some(source) => write!(f, "{source};")?,
             None => {}
         }
+        self.fmt_address(f)
+    }
+}
+
+impl fmt::Display for UdpEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("udp://")?;
+        if let Some(interface) = self.interface {
+            write!(f, "{interface};")?;
+        }
+        self.address.fmt_address(f)
+    }
+}
+
+impl TcpEndpoint {
+    fn fmt_address(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
-            Host::Any => write!(f, "*:")?,
+            Host::Any => f.write_str("*:")?,
             Host::Name(name) if name.contains(':') => write!(f, "[{name}]:")?,
             Host::Name(name) => write!(f, "{name}:")?,
         }
         match self.port {
             0 => f.write_str("*"),
-            port => port.fmt(f),
+            port => write!(f, "{port}"),
         }
     }
 }
@@ -242,11 +307,16 @@ mod tests {
             "tcp://127.0.0.1:*;host:9",
             "tcp://[::1]:*;[::1]:9",
             "tcp://[::1]:80;[::1]:9",
+            "udp://239.0.0.1:5555",
+            "udp://127.0.0.1;239.0.0.1:5555",
+            "udp://*:*",
+            "udp://[ff02::1%1]:9",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         let any = "tcp://*:*;h:1".parse::<Endpoint>().unwrap();
         assert_eq!(any.to_string(), "tcp://0.0.0.0:*;h:1");
+        assert_eq!("udp://*;h:1".parse::<Endpoint>().unwrap().to_string(), "udp://h:1");
         assert_eq!("tcp://h:0".parse::<Endpoint>().unwrap().to_string(), "tcp://h:*");
     }
 
@@ -276,6 +346,9 @@ mod tests {
             ("tcp://127.0.0.1;b:2", "before the ';'"),
             ("tcp://;b:2", "before the ';'"),
             ("tcp://127.0.0.1:1;b", "port is missing"),
+            ("udp://host", "port is missing"),
+            ("udp://eth0;239.0.0.1:5555", "IPv4 address"),
+            ("udp://127.0.0.1;127.0.0.1:1;b:2", "one ';'"),
             ("inproc://", "missing"),
             ("ipc://", "missing"),
             ("ipc://@", "missing"),

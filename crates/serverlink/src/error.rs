@@ -52,17 +52,19 @@ pub enum Error {
     /// The endpoint's transport is not one of ours, or this system does not have it
     /// (`EPROTONOSUPPORT`).
     #[error(
-        "the transport {transport:?} is not supported here; use tcp://, inproc://, or ipc:// where the system has Unix domain sockets, or the engine named pipes"
+        "the transport {transport:?} is not supported here; use tcp://, inproc://, udp://, or ipc:// where the system has Unix domain sockets, or the engine named pipes"
     )]
     UnsupportedTransport {
         /// What stood before `://`.
         transport: String,
     },
     /// Sockets of this type do not use this transport (`ENOCOMPATPROTO`).
-    #[error("a {socket_type} socket cannot use {transport}://")]
+    #[error("a {socket_type} socket cannot {operation} {transport}://")]
     IncompatibleTransport {
         /// The socket's type.
         socket_type: SocketType,
+        /// What it was asked to do.
+        operation: &'static str,
         /// The transport.
         transport: &'static str,
     },

@@ -209,6 +209,12 @@ options! {
     ZMQ_RCVHWM = 24, since "3.0", Sockets, Later, SetAndGet, MESSAGES, ALL:
         set_receive_high_water_mark(usize), receive_high_water_mark(usize) = 1000;
 
+    /// Through how many routers the multicast datagrams of a RADIO go; with 1 they stay in the network
+    /// they are sent to.
+    ZMQ_MULTICAST_HOPS = 25, since "3.0", Sockets, Later, SetAndGet,
+        OptionForm::int(OptionUnit::One, 1), ALL:
+        set_multicast_hops(u32), multicast_hops(u32) = 1;
+
     /// How long [`recv`](Self::recv) waits; `None`, for ever.
     ZMQ_RCVTIMEO = 27, since "3.0", Sockets, AtOnce, SetAndGet, PATIENCE, ALL:
         set_receive_timeout(Option<Duration>), default_receive_timeout(Option<Duration>) = None;

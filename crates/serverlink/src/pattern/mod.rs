@@ -6,6 +6,7 @@
 
 mod announce;
 mod dealer;
+mod dgram;
 mod dish;
 mod pair;
 mod prefix_map;
@@ -138,6 +139,7 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
         }
         SocketType::Radio => Box::new(CachePadded(radio::Radio::default())),
         SocketType::Dish => Box::new(CachePadded(dish::Dish::default())),
+        SocketType::Dgram => Box::new(CachePadded(dgram::Dgram::default())),
         SocketType::Gather => {
             Box::new(CachePadded(SinglePart::new(socket_type, pull::Pull::default())))
         }

@@ -11,6 +11,8 @@ use crate::{Error, Message, Result, SocketType, socket::Peers};
 pub(crate) struct Radio {
     /// The peers in each group, once each however often they joined.
     groups: HashMap<Box<[u8]>, Vec<usize>>,
+    /// Those that cannot tell: they get everything.
+    unknown: Vec<usize>,
     peers: Vec<Peer>,
     matched: Vec<usize>,
 }
@@ -51,7 +53,10 @@ impl Radio {
 }
 
 impl Pattern for Radio {
-    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
+        if peers.is_datagrams(key) {
+            self.unknown.push(key);
+        }
         if self.peers.len() <= key {
             self.peers.resize(key + 1, Peer::default());
         }
@@ -69,6 +74,7 @@ impl Pattern for Radio {
 
     fn closed(&mut self, key: usize, _peers: &mut Peers) {
         self.peers[key].writable = false;
+        self.unknown.retain(|&other| other != key);
         self.forget(key);
     }
 
@@ -97,7 +103,7 @@ impl Pattern for Radio {
         let group = message.group().unwrap_or_default();
         check_group(group).map_err(Error::InvalidMessage)?;
         self.matched.clear();
-        self.matched.extend(self.groups.get(group).into_iter().flatten());
+        self.matched.extend(self.groups.get(group).into_iter().flatten().chain(&self.unknown));
         let nodrop = peers.options.xpub_nodrop;
         if nodrop && !self.matched.iter().all(|&key| peers.has_room(key)) {
             return Err(Error::WouldBlock);

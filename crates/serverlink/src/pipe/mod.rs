@@ -29,7 +29,11 @@ pub(crate) use staging::encode_once;
 
 use serverlink_zmtp::{Version, encode_membership, encode_subscription};
 
-use crate::{Frame, Message, PeerStatistics, socket::SocketInner, transport::Connection};
+use crate::{
+    Frame, Message, PeerStatistics,
+    socket::SocketInner,
+    transport::{Connection, Datagrams},
+};
 
 /// Why a message was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +67,8 @@ enum Link {
     },
     /// To the pipe of a socket of the same context.
     Inproc(OnceLock<Weak<Pipe>>),
+    /// To whoever gets datagrams.
+    Datagrams,
 }
 
 /// What the owner of a pipe has of it: the way of messages in, and the way out.
@@ -82,6 +88,7 @@ enum Outward {
     Inproc(Producer<Message>),
     /// To a pipe within the process of which only the last message waits.
     Latest(Producer<Message>),
+    Datagrams(Arc<Datagrams>),
 }
 
 impl Pipe {
@@ -153,14 +160,14 @@ impl Pipe {
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         match &self.link {
             Link::Remote { outbox, .. } => Some(outbox),
-            Link::Inproc(_) => None,
+            Link::Inproc(_) | Link::Datagrams => None,
         }
     }
 
     /// The other end, of a pipe within the process.
     pub(crate) fn inproc_peer(&self) -> Option<Arc<Self>> {
         match &self.link {
-            Link::Remote { .. } => None,
+            Link::Remote { .. } | Link::Datagrams => None,
             Link::Inproc(peer) => peer.get()?.upgrade(),
         }
     }
@@ -190,7 +197,7 @@ impl Pipe {
             Link::Remote { inlet, .. } => {
                 Some(inlet.lock().unwrap_or_else(PoisonError::into_inner))
             }
-            Link::Inproc(_) => None,
+            Link::Inproc(_) | Link::Datagrams => None,
         }
     }
 }
@@ -222,6 +229,23 @@ impl PipeEnd {
         let pipe = Pipe::new(link, conflate);
         pipe.set_owner(owner);
         Self { incoming, outward: Outward::Remote { outbox, collector: Collector::new() }, pipe }
+    }
+
+    /// The end of a pipe of `owner` to whoever gets datagrams, and the way in of those that come.
+    pub(crate) fn datagrams(
+        owner: Weak<SocketInner>,
+        limit: usize,
+        link: Arc<Datagrams>,
+    ) -> (Self, Producer<Message>) {
+        let (inlet, incoming) = queue::channel(limit);
+        let pipe = Pipe::new(Link::Datagrams, false);
+        pipe.set_owner(owner);
+        (Self { incoming, outward: Outward::Datagrams(link), pipe }, inlet)
+    }
+
+    /// Whether it leads to whoever gets datagrams, of whom nothing is known.
+    pub(crate) fn is_datagrams(&self) -> bool {
+        matches!(self.outward, Outward::Datagrams(_))
     }
 
     /// The ends of two pipes joined to each other, not yet owned; whether only the last message waits
@@ -275,6 +299,7 @@ impl PipeEnd {
                     self.pipe.tell_peer(effects);
                 }
             }
+            Outward::Datagrams(link) => link.send(message),
         }
         Ok(())
     }
@@ -292,6 +317,10 @@ impl PipeEnd {
                 collector.push(outbox, outgoing, effects)
             }
             Outward::Inproc(_) | Outward::Latest(_) => self.write(&mut message.clone(), effects),
+            Outward::Datagrams(link) => {
+                link.send(message);
+                Ok(())
+            }
         }
     }
 
@@ -315,6 +344,8 @@ impl PipeEnd {
                 statistics.messages_sent = sent as u64;
                 statistics.queued_outgoing = queued_outgoing;
             }
+            // What was sent is not counted: nobody knows what became of it.
+            Outward::Datagrams(_) => {}
         }
         statistics
     }
@@ -325,7 +356,7 @@ impl PipeEnd {
             Outward::Remote { outbox, collector } => {
                 collector.push(outbox, Outgoing::Raw(body), effects)
             }
-            Outward::Inproc(_) | Outward::Latest(_) => {
+            Outward::Inproc(_) | Outward::Latest(_) | Outward::Datagrams(_) => {
                 self.write(&mut Message::from(body), effects)
             }
         }
@@ -344,6 +375,7 @@ impl PipeEnd {
             Outward::Remote { outbox, collector } => collector.has_room(outbox),
             Outward::Inproc(queue) => !queue.is_abandoned() && queue.room() > 0,
             Outward::Latest(queue) => !queue.is_abandoned(),
+            Outward::Datagrams(_) => true,
         }
     }
 
@@ -351,7 +383,7 @@ impl PipeEnd {
     pub(crate) fn look(&mut self, connection: &Connection, patient: bool) -> Look {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => collector.look(outbox, connection, patient),
-            Outward::Inproc(_) | Outward::Latest(_) => Look::Over,
+            Outward::Inproc(_) | Outward::Latest(_) | Outward::Datagrams(_) => Look::Over,
         }
     }
 
@@ -377,6 +409,7 @@ impl PipeEnd {
                     self.pipe.tell_peer(effects);
                 }
             }
+            Outward::Datagrams(_) => {}
         }
     }
 
@@ -403,6 +436,7 @@ impl PipeEnd {
                     self.pipe.tell_peer(effects);
                 }
             }
+            Outward::Datagrams(_) => {}
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     context::Runtime,
     endpoint::Endpoint,
     pipe::{Effect, Effects, Pipe},
-    transport::{Connecter, Listener},
+    transport::{Connecter, Datagrams, Listener},
 };
 
 /// Something a socket is bound or connected to.
@@ -20,16 +20,22 @@ pub(super) enum Attachment {
     Name(String),
     /// A link to a name.
     Link(Arc<Pipe>),
+    /// A UDP socket, bound or not.
+    Datagrams(Arc<Datagrams>),
 }
 
 impl Attachment {
-    fn is_bound(&self) -> bool {
-        matches!(self, Self::Listener(_) | Self::Name(_))
+    pub(super) fn is_bound(&self) -> bool {
+        match self {
+            Self::Listener(_) | Self::Name(_) => true,
+            Self::Connecter(_) | Self::Link(_) => false,
+            Self::Datagrams(link) => link.is_bound(),
+        }
     }
 
     /// Whether the engine serves it.
     pub(super) fn is_remote(&self) -> bool {
-        matches!(self, Self::Listener(_) | Self::Connecter(_))
+        matches!(self, Self::Listener(_) | Self::Connecter(_) | Self::Datagrams(_))
     }
 
     pub(super) fn close(&self, socket: &SocketInner, runtime: &Runtime, linger: Option<Duration>) {
@@ -40,6 +46,7 @@ impl Attachment {
                 connecter.close(linger);
             }
             Self::Name(name) => runtime.inproc.unbind(name, socket),
+            Self::Datagrams(link) => link.close(),
             Self::Link(pipe) => {
                 runtime.inproc.forget_pipe(pipe);
                 socket.pipe_closed(pipe);
@@ -71,6 +78,9 @@ impl Socket {
     /// * `ipc://*`: the same in a new directory for temporary files that belongs to the user alone.
     /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
+    /// * `udp://HOST:PORT`: for DISH and DGRAM only. If the host is a multicast group, the socket
+    ///   joins it, on the interface that is told by `udp://IPV4;HOST:PORT` or that the system
+    ///   chooses. `*` also takes datagrams that are broadcast.
     ///
     /// A socket may be bound to several endpoints. Options set later do not change those bound
     /// already.
@@ -82,7 +92,7 @@ impl Socket {
     /// [`Error::Terminated`], [`Error::Io`].
     pub fn bind(&self, endpoint: &str) -> Result<String> {
         let parsed: Endpoint = endpoint.parse()?;
-        parsed.check_type(self.socket_type())?;
+        parsed.check_type(self.socket_type(), true)?;
         let options = {
             let core = self.inner.core();
             core.check()?;
@@ -99,6 +109,16 @@ impl Socket {
                 self.runtime().inproc.bind(name, &self.inner, &options)?;
                 (parsed.to_string(), Attachment::Name(name.clone()))
             }
+            Endpoint::Udp(udp) => {
+                let (link, end, bound) =
+                    Datagrams::bind(self.runtime(), &self.inner, udp, &options)?;
+                if !self.inner.attach(end, None) {
+                    link.close();
+                    return Err(Error::InvalidState("a DGRAM socket is bound to one endpoint"));
+                }
+                link.start();
+                (bound.to_string(), Attachment::Datagrams(link))
+            }
         };
         self.remember(bound.clone(), attachment);
         Ok(bound)
@@ -113,6 +133,8 @@ impl Socket {
     ///   it, or from any with `*`.
     /// * `ipc://PATH` and `ipc://@NAME`: see [`bind`](Self::bind).
     /// * `inproc://NAME`: of a socket of the same context.
+    /// * `udp://HOST:PORT`: for RADIO only; unicast, multicast or broadcast. All messages are sent
+    ///   there, whether anybody has joined their groups or not; a name is resolved at once.
     ///
     /// Messages may be sent at once: they wait for the connection, up to the
     /// [high-water mark](Self::set_send_high_water_mark) (unless it is
@@ -133,7 +155,7 @@ impl Socket {
     /// Connects; returns the pipe to the peer.
     pub(super) fn connect_pipe(&self, endpoint: &str) -> Result<Arc<Pipe>> {
         let parsed: Endpoint = endpoint.parse()?;
-        parsed.check_type(self.socket_type())?;
+        parsed.check_type(self.socket_type(), false)?;
         let options = {
             let mut core = self.inner.core();
             core.check()?;
@@ -158,6 +180,12 @@ impl Socket {
             Endpoint::Inproc(name) => {
                 let pipe = self.runtime().inproc.connect(name, &self.inner, &options)?;
                 (pipe.clone(), Attachment::Link(pipe))
+            }
+            Endpoint::Udp(udp) => {
+                let (link, end) = Datagrams::connect(self.runtime(), &self.inner, udp, &options)?;
+                let pipe = end.pipe.clone();
+                self.inner.attach(end, None);
+                (pipe, Attachment::Datagrams(link))
             }
         };
         self.remember(parsed.to_string(), attachment);

@@ -97,6 +97,9 @@ impl Socket {
     /// or PEER go to the peer that [they name](Message::with_routing_id); when it takes none, the
     /// call waits.
     ///
+    /// What goes over `udp://` is lost if the system does not take it at once. A DGRAM's messages
+    /// are an address, such as `10.0.0.1:5555`, and a body of at most 65,507 bytes.
+    ///
     /// A STREAM's peers speak no ZMTP. Its messages are a routing id and bytes, as the system brings
     /// them: one message holds what one read did. Before the first, and after the last, a message
     /// without bytes tells of the connection and of its end

@@ -241,6 +241,12 @@ impl Peers {
         }
     }
 
+    /// Whether a peer is whoever gets datagrams, of whom nothing is known.
+    pub(crate) fn is_datagrams(&self, key: usize) -> bool {
+        let slot = self.slots.get(key).and_then(Option::as_ref);
+        slot.is_some_and(|slot| slot.end.is_datagrams())
+    }
+
     /// Notes the number by which the pattern knows a peer.
     pub(crate) fn set_routing_id(&mut self, key: usize, id: u32) {
         if let Some(slot) = self.slot(key) {

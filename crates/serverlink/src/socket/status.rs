@@ -140,11 +140,12 @@ impl Core {
         let attachment = self.attachments.iter().find(|(_, attachment)| match attachment {
             Attachment::Connecter(connecter) => Arc::ptr_eq(connecter.pipe(), &pipe),
             Attachment::Link(link) => Arc::ptr_eq(link, &pipe),
+            Attachment::Datagrams(link) => link.serves(&pipe),
             Attachment::Listener(_) | Attachment::Name(_) => false,
         });
         let status = PeerStatus {
             endpoint: attachment.map(|(endpoint, _)| endpoint.clone()).unwrap_or_default(),
-            is_bound: attachment.is_none(),
+            is_bound: attachment.is_none_or(|(_, attachment)| attachment.is_bound()),
             is_connected: version.is_some() && !self.peers.is_closed(key),
             local: None,
             remote: None,

@@ -9,6 +9,7 @@ mod socks;
 mod stream;
 mod tcp;
 mod tune;
+mod udp;
 
 use std::{
     fmt::Debug,
@@ -19,6 +20,7 @@ use std::{
 pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
 pub(crate) use listener::Listener;
+pub(crate) use udp::{Datagrams, LONGEST_BODY, parse_address};
 
 use crate::{Message, MonitorEventKind, context::LingerGuard, options::Options, socket::PeerInfo};
 

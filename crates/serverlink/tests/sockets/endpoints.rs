@@ -14,7 +14,7 @@ fn port(endpoint: &str) -> u16 {
 }
 
 /// Whether this machine has IPv6.
-fn ipv6() -> bool {
+pub(crate) fn ipv6() -> bool {
     let there = TcpListener::bind("[::1]:0").is_ok();
     if !there {
         println!("skipped: no IPv6 on this machine");

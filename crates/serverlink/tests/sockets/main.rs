@@ -47,3 +47,4 @@ mod stream;
 mod subscriptions;
 mod termination;
 mod timeouts;
+mod udp;
