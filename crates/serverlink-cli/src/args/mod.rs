@@ -14,7 +14,8 @@ pub(crate) use input::InputArgs;
 pub(crate) use link::{CommonArgs, FramingArgs, RunArgs, SocketArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use roles::{
-    DuplexArgs, PublishArgs, ReceiveArgs, ReplyArgs, RequestArgs, SendArgs, SubscribeArgs,
+    DishArgs, DuplexArgs, PublishArgs, RadioArgs, ReceiveArgs, ReplyArgs, RequestArgs, SendArgs,
+    SubscribeArgs,
 };
 
 use crate::exit;
@@ -69,6 +70,20 @@ pub(crate) enum Command {
     Router(ReplyArgs),
     /// Send messages to one peer while printing what arrives.
     Pair(DuplexArgs),
+    /// Send messages to SERVERs while printing what arrives.
+    Client(DuplexArgs),
+    /// Print the messages of CLIENTs, and reply to each.
+    Server(ReplyArgs),
+    /// Send messages to every DISH in a group.
+    Radio(RadioArgs),
+    /// Print the messages of some groups, each with its group.
+    Dish(DishArgs),
+    /// Send messages, shared out among the gathering peers.
+    Scatter(SendArgs),
+    /// Print messages from scattering peers.
+    Gather(ReceiveArgs),
+    /// Send messages to one CHANNEL while printing what arrives.
+    Channel(DuplexArgs),
     /// Pass messages on between two sockets, both ways.
     Proxy(ProxyArgs),
     /// Run the patterns side by side for some seconds and measure them.

@@ -5,7 +5,7 @@ use clap::Args;
 use super::{CommonArgs, InputArgs, link::boxed};
 use crate::values;
 
-/// `push`.
+/// `push` and `scatter`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SendArgs {
     #[command(flatten)]
@@ -14,7 +14,7 @@ pub(crate) struct SendArgs {
     pub(crate) input: InputArgs,
 }
 
-/// `pull`.
+/// `pull` and `gather`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReceiveArgs {
     #[command(flatten)]
@@ -63,6 +63,30 @@ pub(crate) struct SubscribeArgs {
     pub(crate) topic: Vec<String>,
 }
 
+/// `radio`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct RadioArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+    /// Send the messages to this group
+    #[arg(long, short, value_name = "GROUP", help_heading = "Groups", default_value = "")]
+    pub(crate) group: String,
+}
+
+/// `dish`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DishArgs {
+    #[command(flatten)]
+    pub(crate) common: CommonArgs,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+    /// Receive the messages of this group (repeatable) [default: those that name none]
+    #[arg(long, short, value_name = "GROUP", help_heading = "Groups", default_value = "")]
+    pub(crate) group: Vec<String>,
+}
+
 /// `req`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct RequestArgs {
@@ -74,7 +98,7 @@ pub(crate) struct RequestArgs {
     pub(crate) output: OutputArgs,
 }
 
-/// `rep` and `router`.
+/// `rep`, `router` and `server`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ReplyArgs {
     #[command(flatten)]
@@ -84,12 +108,12 @@ pub(crate) struct ReplyArgs {
     /// Reply with this text to every message; \n, \xNN and the like are understood
     #[arg(value_name = "REPLY", value_parser = boxed(values::unescape), conflicts_with = "echo")]
     pub(crate) reply: Option<Box<[u8]>>,
-    /// Reply with what came; `rep` does so unless it has a REPLY
+    /// Reply with what came; `rep` and `server` do so unless they have a REPLY
     #[arg(long, short)]
     pub(crate) echo: bool,
 }
 
-/// `dealer` and `pair`.
+/// `dealer`, `pair`, `client` and `channel`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct DuplexArgs {
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! DEALER and PAIR: the input is sent while what arrives is printed.
+//! DEALER, PAIR, CLIENT and CHANNEL: the input is sent while what arrives is printed.
 
 use std::{
     io::{self, IsTerminal as _},

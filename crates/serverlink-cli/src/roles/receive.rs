@@ -1,25 +1,19 @@
-//! PULL, SUB and XSUB: what arrives is printed.
+//! PULL, GATHER, SUB, XSUB and DISH: what arrives is printed.
 
-use serverlink::{Socket, SocketType};
+use serverlink::{Frame, Socket, SocketType};
 
 use super::arrivals::Arrivals;
 use crate::{
-    args::{ReceiveArgs, SubscribeArgs},
+    args::{DishArgs, ReceiveArgs, SubscribeArgs},
     failure::Failure,
     output::{Kind, Style},
     session::{self, Session},
 };
 
-pub(super) fn pull(args: ReceiveArgs) -> u8 {
+pub(super) fn pull(socket_type: SocketType, args: ReceiveArgs) -> u8 {
     let ReceiveArgs { common, output } = args;
     let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
-    session::run(
-        SocketType::Pull,
-        &common,
-        style,
-        |_| Ok(()),
-        |session, socket| all(session, &socket),
-    )
+    session::run(socket_type, &common, style, |_| Ok(()), |session, socket| all(session, &socket))
 }
 
 pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
@@ -36,6 +30,21 @@ pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
         })
     };
     session::run(socket_type, &common, style, subscribe, |session, socket| all(session, &socket))
+}
+
+pub(super) fn groups(args: DishArgs) -> u8 {
+    let DishArgs { common, output, group } = args;
+    let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
+    let join = |socket: &Socket| group.iter().try_for_each(|group| socket.join(group));
+    session::run(SocketType::Dish, &common, style, join, |session, socket| {
+        let mut arrivals = Arrivals::new(session, &socket);
+        while let Some(mut message) = arrivals.next()? {
+            let group = Frame::from(message.group().unwrap_or_default());
+            message.push_front(group);
+            session.print(&message)?;
+        }
+        Ok(())
+    })
 }
 
 /// Prints until the end.

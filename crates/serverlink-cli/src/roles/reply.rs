@@ -1,4 +1,4 @@
-//! REP and ROUTER: what arrives is printed, and may be replied to.
+//! REP, ROUTER and SERVER: what arrives is printed, and may be replied to.
 
 use serverlink::{Frame, Message, Socket, SocketType};
 
@@ -27,7 +27,7 @@ pub(super) fn run(socket_type: SocketType, args: ReplyArgs) -> u8 {
     let style = Style::new(kind, &common.run, &common.framing, output.raw);
     let reply = match reply {
         Some(text) => Reply::Fixed(Frame::from(&text[..])),
-        // A REP socket receives nothing more before it has replied.
+        // A REP socket receives nothing more before it has replied; a SERVER is like it.
         None if echo || !routed => Reply::Echo,
         None => Reply::None,
     };
@@ -54,7 +54,11 @@ fn serve(
             Reply::Echo => request,
             Reply::Fixed(body) => {
                 let envelope = if routed { envelope(&request) } else { 0 };
-                request.iter().take(envelope).chain([body]).collect()
+                let answer: Message = request.iter().take(envelope).chain([body]).collect();
+                match request.routing_id() {
+                    Some(id) => answer.with_routing_id(id),
+                    None => answer,
+                }
             }
         };
         session.send(socket, answer)?;

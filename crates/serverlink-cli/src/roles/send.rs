@@ -1,4 +1,4 @@
-//! PUSH: the input is sent.
+//! PUSH, SCATTER and RADIO: the input is sent.
 
 use std::sync::{Arc, Weak};
 
@@ -12,13 +12,18 @@ use crate::{
     session::{self, Session},
 };
 
-pub(super) fn run(socket_type: SocketType, args: SendArgs) -> u8 {
+/// Sends to a group, if one is named.
+pub(super) fn run(socket_type: SocketType, group: Option<String>, args: SendArgs) -> u8 {
     let SendArgs { common, input } = args;
     let style = Style::new(Kind::Messages, &common.run, &common.framing, false);
     let framing = common.framing.clone();
     let role = move |session: &Arc<Session>, socket: Socket| {
         let mut input = Input::open(input, &framing, Envelope::None, session.run.count)?;
         while let Some(message) = input.next()? {
+            let message = match &group {
+                Some(group) => message.with_group(group),
+                None => message,
+            };
             session.send(&socket, message)?;
         }
         Ok(())

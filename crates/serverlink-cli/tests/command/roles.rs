@@ -72,6 +72,49 @@ fn a_pair_talks_both_ways() {
 }
 
 #[test]
+fn a_channel_talks_both_ways() {
+    let bound = Running::bound(&["channel", ANY, PATIENCE, "-n2", "from the bound one"]).gather();
+    let connected = run(&["channel", &bound.connect(), PATIENCE, "-n2"], b"x\ny\n").well();
+    assert_eq!(connected.text(), "from the bound one\n".repeat(2));
+    assert_eq!(bound.end().well().text(), "x\ny\n");
+}
+
+#[test]
+fn a_server_replies_to_whoever_asked() {
+    let server = Running::bound(&["server", ANY, PATIENCE, "-n4"]).gather();
+    for request in [&b"1\n2\n"[..], b"3\n4\n"] {
+        let replies = run(&["client", &server.connect(), PATIENCE, "-n2"], request).well();
+        assert_eq!(replies.text().as_bytes(), request);
+    }
+    assert_eq!(server.end().well().text(), "1\n2\n3\n4\n");
+    let server = Running::bound(&["server", ANY, PATIENCE, "-n2", "yes"]).gather();
+    let replies = run(&["client", &server.connect(), PATIENCE, "-n2"], b"1\n2\n").well();
+    assert_eq!(replies.text(), "yes\nyes\n");
+    server.end().well();
+}
+
+#[test]
+fn what_is_scattered_is_gathered() {
+    let gather = Running::bound(&["gather", ANY, PATIENCE, "-n3"]).gather();
+    run(&["scatter", &gather.connect(), PATIENCE], b"1\n\n3\n").well();
+    assert_eq!(gather.end().well().text(), "1\n\n3\n");
+    // Messages of several frames are no messages of theirs.
+    let gather = Running::bound(&["gather", ANY, PATIENCE]).gather();
+    let refused = run(&["scatter", &gather.connect(), PATIENCE, "--multipart"], b"1\t2\n");
+    assert!(refused.stderr.contains("one frame"), "{}", refused.stderr);
+}
+
+#[test]
+fn a_dish_prints_what_comes_to_its_groups() {
+    let dish = ["dish", "--bind=udp://127.0.0.1:*", PATIENCE, "-n3", "-ga", "-gb"];
+    let dish = Running::bound(&dish).gather();
+    for (group, bodies) in [("a", &b"1\n2\n"[..]), ("c", b"unwanted\n"), ("b", b"3\n")] {
+        run(&["radio", &dish.connect(), PATIENCE, "-g", group], bodies).well();
+    }
+    assert_eq!(dish.end().well().text(), "a\t1\na\t2\nb\t3\n");
+}
+
+#[test]
 fn a_dealer_may_only_send_or_only_receive() {
     let receiving = Running::bound(&["dealer", ANY, PATIENCE, "-n2", "--receive-only"]).gather();
     let args = ["dealer", &receiving.connect(), PATIENCE, "--send-only"];
