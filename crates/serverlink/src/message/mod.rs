@@ -2,14 +2,14 @@
 
 mod frame;
 mod into;
-mod tagged;
+mod tag;
 
 use std::{fmt, hash, iter::Chain, mem, ops::Index, option, slice, vec};
 
 pub use frame::Frame;
 pub(crate) use frame::INLINE;
 pub use into::IntoMessage;
-use tagged::Tagged;
+use tag::Tag;
 
 /// A message: one or more frames, sent and received as a whole.
 ///
@@ -35,9 +35,26 @@ enum Frames {
     #[default]
     None,
     One(Frame),
-    Many(Vec<Frame>),
-    /// One that bears something besides.
-    Tagged(Box<Tagged>),
+    Many(List),
+}
+
+/// Any number of frames, and what the message says besides, if it says anything.
+// Not by a variant of its own, and nothing more to drop: to drop any message would take a call then.
+#[derive(Clone, Default)]
+struct List {
+    /// The frames, and behind them the group that the tag tells of, if it does.
+    frames: Vec<Frame>,
+    /// Only while there is one frame.
+    tag: Option<Tag>,
+}
+
+impl List {
+    fn frames(&self) -> &[Frame] {
+        match self.tag {
+            Some(_) => &self.frames[..1],
+            None => &self.frames,
+        }
+    }
 }
 
 impl Message {
@@ -54,21 +71,27 @@ impl Message {
         match &self.0 {
             Frames::None => &[],
             Frames::One(frame) => slice::from_ref(frame),
-            Frames::Many(frames) => frames,
-            Frames::Tagged(tagged) => slice::from_ref(&tagged.frame),
+            Frames::Many(list) => list.frames(),
         }
     }
 
     /// The frames as a list, to be changed at will.
     fn list(&mut self) -> &mut Vec<Frame> {
         if !matches!(self.0, Frames::Many(_)) {
-            let mut list = Vec::with_capacity(2);
-            list.extend(self.take_one());
-            self.0 = Frames::Many(list);
+            let mut frames = Vec::with_capacity(2);
+            if let Frames::One(frame) = mem::take(&mut self.0) {
+                frames.push(frame);
+            }
+            self.0 = Frames::Many(List { frames, tag: None });
         }
         match &mut self.0 {
-            Frames::Many(list) => list,
-            _ => unreachable!("it was made a list"),
+            Frames::Many(list) => {
+                if list.tag.take().is_some() {
+                    list.frames.truncate(1);
+                }
+                &mut list.frames
+            }
+            Frames::None | Frames::One(_) => unreachable!("it was made a list"),
         }
     }
 
@@ -84,8 +107,8 @@ impl Message {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Frames::None => true,
-            Frames::One(_) | Frames::Tagged(_) => false,
-            Frames::Many(frames) => frames.is_empty(),
+            Frames::One(_) => false,
+            Frames::Many(list) => list.frames.is_empty(),
         }
     }
 
@@ -98,7 +121,7 @@ impl Message {
             Frames::One(frame) if frame.as_inline().is_some() => {
                 mem::forget(mem::take(&mut self.0));
             }
-            Frames::One(_) | Frames::Many(_) | Frames::Tagged(_) => self.drop_frames(),
+            Frames::One(_) | Frames::Many(_) => self.drop_frames(),
         }
     }
 
@@ -112,7 +135,7 @@ impl Message {
     pub(crate) fn only_frame(&self) -> Option<&Frame> {
         match &self.0 {
             Frames::One(frame) => Some(frame),
-            Frames::None | Frames::Many(_) | Frames::Tagged(_) => None,
+            Frames::None | Frames::Many(_) => None,
         }
     }
 
@@ -173,24 +196,26 @@ impl Message {
 
     /// Takes the first frame off.
     pub fn pop_front(&mut self) -> Option<Frame> {
-        match &mut self.0 {
-            Frames::Many(frames) => (!frames.is_empty()).then(|| frames.remove(0)),
-            Frames::None | Frames::One(_) | Frames::Tagged(_) => self.take_one(),
+        match &self.0 {
+            Frames::Many(_) => {
+                let frames = self.list();
+                (!frames.is_empty()).then(|| frames.remove(0))
+            }
+            Frames::None | Frames::One(_) => self.take_one(),
         }
     }
 
     /// Takes the last frame off.
     pub fn pop_back(&mut self) -> Option<Frame> {
-        match &mut self.0 {
-            Frames::Many(frames) => frames.pop(),
-            Frames::None | Frames::One(_) | Frames::Tagged(_) => self.take_one(),
+        match &self.0 {
+            Frames::Many(_) => self.list().pop(),
+            Frames::None | Frames::One(_) => self.take_one(),
         }
     }
 
     fn take_one(&mut self) -> Option<Frame> {
         match mem::take(&mut self.0) {
             Frames::One(frame) => Some(frame),
-            Frames::Tagged(tagged) => Some(tagged.frame),
             Frames::None | Frames::Many(_) => None,
         }
     }
@@ -315,12 +340,14 @@ impl IntoIterator for Message {
     type Item = Frame;
     type IntoIter = IntoIter;
 
-    fn into_iter(self) -> IntoIter {
+    fn into_iter(mut self) -> IntoIter {
+        if matches!(self.0, Frames::Many(_)) {
+            self.list();
+        }
         let (one, many) = match self.0 {
             Frames::None => (None, Vec::new()),
             Frames::One(frame) => (Some(frame), Vec::new()),
-            Frames::Many(frames) => (None, frames),
-            Frames::Tagged(tagged) => (Some(tagged.frame), Vec::new()),
+            Frames::Many(list) => (None, list.frames),
         };
         IntoIter(one.into_iter().chain(many))
     }

@@ -1,23 +1,12 @@
 //! What a message says besides its frames.
 
-use std::mem;
+use super::{Frame, Frames, List, Message};
 
-use super::{Frame, Frames, Message};
-
-/// A frame and what the message says besides. Few messages say anything: these take an allocation,
-/// and no others any room.
-#[derive(Clone)]
-pub(super) struct Tagged {
-    tag: Tag,
-    value: Frame,
-    pub(super) frame: Frame,
-}
-
-/// What is said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Tag {
-    /// The number of a peer of a SERVER or PEER, in native order.
-    RoutingId,
+/// What a message of one frame says besides.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tag {
+    /// The number of a peer of a SERVER or PEER.
+    RoutingId(u32),
     /// The group of a RADIO's or DISH's message.
     Group,
     /// The group that a DISH joins, for its RADIO.
@@ -31,7 +20,10 @@ impl Message {
     /// `zmq_msg_routing_id`).
     #[must_use]
     pub fn routing_id(&self) -> Option<u32> {
-        self.tag(Tag::RoutingId)?.try_into().ok().map(u32::from_ne_bytes)
+        match self.tagged()?.1 {
+            Tag::RoutingId(id) => Some(id),
+            Tag::Group | Tag::Join | Tag::Leave => None,
+        }
     }
 
     /// The same message to a peer of a SERVER or PEER (RFC 41, 51; `zmq_msg_set_routing_id`). One of
@@ -59,14 +51,17 @@ impl Message {
     }
 
     pub(crate) fn set_routing_id(&mut self, id: u32) {
-        self.set_tag(Tag::RoutingId, Frame::from(id.to_ne_bytes()));
+        self.set_tag(Tag::RoutingId(id), None);
     }
 
     /// The group that a DISH's message came to or a RADIO's is to go to, if it says so (RFC 48;
     /// `zmq_msg_group`).
     #[must_use]
     pub fn group(&self) -> Option<&[u8]> {
-        self.tag(Tag::Group)
+        match self.tagged()? {
+            ([_, group], Tag::Group) => Some(group),
+            _ => None,
+        }
     }
 
     /// The same message to a group, when a RADIO sends it (RFC 48; `zmq_msg_set_group`): a name of at
@@ -79,7 +74,7 @@ impl Message {
     }
 
     pub(crate) fn set_group(&mut self, group: &[u8]) {
-        self.set_tag(Tag::Group, Frame::from(group));
+        self.set_tag(Tag::Group, Some(group));
     }
 
     /// What a RADIO's message is to its peers: the group, and the body.
@@ -91,45 +86,43 @@ impl Message {
     /// What a RADIO is told of a DISH that joins a group, or leaves it. No peer can send the like.
     pub(crate) fn of_membership(group: &[u8], join: bool) -> Self {
         let mut message = Self::from(Frame::new());
-        message.set_tag(if join { Tag::Join } else { Tag::Leave }, Frame::from(group));
+        message.set_tag(if join { Tag::Join } else { Tag::Leave }, Some(group));
         message
     }
 
     /// The group that [`of_membership`](Self::of_membership) names, and whether it is joined.
     pub(crate) fn membership(&self) -> Option<(&[u8], bool)> {
-        let joined = self.tag(Tag::Join).map(|group| (group, true));
-        joined.or_else(|| self.tag(Tag::Leave).map(|group| (group, false)))
-    }
-
-    fn tag(&self, wanted: Tag) -> Option<&[u8]> {
-        match &self.0 {
-            Frames::Tagged(tagged) if tagged.tag == wanted => Some(&tagged.value),
+        match self.tagged()? {
+            ([_, group], Tag::Join) => Some((group, true)),
+            ([_, group], Tag::Leave) => Some((group, false)),
             _ => None,
         }
     }
 
-    fn set_tag(&mut self, tag: Tag, value: Frame) {
-        self.0 = match mem::take(&mut self.0) {
-            Frames::One(frame) => Frames::Tagged(Box::new(Tagged { tag, value, frame })),
-            Frames::Many(mut frames) if frames.len() == 1 => match frames.pop() {
-                Some(frame) => Frames::Tagged(Box::new(Tagged { tag, value, frame })),
-                None => Frames::None,
-            },
-            Frames::Tagged(mut tagged) => {
-                tagged.tag = tag;
-                tagged.value = value;
-                Frames::Tagged(tagged)
-            }
-            other @ (Frames::None | Frames::Many(_)) => other,
-        };
+    /// The frame, the group if the tag tells of one, and the tag.
+    fn tagged(&self) -> Option<(&[Frame], Tag)> {
+        match &self.0 {
+            Frames::Many(list) => Some((&list.frames, list.tag?)),
+            Frames::None | Frames::One(_) => None,
+        }
+    }
+
+    fn set_tag(&mut self, tag: Tag, group: Option<&[u8]>) {
+        if self.len() == 1
+            && let Some(frame) = self.pop_front()
+        {
+            let frames = [frame].into_iter().chain(group.map(Frame::from)).collect();
+            self.0 = Frames::Many(List { frames, tag: Some(tag) });
+        }
     }
 
     /// Forgets what it says besides its frames.
     pub(crate) fn clear_tag(&mut self) {
-        self.0 = match mem::take(&mut self.0) {
-            Frames::Tagged(tagged) => Frames::One(tagged.frame),
-            other => other,
-        };
+        if self.tagged().is_some()
+            && let Some(frame) = self.pop_front()
+        {
+            self.0 = Frames::One(frame);
+        }
     }
 }
 
@@ -149,7 +142,12 @@ mod tests {
             assert_eq!(message.clone().pop_front().unwrap(), body[..]);
             assert_eq!(message.clone().pop_back().unwrap(), body[..]);
             assert!(message.clone().into_iter().eq([Frame::from(body.clone())]));
-            let mut longer = message.clone();
+            let grouped = message.clone().with_group("group");
+            assert_eq!((grouped.routing_id(), grouped.group()), (None, Some(&b"group"[..])));
+            assert_eq!((grouped.len(), grouped.membership(), &grouped), (1, None, &message));
+            assert_eq!(grouped.with_group_framed().into_iter().count(), 2);
+            let mut longer = message.clone().with_group("group");
+            assert!(longer.clone().into_iter().eq([Frame::from(body.clone())]));
             longer.push_front("envelope");
             assert_eq!((longer.routing_id(), longer.len()), (None, 2));
             // What remains of several frames is one.
