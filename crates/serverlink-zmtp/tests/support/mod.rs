@@ -158,7 +158,8 @@ pub fn established(config: Config, peer: SocketType, now: Instant) -> Connection
 pub fn established_by(config: Config, handshake: Vec<u8>, now: Instant) -> Connection {
     let mut connection = Connection::new(config, now);
     connection.feed(handshake.into(), now);
-    assert!(matches!(connection.next_event(now), Ok(Some(Event::Ready(_)))));
+    let event = connection.next_event(now);
+    assert!(matches!(event, Ok(Some(Event::Ready(_)))), "{event:?}");
     connection.take_output();
     connection
 }
