@@ -316,7 +316,16 @@ impl PipeEnd {
                 let outgoing = encoded.map_or(Outgoing::Message(message), Outgoing::Encoded);
                 collector.push(outbox, outgoing, effects)
             }
-            Outward::Inproc(_) | Outward::Latest(_) => self.write(&mut message.clone(), effects),
+            Outward::Inproc(queue) => match message.only_frame().and_then(Frame::as_inline) {
+                Some((window, len)) => {
+                    if queue.push_with(|copy| copy.set_inline(window, len))? {
+                        self.pipe.tell_peer(effects);
+                    }
+                    Ok(())
+                }
+                None => self.write(&mut message.clone(), effects),
+            },
+            Outward::Latest(_) => self.write(&mut message.clone(), effects),
             Outward::Datagrams(link) => {
                 link.send(message);
                 Ok(())

@@ -125,16 +125,22 @@ impl<T> Producer<T> {
     where
         T: Default,
     {
+        self.push_with(|slot| *slot = mem::take(message))
+    }
+
+    /// Takes one message, filled in where it is to be. True if the reader sleeps and must be told.
+    #[inline]
+    pub(crate) fn push_with(&mut self, fill: impl FnOnce(&mut T)) -> Result<bool, Refused>
+    where
+        T: Default,
+    {
         if self.is_abandoned() {
             return Err(Refused::Gone);
         }
         if self.room() == 0 {
             return Err(Refused::Full);
         }
-        // The place first: then the message is moved there and not to the stack between.
-        let place = self.next_place();
-        // SAFETY: as `next_place` says.
-        unsafe { place.slot().with_mut(|slot| _ = (*slot).write(mem::take(message))) };
+        self.write_with(fill);
         Ok(self.publish())
     }
 
