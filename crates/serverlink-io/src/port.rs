@@ -196,7 +196,7 @@ impl Port {
     #[cfg(windows)]
     pub fn register_pipe(&self, pipe: NamedPipe, handler: Arc<dyn Handler>) -> io::Result<Handle> {
         let descriptor = pipe.0.handle() as RawDescriptor;
-        self.registered(descriptor, self.shared.backend.register_pipe(pipe.0, handler))
+        self.registered(descriptor, self.shared.backend.register_pipe(pipe.0, handler), None)
     }
 
     /// Registers a descriptor that stays the caller's, for [`Handle::probe`] only.
