@@ -233,8 +233,11 @@ fn each_type_binds_and_connects_as_it_may() {
     }
     let (_dish, taken) = dish(&context, &[]);
     assert_eq!(errno(socket(&context, SocketType::Dish).bind(&taken)), "EADDRINUSE");
-    let nowhere = socket(&context, SocketType::Dish).bind("udp://192.0.2.1:*");
-    assert_eq!(errno(nowhere), "EADDRNOTAVAIL");
+    // Wine takes any address for one of its own.
+    if cfg!(unix) {
+        let nowhere = socket(&context, SocketType::Dish).bind("udp://192.0.2.1:*");
+        assert_eq!(errno(nowhere), "EADDRNOTAVAIL");
+    }
 }
 
 #[test]
