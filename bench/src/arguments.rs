@@ -34,6 +34,9 @@ pub(crate) struct Arguments {
     /// Where threads may run
     #[arg(long, value_enum, default_value_t = Cores::Any)]
     pub(crate) cores: Cores,
+    /// Keep the processors from going to sleep, so that waking them is not most of a round trip
+    #[arg(long)]
+    pub(crate) awake: bool,
     /// See only that every row works: one round of a few milliseconds each
     #[arg(long, conflicts_with_all = ["rounds"])]
     pub(crate) smoke: bool,

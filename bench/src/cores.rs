@@ -42,13 +42,22 @@ impl Cores {
     }
 }
 
+/// How many processors this process may use.
+pub(crate) fn count() -> Result<usize> {
+    Ok(usable()?.len())
+}
+
+fn usable() -> Result<Vec<usize>> {
+    let allowed = sched_getaffinity(Pid::from_raw(0))?;
+    Ok((0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false)).collect())
+}
+
 /// Keeps the calling thread on the processor of this index among those that it may use.
-fn pin(index: usize) -> Result<()> {
+pub(crate) fn pin(index: usize) -> Result<()> {
     let this = Pid::from_raw(0);
-    let allowed = sched_getaffinity(this)?;
-    let mut usable = (0..CpuSet::count()).filter(|&cpu| allowed.is_set(cpu).unwrap_or(false));
-    let cpu = usable.nth(index).ok_or_else(|| Failure::new("there are not so many processors"))?;
+    let usable = usable()?;
+    let cpu = usable.get(index).ok_or_else(|| Failure::new("there are not so many processors"))?;
     let mut only = CpuSet::new();
-    only.set(cpu)?;
+    only.set(*cpu)?;
     Ok(sched_setaffinity(this, &only)?)
 }

@@ -6,6 +6,7 @@
 //! in [`peer`]; [`floor`] does the same with nothing but what the system offers.
 
 mod arguments;
+mod awake;
 mod case;
 mod child;
 mod cores;

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::{
     arguments::Arguments,
+    awake::Awake,
     case::{self, Case, Metric},
     child,
     failure::{Failure, Result},
@@ -77,7 +78,9 @@ impl<'a> Benchmark<'a> {
             report::list(&self.chosen)?;
             return Ok(ExitCode::SUCCESS);
         }
+        let awake = if self.arguments.awake { Some(Awake::keep()?) } else { None };
         let failures = self.measure();
+        drop(awake);
         let rows = report::rows(&self.measured);
         report::print(&rows)?;
         self.destinations.write(&rows)?;
