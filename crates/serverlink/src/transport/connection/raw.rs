@@ -5,7 +5,7 @@ use std::{mem, time::Instant};
 use bytes::Bytes;
 use serverlink_zmtp::{Framing, Version};
 
-use super::{Connection, Decoded};
+use super::{Connection, decoding::Decoded};
 use crate::{Frame, Message, pipe::Producer, socket::PeerInfo};
 
 /// What is shorter is copied, so that its message keeps no more than four times its size of the

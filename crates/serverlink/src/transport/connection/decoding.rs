@@ -1,0 +1,194 @@
+//! From bytes received to messages of the socket.
+
+use std::{mem, time::Instant};
+
+use serverlink_zmtp::{self as zmtp, FrameBody, Framing};
+
+use super::{Connection, End, Input, Phase, Protocol, Receiving};
+use crate::{Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerInfo};
+
+/// Why decoding stopped.
+pub(super) enum Decoded {
+    /// All input is used up.
+    Starved,
+    /// There is no room for more messages.
+    Full,
+    /// The socket does not want this peer.
+    Refused,
+}
+
+impl Connection {
+    /// Decodes what is there, hands it over, and sees to it that more comes.
+    pub(super) fn pump(&self, input: &mut Input, now: Instant) {
+        while input.phase == Phase::Open {
+            let room = input.room();
+            if room == 0 {
+                input.receiving = Receiving::Paused;
+                input.protocol.pause_input(true);
+                break;
+            }
+            let decoded = self.decode(input, room, now);
+            self.deliver(input);
+            match decoded {
+                Ok(Decoded::Full) => {}
+                Ok(Decoded::Starved) => {
+                    if let Ok(buffer) = input.protocol.take_spent_chunk().try_into_mut() {
+                        self.port.reuse(buffer);
+                    }
+                    self.receive(input);
+                    break;
+                }
+                Ok(Decoded::Refused) => {
+                    self.end(input, End::Lost);
+                    return;
+                }
+                Err(error) => {
+                    self.tell_failure(&error);
+                    // It may have something to say to the peer about it.
+                    self.write_control(input);
+                    self.end(input, End::Lost);
+                    return;
+                }
+            }
+        }
+        self.write_control(input);
+        self.set_timer(input);
+    }
+
+    fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
+        let Input { protocol, message, inlet, slice_from, .. } = input;
+        let slice_from = *slice_from;
+        let protocol = match protocol {
+            Protocol::Zmtp(protocol) => protocol,
+            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
+        };
+        let mut left = room;
+        loop {
+            if let Some(inlet) = inlet
+                && message.is_empty()
+            {
+                left -= protocol.take_messages(left, |body| {
+                    inlet.write_with(|message| fill(message, body, slice_from));
+                });
+            }
+            if left == 0 {
+                return Ok(Decoded::Full);
+            }
+            let whole = match protocol.next_event(now)? {
+                None => return Ok(Decoded::Starved),
+                Some(zmtp::Event::Frame { body, more }) => {
+                    message.push_back(frame(body, slice_from));
+                    if more {
+                        continue;
+                    }
+                    mem::take(message)
+                }
+                Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
+                Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
+                Some(zmtp::Event::Join(group)) => Message::of_membership(&group, true),
+                Some(zmtp::Event::Leave(group)) => Message::of_membership(&group, false),
+                Some(zmtp::Event::Ready(peer)) => {
+                    let info =
+                        PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
+                    let monitored =
+                        MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
+                    // Our own READY goes before any message.
+                    if let Some(bytes) = protocol.take_output() {
+                        self.outbox.push_control(bytes);
+                    }
+                    let framing = Framing::of(info.version);
+                    let hello = &self.origin.options().hello_message;
+                    if !hello.is_empty() {
+                        let (header, used) = framing.header(false, hello.len() as u64);
+                        let bytes = [&header[..used], hello].concat();
+                        self.outbox.push_control(bytes.into());
+                    }
+                    let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
+                    return Ok(self.established(inlet, info, framing, Some(succeeded)));
+                }
+                Some(_) => continue,
+            };
+            left -= 1;
+            if let Some(inlet) = inlet {
+                inlet.write(whole);
+            } else if let Some(pipe) = self.pipe.get()
+                && pipe.set_latest(whole)
+                && let Some(owner) = pipe.owner()
+            {
+                owner.pipe_readable(pipe);
+            }
+        }
+    }
+
+    /// Tells whoever monitors the socket why a handshake failed, if it was one.
+    pub(super) fn tell_failure(&self, error: &zmtp::Error) {
+        if self.pipe.get().is_none() {
+            self.origin.tell(self, MonitorEventKind::handshake_failed(error));
+        }
+    }
+
+    /// The peer is known: messages may flow. Whoever monitors the socket is told what to call that.
+    pub(super) fn established(
+        &self,
+        inlet: &mut Option<Producer<Message>>,
+        info: PeerInfo,
+        framing: Framing,
+        event: Option<MonitorEventKind>,
+    ) -> Decoded {
+        self.outbox.set_ready(framing);
+        let me = self.me.upgrade();
+        if !me.is_some_and(|me| self.origin.ready(&me, info)) {
+            return Decoded::Refused;
+        }
+        if let Some(event) = event {
+            self.origin.tell(self, event);
+        }
+        self.write_all();
+        // There is a pipe now, with a limit of its own.
+        let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
+        *inlet = pipe.and_then(|pipe| pipe.take_inlet());
+        if let Some(inlet) = inlet
+            && self.origin.options().router_notify.connect
+        {
+            inlet.write(Message::from(Frame::new()));
+        }
+        Decoded::Full
+    }
+
+    /// Lets the socket have what was decoded.
+    fn deliver(&self, input: &mut Input) {
+        if let Some(inlet) = &mut input.inlet
+            && inlet.publish()
+            && let Some(pipe) = self.pipe.get()
+            && let Some(owner) = pipe.owner()
+        {
+            owner.pipe_readable(pipe);
+        }
+    }
+}
+
+/// Makes the one frame of a message.
+#[inline]
+fn fill(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
+    match body.window() {
+        Some(window) if body.len() <= window.len() => message.set_inline(window, body.len()),
+        _ => message.push_back(frame(body, slice_from)),
+    }
+}
+
+/// A small body is copied, so that keeping it does not keep a whole receive buffer.
+#[inline(never)]
+fn frame(body: FrameBody<'_>, slice_from: usize) -> Frame {
+    if body.len() < slice_from {
+        Frame::copy_from_slice(body.as_slice())
+    } else {
+        Frame::from(body.to_bytes())
+    }
+}
+
+fn subscription(flag: u8, topic: FrameBody<'_>) -> Message {
+    let mut body = Vec::with_capacity(topic.len() + 1);
+    body.push(flag);
+    body.extend_from_slice(topic.as_slice());
+    Message::from(body)
+}
