@@ -33,6 +33,7 @@ const MIRI: Need = Need {
 const TESTS: &[(&str, &[&str])] = &[
     ("protocol", &["--package=serverlink-zmtp"]),
     ("queue", &["--package=serverlink", "--lib", "queue"]),
+    ("biased lock", &["--package=serverlink-io", "--lib", "biased"]),
     (
         "states of the engine",
         &[

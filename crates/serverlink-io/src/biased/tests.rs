@@ -31,8 +31,13 @@ fn favouring<T>(value: T) -> BiasedLock<T> {
 }
 
 #[test]
-fn linux_has_favourites() {
-    assert_eq!(favours(), cfg!(target_os = "linux"));
+fn there_are_favourites_where_the_system_has_the_barrier() {
+    #[cfg(all(target_os = "linux", not(miri)))]
+    let has = rustix::thread::membarrier_query()
+        .contains_command(rustix::thread::MembarrierCommand::PrivateExpedited);
+    #[cfg(not(all(target_os = "linux", not(miri))))]
+    let has = false;
+    assert_eq!(favours(), has);
 }
 
 #[test]
