@@ -21,8 +21,6 @@ pub use monitor::{
 pub(crate) use peers::{PeerInfo, Peers};
 pub use status::{PeerStatistics, PeerStatus};
 
-#[cfg(doc)]
-use crate::Error;
 use crate::{
     Context, Error, IntoMessage, Message, Result, SendError, SocketType,
     context::{Runtime, Shared},
