@@ -162,13 +162,14 @@ fn a_radio_never_waits_and_drops_what_a_full_dish_has_no_room_for() {
         // What it gets is in order, and not all of it; and later on it is served again.
         let mut last = 0;
         let mut received = 0;
+        let mut next = count..;
         eventually("to be served again", || {
             while let Ok(message) = slow.try_recv() {
                 let n = u32::from_be_bytes(message[0][..4].try_into().unwrap());
                 assert!(received == 0 || n > last, "{n} after {last}");
                 (last, received) = (n, received + 1);
             }
-            radio.send(to("g", body(count + received))).unwrap();
+            radio.send(to("g", body(next.next().unwrap()))).unwrap();
             last >= count
         });
         assert!(received < count, "nothing was dropped");

@@ -5,6 +5,7 @@ mod extension;
 mod pipe;
 mod sockets;
 mod stream;
+mod wine;
 
 use std::{
     ffi::c_void,
