@@ -260,12 +260,14 @@ impl System for Kernel {
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        unsafe {
+        let called = unsafe {
             match nature {
                 Nature::Socket => sockets::receive(handle, vectors, count, overlapped),
                 Nature::Pipe => pipe::receive(handle, vectors, overlapped),
             }
-        }
+        };
+        wine::begun(handle, &called);
+        called
     }
 
     unsafe fn send(
@@ -277,12 +279,14 @@ impl System for Kernel {
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        unsafe {
+        let called = unsafe {
             match nature {
                 Nature::Socket => sockets::send(handle, vectors, count, overlapped),
                 Nature::Pipe => pipe::send(handle, vectors, overlapped),
             }
-        }
+        };
+        wine::begun(handle, &called);
+        called
     }
 
     fn accepting(&self, listener: &Stream) -> io::Result<Accepting> {

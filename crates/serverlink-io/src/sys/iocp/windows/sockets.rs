@@ -17,10 +17,7 @@ use windows_sys::Win32::{
     System::IO::OVERLAPPED,
 };
 
-use super::{
-    extension::{Extension, size_of_i32},
-    wine,
-};
+use super::extension::{Extension, size_of_i32};
 use crate::sys::iocp::kernel::Called;
 
 /// What `AcceptEx` wants for each address: 16 bytes more than the largest.
@@ -66,11 +63,7 @@ pub(super) unsafe fn send(
     // SAFETY: the socket is open and the buffers stay (the caller's promise), and are only read;
     // the count is read only if the call succeeds at once.
     let result = unsafe { WSASend(socket, vectors, count, &mut bytes, 0, overlapped, None) };
-    let called = Called::from_winsock(result == 0, bytes);
-    if let Called::Pending = called {
-        wine::pending(socket);
-    }
-    called
+    Called::from_winsock(result == 0, bytes)
 }
 
 /// A socket for a listener of `domain`: overlapped, and not inherited by child processes.

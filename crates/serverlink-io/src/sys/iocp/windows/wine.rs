@@ -1,10 +1,11 @@
 //! What Wine needs besides.
 //!
-//! Wine moves the later parts of a send in the thread that began it. If that thread has ended, the
-//! packet comes without a status and without a count of bytes, though some may have gone. So a
-//! thread that ends there first calls its pending sends back: their packets tell how much has gone,
-//! and whoever takes them sends the rest. Windows leaves the operations of a port alone when the
-//! thread that issued them ends.
+//! Wine has the thread that began an operation end it: that thread moves the later parts of a send
+//! on a socket, and fetches what was read from a pipe. If it has ended itself by then, the packet
+//! comes without a status and without a count of bytes: what has gone is not known, and what has
+//! come is lost. So a thread that ends there first calls its sends and receives back. Their packets
+//! tell how far they got, and whoever takes them goes on. Windows leaves the operations of a port
+//! alone when the thread that began them ends.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 
@@ -20,36 +21,34 @@ use windows_sys::{
     s,
 };
 
-use crate::sys::iocp::kernel::Handle;
+use crate::sys::iocp::kernel::{Called, Handle};
 
 thread_local! {
-    static PENDING: RefCell<Sockets> = RefCell::default();
+    static PENDING: RefCell<Handles> = RefCell::default();
 }
 
-/// The sockets on which this thread has left a send pending, now or earlier.
+/// The sockets and pipes on which this thread has left sends and receives pending, now or earlier.
 #[derive(Default)]
-struct Sockets(HashSet<Handle>);
+struct Handles(HashSet<Handle>);
 
-impl Drop for Sockets {
+impl Drop for Handles {
     fn drop(&mut self) {
-        for &socket in &self.0 {
-            // Receives are called back, too, and begun again by whoever takes their packets.
-            // SAFETY: only this thread's operations are concerned. If the socket was closed, and
-            // its handle is another's by now, these are just as able to be begun again.
-            unsafe { CancelIo(socket as HANDLE) };
+        for &handle in &self.0 {
+            // SAFETY: only this thread's operations are concerned. If the handle was closed, and is
+            // another's by now, these can be begun again just as well.
+            unsafe { CancelIo(handle as HANDLE) };
         }
-        // Wine has this thread end its operations, which it does before it would wait.
+        // This thread ends them before it would wait.
         // SAFETY: the handle is valid everywhere, and nothing is waited for.
         unsafe { WaitForSingleObject(GetCurrentThread(), 0) };
     }
 }
 
-/// Hears of a send that this thread has begun and not ended.
-pub(super) fn pending(socket: Handle) {
-    if is_here() {
-        // A thread that is ending already leaves it at that: nothing looks after the send then, and
-        // the connection ends if it should come to that.
-        let _ = PENDING.try_with(|sockets| sockets.borrow_mut().0.insert(socket));
+/// Hears of a send or a receive that this thread has begun.
+pub(super) fn begun(handle: Handle, called: &Called) {
+    if matches!(called, Called::Pending) && is_here() {
+        // Not of a thread that is so far gone that it looks after nothing any more.
+        let _ = PENDING.try_with(|handles| handles.borrow_mut().0.insert(handle));
     }
 }
 
