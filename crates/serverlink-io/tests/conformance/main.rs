@@ -106,7 +106,8 @@ macro_rules! every_case {
                 #[cfg(unix)]
                 retiring_after_a_stop_lets_go;
             send:
-                a_second_send_is_refused;
+                a_second_send_is_refused,
+                a_send_outlives_the_thread_that_began_it;
             statistics:
                 failures_cancellations_and_ends_are_counted,
                 operations_and_bytes_are_counted,
@@ -169,6 +170,7 @@ mod named_pipes {
             a_listener_that_goes_refuses_those_who_wait,
             a_name_is_one_listeners,
             a_pipe_stays_on_its_listeners_port,
+            a_receive_outlives_the_thread_that_began_it,
             a_second_operation_is_refused,
             cancel_ends_a_pending_receive_and_a_pending_send,
             connections_carry_data_both_ways,

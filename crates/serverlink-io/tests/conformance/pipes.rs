@@ -161,6 +161,20 @@ pub(crate) fn connections_carry_data_both_ways(backend: &str) {
     }
 }
 
+pub(crate) fn a_receive_outlives_the_thread_that_began_it(backend: &str) {
+    let rig = Rig::new(backend);
+    let [(one, one_inbox), (other, other_inbox)] = both(&rig);
+    // Into the engine's buffer, and into one of the thread's.
+    for buffer in [None, Some(BytesMut::with_capacity(8))] {
+        thread::scope(|scope| {
+            let began = scope.spawn(|| other.receive(buffer));
+            began.join().expect("no panic").expect("it begins");
+        });
+        send(&rig, &one, &one_inbox, vec![Bytes::from_static(b"hello")]);
+        assert_eq!(received(rig.next(&other_inbox)), "hello");
+    }
+}
+
 pub(crate) fn small_slices_keep_their_order_among_large_ones(backend: &str) {
     let rig = Rig::new(backend);
     let [(one, inbox), (other, other_inbox)] = both(&rig);

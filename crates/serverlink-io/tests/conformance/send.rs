@@ -87,6 +87,28 @@ pub(crate) fn a_second_send_is_refused(backend: &str) {
     assert!(got.iter().all(|byte| *byte == 1));
 }
 
+pub(crate) fn a_send_outlives_the_thread_that_began_it(backend: &str) {
+    let rig = Rig::new(backend);
+    let (near, mut far) = narrow_pair();
+    let inbox = Inbox::new();
+    let handle = rig.port.register(near, inbox.clone()).expect("it registers");
+    let bytes: Vec<u8> = (0..1 << 20).map(|n: u32| (n / 251) as u8).collect();
+    let given = vec![Bytes::from(bytes.clone())];
+    std::thread::scope(|scope| {
+        let began = scope.spawn(|| assert!(matches!(handle.send(given), Sending::Pending)));
+        began.join().expect("it is pending");
+    });
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        far.read_to_end(&mut bytes).map(|_| bytes)
+    });
+    let event = rig.next(&inbox);
+    assert!(matches!(event, Event::Sent { result: Ok(()), .. }), "{event:?}");
+    handle.shutdown_send().expect("nothing is pending");
+    let got = reader.join().expect("no panic").expect("the stream ends in order");
+    assert!(got == bytes, "{} bytes arrived of {}", got.len(), bytes.len());
+}
+
 pub(crate) fn send_to_a_reset_peer_fails(backend: &str) {
     let rig = Rig::new(backend);
     let (handle, inbox, far) = rig.connected();
