@@ -43,6 +43,8 @@ enum Except {
     None,
     Accept(Action),
     Connect(Action),
+    /// What only these two cannot begin again.
+    ConnectAndSend(Action),
     Receive(Action),
     /// A time that is over, for a connection and for a wait.
     AcceptAndDequeue(Action, Action),
@@ -109,6 +111,7 @@ pub(super) fn classify(call: Call, code: u32) -> Action {
     find(code).map_or(Close, |row| match (row.except, call) {
         (Except::Accept(action), Call::Accept)
         | (Except::Connect(action), Call::Connect)
+        | (Except::ConnectAndSend(action), Call::Connect | Call::Send)
         | (Except::Receive(action), Call::Receive)
         | (Except::AcceptAndDequeue(action, _), Call::Accept)
         | (Except::AcceptAndDequeue(_, action), Call::Dequeue) => action,
@@ -191,7 +194,7 @@ const TABLE: &[Row] = &[
     row(676, "ERROR_HANDLES_CLOSED", Close, Except::None, 10053, "the handle was closed under the operation"),
     row(735, "ERROR_ABANDONED_WAIT_0", Fatal, Except::None, 10038, "the port was closed under the wait"),
     row(995, "ERROR_OPERATION_ABORTED", Retry, Except::Connect(Close), 10053, "aborted though nobody asked (the thread that issued it has ended): issued again, but ConnectEx needs a new socket"),
-    row(996, "ERROR_IO_INCOMPLETE", Retry, Except::Connect(Close), 10053, "a packet came without a status: the thread that issued the operation ended at that moment (seen under Wine); on a socket it is not known how much was moved, on a pipe everything was, though nobody got what was received"),
+    row(996, "ERROR_IO_INCOMPLETE", Retry, Except::ConnectAndSend(Close), 10053, "a packet came without a status: the thread that issued the operation was ended at that moment (seen under Wine); how much a socket has sent is not known, so a send fails; a pipe has sent everything, and lost what it received"),
     row(997, "ERROR_IO_PENDING", Ignore, Except::None, 10036, "the operation has begun; its completion follows"),
     row(998, "ERROR_NOACCESS", Fatal, Except::None, 10014, "a buffer is not accessible"),
     row(1168, "ERROR_NOT_FOUND", Ignore, Except::None, 10022, "nothing to cancel; its completion may be queued already"),

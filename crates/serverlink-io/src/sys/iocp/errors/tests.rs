@@ -33,7 +33,6 @@ const RETRIED: &[Named] = named![
     ERROR_NOT_ENOUGH_MEMORY,
     ERROR_OUTOFMEMORY,
     ERROR_OPERATION_ABORTED,
-    ERROR_IO_INCOMPLETE,
     ERROR_RETRY,
     ERROR_NO_SYSTEM_RESOURCES,
     ERROR_WORKING_SET_QUOTA,
@@ -44,6 +43,9 @@ const RETRIED: &[Named] = named![
     WSAEINPROGRESS,
     WSAENOBUFS,
 ];
+
+/// Tried again where nothing can have happened twice.
+const UNKNOWN: &[Named] = named![ERROR_IO_INCOMPLETE];
 
 /// One connection's trouble: a listener has others.
 const CLOSED_BUT_ACCEPTING: &[Named] = named![
@@ -330,11 +332,15 @@ type Sorted = fn(Call) -> Action;
 
 #[test]
 fn every_code_is_sorted() {
-    let classes: [(&[Named], Sorted); 8] = [
+    let classes: [(&[Named], Sorted); 9] = [
         (IGNORED, |_| Ignore),
         (ENDED, |call| if call == Call::Receive { Ignore } else { Close }),
         (LEFT, |call| if call == Call::Accept { Ignore } else { Close }),
         (RETRIED, |call| if call == Call::Connect { Close } else { Retry }),
+        (UNKNOWN, |call| match call {
+            Call::Connect | Call::Send => Close,
+            _ => Retry,
+        }),
         (CLOSED_BUT_ACCEPTING, |call| if call == Call::Accept { Retry } else { Close }),
         (TIMED, |call| match call {
             Call::Accept => Retry,

@@ -266,7 +266,7 @@ impl System for Kernel {
                 Nature::Pipe => pipe::receive(handle, vectors, overlapped),
             }
         };
-        wine::begun(handle, &called);
+        wine::begun(handle, overlapped, &called);
         called
     }
 
@@ -279,14 +279,16 @@ impl System for Kernel {
         overlapped: *mut OVERLAPPED,
     ) -> Called {
         // SAFETY: the caller's promise, passed on.
-        let called = unsafe {
+        unsafe {
             match nature {
-                Nature::Socket => sockets::send(handle, vectors, count, overlapped),
+                Nature::Socket => {
+                    let called = sockets::send(handle, vectors, count, overlapped);
+                    wine::begun(handle, overlapped, &called);
+                    called
+                }
                 Nature::Pipe => pipe::send(handle, vectors, overlapped),
             }
-        };
-        wine::begun(handle, &called);
-        called
+        }
     }
 
     fn accepting(&self, listener: &Stream) -> io::Result<Accepting> {

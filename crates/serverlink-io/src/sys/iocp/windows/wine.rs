@@ -3,9 +3,10 @@
 //! Wine has the thread that began an operation end it: that thread moves the later parts of a send
 //! on a socket, and fetches what was read from a pipe. If it has ended itself by then, the packet
 //! comes without a status and without a count of bytes: what has gone is not known, and what has
-//! come is lost. So a thread that ends there first calls its sends and receives back. Their packets
-//! tell how far they got, and whoever takes them goes on. Windows leaves the operations of a port
-//! alone when the thread that began them ends.
+//! come is lost. So a thread that ends there first calls these back. Their packets tell how far they
+//! got, and whoever takes them goes on. What is written to a pipe is left alone: it is read, and
+//! nobody need hear how much of it. Windows leaves all operations of a port alone when the thread
+//! that began them ends.
 
 use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
 
@@ -13,7 +14,7 @@ use windows_sys::{
     Win32::{
         Foundation::HANDLE,
         System::{
-            IO::CancelIo,
+            IO::{CancelIoEx, OVERLAPPED},
             LibraryLoader::{GetModuleHandleA, GetProcAddress},
             Threading::{GetCurrentThread, WaitForSingleObject},
         },
@@ -24,19 +25,19 @@ use windows_sys::{
 use crate::sys::iocp::kernel::{Called, Handle};
 
 thread_local! {
-    static PENDING: RefCell<Handles> = RefCell::default();
+    static PENDING: RefCell<Operations> = RefCell::default();
 }
 
-/// The sockets and pipes on which this thread has left sends and receives pending, now or earlier.
+/// Operations that this thread has left pending, now or earlier.
 #[derive(Default)]
-struct Handles(HashSet<Handle>);
+struct Operations(HashSet<(Handle, *const OVERLAPPED)>);
 
-impl Drop for Handles {
+impl Drop for Operations {
     fn drop(&mut self) {
-        for &handle in &self.0 {
-            // SAFETY: only this thread's operations are concerned. If the handle was closed, and is
-            // another's by now, these can be begun again just as well.
-            unsafe { CancelIo(handle as HANDLE) };
+        for &(handle, overlapped) in &self.0 {
+            // SAFETY: the address only names the operation. If it is over, nothing has that name, or
+            // another operation of its kind, which is begun again just as well.
+            unsafe { CancelIoEx(handle as HANDLE, overlapped) };
         }
         // This thread ends them before it would wait.
         // SAFETY: the handle is valid everywhere, and nothing is waited for.
@@ -44,11 +45,12 @@ impl Drop for Handles {
     }
 }
 
-/// Hears of a send or a receive that this thread has begun.
-pub(super) fn begun(handle: Handle, called: &Called) {
+/// Hears of a send to a socket or a receive that this thread has begun.
+pub(super) fn begun(handle: Handle, overlapped: *const OVERLAPPED, called: &Called) {
     if matches!(called, Called::Pending) && is_here() {
         // Not of a thread that is so far gone that it looks after nothing any more.
-        let _ = PENDING.try_with(|handles| handles.borrow_mut().0.insert(handle));
+        let _ =
+            PENDING.try_with(|operations| operations.borrow_mut().0.insert((handle, overlapped)));
     }
 }
 
