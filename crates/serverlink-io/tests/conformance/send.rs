@@ -89,24 +89,40 @@ pub(crate) fn a_second_send_is_refused(backend: &str) {
 
 pub(crate) fn a_send_outlives_the_thread_that_began_it(backend: &str) {
     let rig = Rig::new(backend);
-    let (near, mut far) = narrow_pair();
-    let inbox = Inbox::new();
-    let handle = rig.port.register(near, inbox.clone()).expect("it registers");
     let bytes: Vec<u8> = (0..1 << 20).map(|n: u32| (n / 251) as u8).collect();
-    let given = vec![Bytes::from(bytes.clone())];
-    std::thread::scope(|scope| {
-        let began = scope.spawn(|| assert!(matches!(handle.send(given), Sending::Pending)));
-        began.join().expect("it is pending");
-    });
-    let reader = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        far.read_to_end(&mut bytes).map(|_| bytes)
-    });
-    let event = rig.next(&inbox);
-    assert!(matches!(event, Event::Sent { result: Ok(()), .. }), "{event:?}");
-    handle.shutdown_send().expect("nothing is pending");
-    let got = reader.join().expect("no panic").expect("the stream ends in order");
-    assert!(got == bytes, "{} bytes arrived of {}", got.len(), bytes.len());
+    // While somebody reads, and before anybody does.
+    for early in (0..scaled(200)).map(|round| round % 4 > 0) {
+        let (near, mut far) = narrow_pair();
+        let inbox = Inbox::new();
+        let handle = rig.port.register(near, inbox.clone()).expect("it registers");
+        let read = move || {
+            let mut bytes = Vec::new();
+            far.read_to_end(&mut bytes).map(|_| bytes)
+        };
+        let given = vec![Bytes::from(bytes.clone())];
+        let began = std::thread::spawn({
+            let handle = handle.clone();
+            move || handle.send(given)
+        });
+        let (sending, reader) = if early {
+            let reader = std::thread::spawn(read);
+            (began.join(), reader)
+        } else {
+            (began.join(), std::thread::spawn(read))
+        };
+        let result = match sending.expect("no panic") {
+            Sending::Done { result, .. } if early => result,
+            Sending::Done { .. } => panic!("there is no room"),
+            Sending::Pending => match rig.next(&inbox) {
+                Event::Sent { result, .. } => result,
+                _ => panic!("the end of a send expected"),
+            },
+        };
+        result.expect("all is sent");
+        handle.shutdown_send().expect("nothing is pending");
+        let got = reader.join().expect("no panic").expect("the stream ends in order");
+        assert!(got == bytes, "{} bytes arrived of {}", got.len(), bytes.len());
+    }
 }
 
 pub(crate) fn send_to_a_reset_peer_fails(backend: &str) {
