@@ -15,9 +15,17 @@ pub(crate) const SUBSCRIBE: &[u8] = b"SUBSCRIBE";
 pub(crate) const CANCEL: &[u8] = b"CANCEL";
 pub(crate) const JOIN: &[u8] = b"JOIN";
 pub(crate) const LEAVE: &[u8] = b"LEAVE";
+pub(crate) const PSUBSCRIBE: &[u8] = b"PSUBSCRIBE";
+pub(crate) const PCANCEL: &[u8] = b"PCANCEL";
 
 /// The longest name of a group (RFC 48).
 const MAX_GROUP: usize = 255;
+
+/// The longest pattern of topics that is subscribed to, in bytes.
+///
+/// To match a topic takes at most as many steps as pattern and topic have bytes, multiplied: the
+/// limit keeps subscribers from making that slow.
+pub const MAX_PATTERN_LEN: usize = 255;
 
 /// The longest context of a PING.
 pub(crate) const MAX_PING_CONTEXT: usize = 16;
@@ -72,6 +80,19 @@ pub fn encode_subscription(out: &mut BytesMut, peer: Version, topic: &[u8], subs
     }
 }
 
+/// Appends a subscription to all topics of a pattern, or with `subscribe` false the cancelling of one.
+/// It is an extension of ZMTP, only for peers that [say they take it](crate::Peer::takes_patterns). A
+/// pattern has at most [`MAX_PATTERN_LEN`] bytes: peers refuse a longer one.
+///
+/// ```
+/// let mut out = bytes::BytesMut::new();
+/// serverlink_zmtp::encode_pattern(&mut out, b"news.*", true);
+/// assert_eq!(out, &b"\x04\x11\x0aPSUBSCRIBEnews.*"[..]);
+/// ```
+pub fn encode_pattern(out: &mut BytesMut, pattern: &[u8], subscribe: bool) {
+    encode(out, if subscribe { PSUBSCRIBE } else { PCANCEL }, pattern);
+}
+
 /// Appends what a DISH says when it joins a group, or with `join` false when it leaves one (RFC 37,
 /// "The Radio-Dish Pattern").
 ///
@@ -90,6 +111,15 @@ pub(crate) fn check_group(command: &'static str, group: &[u8]) -> Result<(), Pee
         return Ok(());
     }
     Err(PeerMisbehaved::MalformedCommand { command, defect: "its group is longer than 255 bytes" })
+}
+
+/// The pattern of a PSUBSCRIBE or PCANCEL.
+pub(crate) fn check_pattern(command: &'static str, pattern: &[u8]) -> Result<(), PeerMisbehaved> {
+    if pattern.len() <= MAX_PATTERN_LEN {
+        return Ok(());
+    }
+    let defect = "its pattern is longer than 255 bytes";
+    Err(PeerMisbehaved::MalformedCommand { command, defect })
 }
 
 /// The time to live, in tenths of a second, and the context of a PING. A context that is too long

@@ -59,7 +59,7 @@ pub struct Config {
     /// REQ, DEALER and ROUTER announce it.
     pub routing_id: Bytes,
     /// Further properties to announce. Names are 1 to 255 bytes of ASCII; names for applications
-    /// begin with `X-`.
+    /// begin with `X-`, and are not [`PATTERNS_PROPERTY`](crate::PATTERNS_PROPERTY).
     pub metadata: Vec<(String, Bytes)>,
     /// The longest frame body accepted, in bytes (`ZMQ_MAXMSGSIZE`); `None` for no limit. It counts
     /// per frame, not per message. Commands may be longer, up to 64 KiB.

@@ -180,6 +180,8 @@ impl Connection {
             Step::Frame(span) => Event::Frame { body: body(span), more: span.more() },
             Step::Subscribe(span) => Event::Subscribe(body(span)),
             Step::Cancel(span) => Event::Cancel(body(span)),
+            Step::SubscribePattern(span) => Event::SubscribePattern(body(span)),
+            Step::CancelPattern(span) => Event::CancelPattern(body(span)),
             Step::Join(span) => Event::Join(body(span)),
             Step::Leave(span) => Event::Leave(body(span)),
             Step::Ping => Event::Ping,

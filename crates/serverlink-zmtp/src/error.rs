@@ -143,7 +143,7 @@ pub enum ApiMisuse {
     /// A name in [`Config::metadata`](crate::Config::metadata) is empty, too long, not ASCII,
     /// repeated, or one of the names this crate sets itself.
     #[error(
-        "\"{0}\" cannot be the name of a property; use 1 to 255 ASCII characters, each name once, and neither Socket-Type nor Identity"
+        "\"{0}\" cannot be the name of a property; use 1 to 255 ASCII characters, each name once, and neither Socket-Type, Identity nor X-ServerLink-Patterns"
     )]
     PropertyName(String),
     /// [`Config::metadata`](crate::Config::metadata) does not fit a READY command.

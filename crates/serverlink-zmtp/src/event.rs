@@ -29,6 +29,12 @@ pub enum Event<'a> {
     Subscribe(FrameBody<'a>),
     /// The peer takes such a subscription back.
     Cancel(FrameBody<'a>),
+    /// The peer subscribes to all topics of a pattern of at most
+    /// [`MAX_PATTERN_LEN`](crate::MAX_PATTERN_LEN) bytes, which is not looked into here. Only a PUB or
+    /// XPUB hears of it: see [`encode_pattern`](crate::encode_pattern).
+    SubscribePattern(FrameBody<'a>),
+    /// The peer takes such a subscription back.
+    CancelPattern(FrameBody<'a>),
     /// The peer, a DISH, joins a group of at most 255 bytes.
     Join(FrameBody<'a>),
     /// The peer leaves such a group.
@@ -40,7 +46,7 @@ pub enum Event<'a> {
     Pong,
 }
 
-/// The content of a frame, of a subscription, or the name of a group. Copying it out with
+/// The content of a frame, of a subscription, a pattern, or the name of a group. Copying it out with
 /// [`as_slice`](Self::as_slice) touches no reference count; [`to_bytes`](Self::to_bytes) shares it
 /// without copying.
 #[derive(Clone, Copy)]

@@ -8,8 +8,8 @@
 //! * [`Config`] says what this end is; [`Peer`] what the other end turned out to be.
 //! * [`Connection`] performs the greeting and the handshake, decodes frames and commands, and keeps
 //!   the heartbeat.
-//! * [`encode_frame`], [`encode_header`], [`encode_subscription`] and [`encode_membership`] write what
-//!   is sent, and [`Frames`] finds the frames in bytes already written.
+//! * [`encode_frame`], [`encode_header`], [`encode_subscription`], [`encode_pattern`] and
+//!   [`encode_membership`] write what is sent, and [`Frames`] finds the frames in bytes already written.
 //! * [`Error`] says whose fault a failure is.
 //!
 //! Sources: [RFC 37](https://rfc.zeromq.org/spec/37/) (ZMTP 3.1),
@@ -36,7 +36,7 @@ mod peer;
 mod socket_type;
 mod traffic;
 
-pub use command::{encode_membership, encode_subscription};
+pub use command::{MAX_PATTERN_LEN, encode_membership, encode_pattern, encode_subscription};
 pub use config::{Config, Heartbeat, Mechanism};
 pub use connection::Connection;
 pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, TimedOut};
@@ -44,5 +44,6 @@ pub use event::{Event, FrameBody};
 pub use frame::{FrameSpan, Frames, MAX_HEADER_LEN, encode_frame, encode_header, frame_len};
 pub use framing::{Framing, MAX_OLD_HEADER_LEN};
 pub use greeting::Version;
+pub use metadata::PATTERNS_PROPERTY;
 pub use peer::Peer;
 pub use socket_type::{SocketType, UnknownSocketType};

@@ -9,6 +9,10 @@ use crate::{ApiMisuse, Config, Error, Peer, PeerIncompatible, PeerMisbehaved, So
 const SOCKET_TYPE: &str = "Socket-Type";
 const IDENTITY: &str = "Identity";
 
+/// By this property of value `1` a PUB or XPUB of ours says that it takes subscriptions to patterns.
+/// RFC 37 leaves names that begin with `X-` to applications; who does not know it ignores it.
+pub const PATTERNS_PROPERTY: &str = "X-ServerLink-Patterns";
+
 /// The longest routing id in bytes.
 pub(crate) const MAX_ROUTING_ID: usize = 255;
 /// More properties than any implementation sends; bounds the search for duplicates.
@@ -26,12 +30,16 @@ pub(crate) fn encode(config: &Config) -> Result<BytesMut, ApiMisuse> {
     if config.socket_type.announces_routing_id() {
         put(&mut data, IDENTITY, &config.routing_id);
     }
+    if config.socket_type.receives_subscriptions() {
+        put(&mut data, PATTERNS_PROPERTY, b"1");
+    }
     for (index, (name, value)) in config.metadata.iter().enumerate() {
         let taken = |other: &str| other.eq_ignore_ascii_case(name);
         if !matches!(name.len(), 1..=255)
             || !name.is_ascii()
             || taken(SOCKET_TYPE)
             || taken(IDENTITY)
+            || taken(PATTERNS_PROPERTY)
             || config.metadata[..index].iter().any(|(earlier, _)| taken(earlier))
         {
             return Err(ApiMisuse::PropertyName(printable(name.as_bytes(), 64)));

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::{SocketType, Version};
+use crate::{PATTERNS_PROPERTY, SocketType, Version};
 
 /// The other end, as it described itself in its greeting and its READY command, or in what older
 /// versions have instead.
@@ -29,5 +29,11 @@ impl Peer {
     #[must_use]
     pub fn property(&self, name: &str) -> Option<&Bytes> {
         self.properties.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Whether the peer has said that it takes [subscriptions to patterns](crate::encode_pattern).
+    #[must_use]
+    pub fn takes_patterns(&self) -> bool {
+        self.property(PATTERNS_PROPERTY).is_some_and(|value| value == "1")
     }
 }

@@ -14,7 +14,7 @@ use crate::{Config, Error, Peer, Version, command};
 pub(crate) struct Traffic {
     pub(crate) peer: Peer,
     pub(crate) pulse: Pulse,
-    /// Whether messages may be subscriptions in the form of ZMTP 3.0 and before.
+    /// Whether the peer may subscribe, be it by messages in the form of ZMTP 3.0 and before.
     reads_subscriptions: bool,
     /// Whether the peer may join groups.
     reads_memberships: bool,
@@ -37,6 +37,8 @@ pub(crate) enum Step {
     Frame(Span),
     Subscribe(Span),
     Cancel(Span),
+    SubscribePattern(Span),
+    CancelPattern(Span),
     Join(Span),
     Leave(Span),
     Ping,
@@ -100,6 +102,14 @@ impl Traffic {
             command::PONG => Some(Step::Pong),
             command::SUBSCRIBE => Some(Step::Subscribe(data_span)),
             command::CANCEL => Some(Step::Cancel(data_span)),
+            command::PSUBSCRIBE if self.reads_subscriptions => {
+                command::check_pattern("PSUBSCRIBE", data)?;
+                Some(Step::SubscribePattern(data_span))
+            }
+            command::PCANCEL if self.reads_subscriptions => {
+                command::check_pattern("PCANCEL", data)?;
+                Some(Step::CancelPattern(data_span))
+            }
             command::JOIN if self.reads_memberships => {
                 command::check_group("JOIN", data)?;
                 Some(Step::Join(data_span))

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serverlink_zmtp::PATTERNS_PROPERTY;
 
 use super::{OptionForm, OptionTruth, OptionUnit};
 
@@ -273,6 +274,7 @@ impl Value for Vec<(String, Bytes)> {
                 && name.len() <= 255
                 && name.is_ascii()
                 && !name.contains(':')
+                && !name.eq_ignore_ascii_case(PATTERNS_PROPERTY)
                 && !value.is_empty()
                 && self[..at].iter().all(|(earlier, _)| !earlier.eq_ignore_ascii_case(name))
         };
