@@ -83,14 +83,16 @@ impl Message {
         [&group].into_iter().chain(self).collect()
     }
 
-    /// What a RADIO is told of a DISH that joins a group, or leaves it. No peer can send the like.
+    /// What a RADIO is told of a DISH that joins a group, or leaves it; and a PUB of a SUB and a
+    /// pattern of topics, which it subscribes to, or no longer. No peer can send the like.
     pub(crate) fn of_membership(group: &[u8], join: bool) -> Self {
         let mut message = Self::from(Frame::new());
         message.set_tag(if join { Tag::Join } else { Tag::Leave }, Some(group));
         message
     }
 
-    /// The group that [`of_membership`](Self::of_membership) names, and whether it is joined.
+    /// The group or pattern that [`of_membership`](Self::of_membership) names, and whether it is
+    /// joined or subscribed to.
     pub(crate) fn membership(&self) -> Option<(&[u8], bool)> {
         match self.tagged()? {
             ([_, group], Tag::Join) => Some((group, true)),

@@ -8,6 +8,7 @@ mod announce;
 mod dealer;
 mod dgram;
 mod dish;
+mod glob;
 mod pair;
 mod prefix_map;
 mod publish;
@@ -22,6 +23,7 @@ mod server;
 mod single_part;
 mod stream;
 mod subscribe;
+mod subscribers;
 mod watched;
 
 use std::fmt::Debug;
@@ -97,7 +99,13 @@ pub(crate) trait Pattern: Debug + Send {
         Err(not_by_option())
     }
 
-    /// How many topics are subscribed to.
+    /// Subscribes to a pattern of topics, or ends one subscription to it.
+    fn psubscribe(&mut self, pattern: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        let _ = (pattern, subscribe, peers);
+        Err(pattern_not_by_option())
+    }
+
+    /// How many topics and patterns are subscribed to.
     fn topics(&self) -> usize {
         0
     }
@@ -113,6 +121,13 @@ fn not_by_option() -> Error {
     Error::InvalidState(
         "only SUB sockets subscribe by option, and XPUB sockets for their peers where that is manual; \
          XSUB sockets send 0x01 and the topic",
+    )
+}
+
+fn pattern_not_by_option() -> Error {
+    Error::InvalidState(
+        "only SUB and XSUB sockets subscribe to patterns, and XPUB sockets for their peers where that \
+         is manual",
     )
 }
 

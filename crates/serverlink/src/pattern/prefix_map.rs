@@ -20,6 +20,10 @@ impl<V> Default for PrefixMap<V> {
 }
 
 impl<V> PrefixMap<V> {
+    pub(crate) fn get(&self, topic: &[u8]) -> Option<&V> {
+        self.topics.get(topic)
+    }
+
     pub(crate) fn get_mut(&mut self, topic: &[u8]) -> Option<&mut V> {
         self.topics.get_mut(topic)
     }
@@ -27,6 +31,15 @@ impl<V> PrefixMap<V> {
     pub(crate) fn insert(&mut self, topic: &[u8], value: V) {
         self.everything |= topic.is_empty();
         self.topics.insert(topic.into(), value);
+    }
+
+    /// The value of a topic, which is made if there is none.
+    pub(crate) fn entry(&mut self, topic: &[u8]) -> &mut V
+    where
+        V: Default,
+    {
+        self.everything |= topic.is_empty();
+        self.topics.entry(topic.into()).or_default()
     }
 
     pub(crate) fn remove(&mut self, topic: &[u8]) {
@@ -40,6 +53,10 @@ impl<V> PrefixMap<V> {
 
     pub(crate) fn topics(&self) -> impl Iterator<Item = &[u8]> {
         self.topics.keys().map(|topic| &**topic)
+    }
+
+    pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
+        self.topics.values()
     }
 
     /// Keeps what `keep` says.

@@ -2,8 +2,11 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{Pattern, not_by_option, prefix_map::PrefixMap};
-use crate::{Error, Frame, Message, Result, SocketType, socket::Peers};
+use super::{
+    Pattern, not_by_option, pattern_not_by_option,
+    subscribers::{Interest, Subscribers},
+};
+use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
 pub(crate) struct Publish {
@@ -52,14 +55,18 @@ impl Publish {
         }
     }
 
-    /// Takes what a peer sent: subscriptions, each in a frame of its own, and the user's frames.
+    /// Takes what a peer sent: a subscription to a pattern, or subscriptions to topics, each in a frame
+    /// of its own, and the user's frames.
     fn take_upstream(&mut self, key: usize, message: Message, peers: &Peers) {
+        if let Some((pattern, subscribe)) = message.membership() {
+            return self.take_change(key, subscribe, Interest::Pattern(pattern), peers);
+        }
         let mut user = Message::new();
         for (number, frame) in message.into_iter().enumerate() {
             let may_subscribe = number == 0 || !peers.options.only_first_subscribe;
             match frame.first() {
                 Some(flag @ (0 | 1)) if may_subscribe => {
-                    self.take_change(key, *flag == 1, frame, peers);
+                    self.take_change(key, *flag == 1, Interest::Topic(&frame[1..]), peers);
                 }
                 _ => user.push_back(frame),
             }
@@ -69,24 +76,28 @@ impl Publish {
         }
     }
 
-    fn take_change(&mut self, key: usize, subscribe: bool, frame: Frame, peers: &Peers) {
-        let topic = &frame[1..];
+    /// Takes a subscription, or its end. The user is told of what everything asked for begins with: of
+    /// a pattern, which is matched here, whoever forwards subscriptions need not know more.
+    fn take_change(&mut self, key: usize, subscribe: bool, asked: Interest<'_>, peers: &Peers) {
         let options = &peers.options;
         let shown = if is_manual(peers) {
             if subscribe {
-                self.asked.add(key, topic);
+                self.asked.add(key, asked);
+                true
             } else {
-                self.asked.remove(key, topic);
+                self.asked.remove(key, asked);
+                // Not while it asks for the same by a pattern: the user would end that, too.
+                !self.asked.has_patterns() || !self.asked.is_wanted_by(key, &asked.prefix())
             }
-            true
         } else if subscribe {
-            self.subscriptions.add(key, topic) || options.xpub_verbose || options.xpub_verboser
+            self.subscriptions.add(key, asked) || options.xpub_verbose || options.xpub_verboser
         } else {
-            let last = self.subscriptions.remove(key, topic);
+            let last = self.subscriptions.remove(key, asked);
             last.is_some_and(|last| last || options.xpub_verboser)
         };
         if self.extended && shown {
-            self.upstream.push_back(Upstream::Change(Some(key), Message::from(frame)));
+            let change = told(subscribe, &asked.prefix());
+            self.upstream.push_back(Upstream::Change(Some(key), change));
         }
     }
 
@@ -95,9 +106,7 @@ impl Publish {
         let (extended, upstream) = (self.extended, &mut self.upstream);
         let mut tell = |topic: &[u8], shown: bool| {
             if extended && shown {
-                let mut cancel = vec![0];
-                cancel.extend_from_slice(topic);
-                upstream.push_back(Upstream::Change(None, Message::from(cancel)));
+                upstream.push_back(Upstream::Change(None, told(false, topic)));
             }
         };
         if is_manual(peers) {
@@ -131,6 +140,29 @@ impl Publish {
                 self.matched.push(key);
             }
         }
+        if self.subscriptions.has_patterns() {
+            self.find_pattern_matches(topic);
+        }
+    }
+
+    /// Adds the peers that subscribe to a pattern of this topic.
+    #[cold]
+    fn find_pattern_matches(&mut self, topic: &[u8]) {
+        for &key in self.subscriptions.matching(topic) {
+            let peer = &mut self.peers[key];
+            if mem::replace(&mut peer.matched_in, self.round) != self.round {
+                self.matched.push(key);
+            }
+        }
+    }
+
+    /// The user subscribes for a peer, or ends that.
+    fn change_for_asker(&mut self, subscribe: bool, given: Interest<'_>) {
+        match self.asker {
+            Some(asker) if subscribe => _ = self.subscriptions.add(asker, given),
+            Some(asker) => _ = self.subscriptions.remove(asker, given),
+            None => {}
+        }
     }
 
     /// Collects all others instead.
@@ -143,6 +175,14 @@ impl Publish {
             }
         }
     }
+}
+
+/// How the user is told of a subscription, or its end.
+fn told(subscribe: bool, topic: &[u8]) -> Message {
+    let mut frame = Vec::with_capacity(1 + topic.len());
+    frame.push(u8::from(subscribe));
+    frame.extend_from_slice(topic);
+    Message::from(frame)
 }
 
 /// Whether the user subscribes for the peers.
@@ -243,16 +283,20 @@ impl Pattern for Publish {
         if !is_manual(peers) {
             return Err(not_by_option());
         }
-        match self.asker {
-            Some(asker) if subscribe => _ = self.subscriptions.add(asker, topic),
-            Some(asker) => _ = self.subscriptions.remove(asker, topic),
-            None => {}
+        self.change_for_asker(subscribe, Interest::Topic(topic));
+        Ok(())
+    }
+
+    fn psubscribe(&mut self, pattern: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        if !is_manual(peers) {
+            return Err(pattern_not_by_option());
         }
+        self.change_for_asker(subscribe, Interest::Pattern(pattern));
         Ok(())
     }
 
     fn topics(&self) -> usize {
-        self.subscriptions.topics()
+        self.subscriptions.count()
     }
 
     fn can_receive(&mut self, _peers: &mut Peers) -> bool {
@@ -265,58 +309,5 @@ impl Pattern for Publish {
         }
         let keys: Vec<_> = peers.keys().filter(|&key| !peers.is_closed(key)).collect();
         keys.into_iter().all(|key| peers.has_room(key))
-    }
-}
-
-/// The peers that subscribe to each topic, once each however often they said so: libzmq says it
-/// every time, but takes it back only once.
-#[derive(Debug, Default)]
-struct Subscribers(PrefixMap<Vec<usize>>);
-
-impl Subscribers {
-    /// Notes a subscription; true if it is the first of anyone to this topic.
-    fn add(&mut self, key: usize, topic: &[u8]) -> bool {
-        let Some(subscribers) = self.0.get_mut(topic) else {
-            self.0.insert(topic, vec![key]);
-            return true;
-        };
-        if !subscribers.contains(&key) {
-            subscribers.push(key);
-        }
-        false
-    }
-
-    /// Notes a cancellation; true if nobody is left, nothing if there was no such subscription.
-    fn remove(&mut self, key: usize, topic: &[u8]) -> Option<bool> {
-        let subscribers = self.0.get_mut(topic)?;
-        let at = subscribers.iter().position(|&subscriber| subscriber == key)?;
-        subscribers.swap_remove(at);
-        let last = subscribers.is_empty();
-        if last {
-            self.0.remove(topic);
-        }
-        Some(last)
-    }
-
-    /// Ends all subscriptions of a peer; tells `ended` of each, and whether nobody is left.
-    fn forget(&mut self, key: usize, mut ended: impl FnMut(&[u8], bool)) {
-        self.0.retain(|topic, subscribers| {
-            let before = subscribers.len();
-            subscribers.retain(|&subscriber| subscriber != key);
-            if subscribers.len() < before {
-                ended(topic, subscribers.is_empty());
-            }
-            !subscribers.is_empty()
-        });
-    }
-
-    /// Those of all topics that `body` begins with.
-    fn of<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = &'a usize> {
-        self.0.prefixes_of(body).flatten()
-    }
-
-    /// How many topics there are.
-    fn topics(&self) -> usize {
-        self.0.len()
     }
 }

@@ -1,8 +1,17 @@
 //! SUB and XSUB (RFC 29): messages of the topics subscribed to, from all peers in turn.
+//!
+//! Publishers that take patterns are told of them, and match them. With others we subscribe to what
+//! the topics of a pattern begin with, and match here.
 
 use std::mem;
 
-use super::{Pattern, not_by_option, prefix_map::PrefixMap, rotation::Rotation};
+use super::{
+    Pattern,
+    glob::{GlobMap, literal_prefix},
+    not_by_option,
+    prefix_map::PrefixMap,
+    rotation::Rotation,
+};
 use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug)]
@@ -12,11 +21,18 @@ pub(crate) struct Subscribe {
     turns: Rotation,
     /// How often each topic is subscribed to; peers are told of the first and of the last.
     subscriptions: PrefixMap<usize>,
+    /// The same of patterns.
+    patterns: GlobMap<usize>,
 }
 
 impl Subscribe {
     pub(crate) fn new(extended: bool) -> Self {
-        Self { extended, turns: Rotation::default(), subscriptions: PrefixMap::default() }
+        Self {
+            extended,
+            turns: Rotation::default(),
+            subscriptions: PrefixMap::default(),
+            patterns: GlobMap::default(),
+        }
     }
 
     /// Counts, and says whether peers must be told.
@@ -47,7 +63,48 @@ impl Subscribe {
         if self.count(topic, subscribe) || told {
             let keys: Vec<_> = peers.keys().collect();
             for key in keys {
-                peers.write_subscription(key, topic, subscribe);
+                if !self.stands_in(key, topic, peers) {
+                    peers.write_subscription(key, topic, subscribe);
+                }
+            }
+        }
+    }
+
+    /// Whether a peer is subscribed to a topic on behalf of patterns, which it does not take.
+    fn stands_in(&self, key: usize, topic: &[u8], peers: &Peers) -> bool {
+        self.patterns.has_prefix(topic) && needs_stand_ins(key, peers)
+    }
+
+    /// Counts a subscription to a pattern, or its end, and says whether peers must be told.
+    fn count_pattern(&mut self, pattern: &[u8], subscribe: bool) -> bool {
+        if subscribe {
+            let count = self.patterns.entry(pattern);
+            *count += 1;
+            return *count == 1;
+        }
+        let Some(count) = self.patterns.get_mut(pattern) else { return false };
+        *count -= 1;
+        let last = *count == 0;
+        if last {
+            self.patterns.remove(pattern);
+        }
+        last
+    }
+
+    fn change_pattern(&mut self, pattern: &[u8], subscribe: bool, peers: &mut Peers) {
+        let prefix = literal_prefix(pattern);
+        let is_wanted =
+            |it: &Self| it.subscriptions.get(&prefix).is_some() || it.patterns.has_prefix(&prefix);
+        let before = is_wanted(self);
+        if !self.count_pattern(pattern, subscribe) {
+            return;
+        }
+        let after = is_wanted(self);
+        let keys: Vec<_> = peers.keys().collect();
+        for key in keys {
+            peers.write_pattern(key, pattern, subscribe);
+            if before != after && needs_stand_ins(key, peers) {
+                peers.write_subscription(key, &prefix, subscribe);
             }
         }
     }
@@ -62,6 +119,15 @@ impl Pattern for Subscribe {
     fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
         for topic in self.subscriptions.topics() {
             peers.write_subscription(key, topic, true);
+        }
+        for (pattern, _) in self.patterns.iter() {
+            peers.write_pattern(key, pattern, true);
+        }
+        if needs_stand_ins(key, peers) {
+            let others = |prefix: &&[u8]| self.subscriptions.get(prefix).is_none();
+            for prefix in self.patterns.prefixes().filter(others) {
+                peers.write_subscription(key, prefix, true);
+            }
         }
         true
     }
@@ -104,9 +170,13 @@ impl Pattern for Subscribe {
         loop {
             self.turns.receive(message, peers)?;
             // A publisher may send more than was asked for.
-            if self.extended
-                || is_subscribed(&self.subscriptions, message) != peers.options.invert_matching
-            {
+            if takes(
+                self.extended,
+                &self.subscriptions,
+                &self.patterns,
+                message,
+                peers.options.invert_matching,
+            ) {
                 return Ok(());
             }
         }
@@ -120,15 +190,20 @@ impl Pattern for Subscribe {
         Ok(())
     }
 
+    fn psubscribe(&mut self, pattern: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        self.change_pattern(pattern, subscribe, peers);
+        Ok(())
+    }
+
     fn topics(&self) -> usize {
-        self.subscriptions.len()
+        self.subscriptions.len() + self.patterns.len()
     }
 
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
-        let Self { extended, turns, subscriptions } = self;
+        let Self { extended, turns, subscriptions, patterns } = self;
         let invert = peers.options.invert_matching;
         turns.has_message(peers, |_, message| {
-            *extended || is_subscribed(subscriptions, message) != invert
+            takes(*extended, subscriptions, patterns, message, invert)
         })
     }
 
@@ -137,7 +212,32 @@ impl Pattern for Subscribe {
     }
 }
 
-fn is_subscribed(subscriptions: &PrefixMap<usize>, message: &Message) -> bool {
+/// Whether a peer must be subscribed to what the topics of patterns begin with. Not where what is
+/// subscribed to is what does not come: it would keep back what only the pattern says.
+fn needs_stand_ins(key: usize, peers: &Peers) -> bool {
+    !peers.takes_patterns(key) && !peers.options.invert_matching
+}
+
+/// Whether the user gets a message.
+#[inline]
+fn takes(
+    extended: bool,
+    subscriptions: &PrefixMap<usize>,
+    patterns: &GlobMap<usize>,
+    message: &Message,
+    invert: bool,
+) -> bool {
+    if extended && patterns.is_empty() {
+        return true;
+    }
     let topic = message.frame(0).map_or(&[][..], |frame| frame);
-    subscriptions.has_prefix_of(topic)
+    let subscribed = subscriptions.has_prefix_of(topic) || matches_any(patterns, topic);
+    // An XSUB gets whatever comes, but not what comes for a pattern's sake only that it does not
+    // match.
+    subscribed != invert || (extended && !patterns.has_prefix_of(topic))
+}
+
+#[inline]
+fn matches_any(patterns: &GlobMap<usize>, topic: &[u8]) -> bool {
+    !patterns.is_empty() && patterns.matching(topic).next().is_some()
 }

@@ -118,6 +118,12 @@ impl Pattern for Watched {
         result
     }
 
+    fn psubscribe(&mut self, pattern: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {
+        let result = self.pattern.0.psubscribe(pattern, subscribe, peers);
+        self.changed(peers);
+        result
+    }
+
     fn change_membership(&mut self, group: &[u8], join: bool, peers: &mut Peers) -> Result<()> {
         let result = self.pattern.0.change_membership(group, join, peers);
         self.changed(peers);

@@ -27,7 +27,7 @@ pub(crate) use queue::{Consumer, Producer};
 use staging::Outgoing;
 pub(crate) use staging::encode_once;
 
-use serverlink_zmtp::{Version, encode_membership, encode_subscription};
+use serverlink_zmtp::{Version, encode_membership, encode_pattern, encode_subscription};
 
 use crate::{
     Frame, Message, PeerStatistics,
@@ -415,6 +415,24 @@ impl PipeEnd {
             }
             Outward::Inproc(queue) | Outward::Latest(queue) => {
                 if queue.push_urgent(Message::of_membership(group, join)) {
+                    self.pipe.tell_peer(effects);
+                }
+            }
+            Outward::Datagrams(_) => {}
+        }
+    }
+
+    /// Tells the peer, which takes such things, that the owner subscribes to a pattern, or no longer; no
+    /// high-water mark holds that back.
+    pub(crate) fn write_pattern(&mut self, pattern: &[u8], subscribe: bool, effects: &mut Effects) {
+        match &mut self.outward {
+            Outward::Remote { outbox, .. } => {
+                let mut bytes = BytesMut::new();
+                encode_pattern(&mut bytes, pattern, subscribe);
+                effects.flush(outbox.push_command(bytes.freeze()));
+            }
+            Outward::Inproc(queue) | Outward::Latest(queue) => {
+                if queue.push_urgent(Message::of_membership(pattern, subscribe)) {
                     self.pipe.tell_peer(effects);
                 }
             }

@@ -483,7 +483,11 @@ impl SocketInner {
 impl PeerInfo {
     /// What a socket of the same context would tell in a handshake.
     pub(crate) fn inproc(options: &Options) -> Self {
-        Self { routing_id: options.routing_id.clone(), version: Version::V3_1 }
+        Self {
+            routing_id: options.routing_id.clone(),
+            version: Version::V3_1,
+            takes_patterns: true,
+        }
     }
 }
 

@@ -18,6 +18,8 @@ pub(crate) struct PeerInfo {
     pub(crate) routing_id: Bytes,
     /// The protocol's version it speaks.
     pub(crate) version: Version,
+    /// Whether it takes subscriptions to patterns.
+    pub(crate) takes_patterns: bool,
 }
 
 /// All peers of a socket, each under a small number, its key; with them what patterns need
@@ -327,6 +329,20 @@ impl Peers {
             && let Some(info) = &slot.info
         {
             slot.end.write_subscription(topic, subscribe, info.version, &mut self.effects);
+        }
+    }
+
+    /// Whether a peer is there that takes subscriptions to patterns.
+    pub(crate) fn takes_patterns(&self, key: usize) -> bool {
+        self.info(key).is_some_and(|info| info.takes_patterns)
+    }
+
+    /// Tells a peer that takes such things that we subscribe to a pattern, or no longer.
+    pub(crate) fn write_pattern(&mut self, key: usize, pattern: &[u8], subscribe: bool) {
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
+            && slot.info.as_ref().is_some_and(|info| info.takes_patterns)
+        {
+            slot.end.write_pattern(pattern, subscribe, &mut self.effects);
         }
     }
 }

@@ -22,6 +22,8 @@ mod option_page;
 mod option_table;
 mod options;
 mod pair;
+mod pattern_peers;
+mod pattern_subscriptions;
 mod poll_list;
 mod polling;
 mod proxying;

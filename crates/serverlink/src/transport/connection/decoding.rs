@@ -85,11 +85,20 @@ impl Connection {
                 }
                 Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
                 Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
+                Some(zmtp::Event::SubscribePattern(pattern)) => {
+                    Message::of_membership(&pattern, true)
+                }
+                Some(zmtp::Event::CancelPattern(pattern)) => {
+                    Message::of_membership(&pattern, false)
+                }
                 Some(zmtp::Event::Join(group)) => Message::of_membership(&group, true),
                 Some(zmtp::Event::Leave(group)) => Message::of_membership(&group, false),
                 Some(zmtp::Event::Ready(peer)) => {
-                    let info =
-                        PeerInfo { routing_id: peer.routing_id.clone(), version: peer.version };
+                    let info = PeerInfo {
+                        routing_id: peer.routing_id.clone(),
+                        version: peer.version,
+                        takes_patterns: peer.takes_patterns(),
+                    };
                     let monitored =
                         MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
                     // Our own READY goes before any message.

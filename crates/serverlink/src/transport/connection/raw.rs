@@ -89,7 +89,11 @@ impl Connection {
         let message = match raw.stage {
             Stage::New => {
                 raw.stage = if raw.notify { Stage::Unannounced } else { Stage::Open };
-                let info = PeerInfo { routing_id: Bytes::new(), version: Version::V3_1 };
+                let info = PeerInfo {
+                    routing_id: Bytes::new(),
+                    version: Version::V3_1,
+                    takes_patterns: false,
+                };
                 return self.established(inlet, info, Framing::Present, None);
             }
             Stage::Unannounced => {
