@@ -61,6 +61,11 @@ pub(crate) struct SubscribeArgs {
     /// Receive messages that begin with this text (repeatable) [default: all messages]
     #[arg(long, value_name = "TOPIC", help_heading = "Topics")]
     pub(crate) topic: Vec<String>,
+    /// Receive messages whose whole first frame matches: * is anything, ? any byte, [a-c] and [^a-c]
+    /// a byte that is one of them and that is not, and \ before a byte takes it as it is
+    /// (repeatable)
+    #[arg(long, value_name = "PATTERN", help_heading = "Topics", value_parser = values::pattern)]
+    pub(crate) pattern: Vec<String>,
 }
 
 /// `radio`.

@@ -17,8 +17,8 @@ pub(super) fn pull(socket_type: SocketType, args: ReceiveArgs) -> u8 {
 }
 
 pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
-    let SubscribeArgs { common, output, mut topic } = args;
-    if topic.is_empty() {
+    let SubscribeArgs { common, output, mut topic, pattern } = args;
+    if topic.is_empty() && pattern.is_empty() {
         topic.push(String::new());
     }
     let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
@@ -27,7 +27,8 @@ pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
             SocketType::Sub => socket.subscribe(topic),
             // An XSUB socket subscribes by sending: RFC 29, "The XSUB Socket Type".
             _ => Ok(socket.send([b"\x01", topic.as_bytes()].concat())?),
-        })
+        })?;
+        pattern.iter().try_for_each(|pattern| socket.psubscribe(pattern))
     };
     session::run(socket_type, &common, style, subscribe, |session, socket| all(session, &socket))
 }

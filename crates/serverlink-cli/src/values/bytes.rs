@@ -2,6 +2,8 @@
 
 /// Longest routing id of ZMTP.
 const MAX_ROUTING_ID: usize = 255;
+/// Longest pattern that sockets subscribe to.
+const MAX_PATTERN: usize = 255;
 
 /// Text in which `\t`, `\n`, `\r`, `\0`, `\\` and `\xNN` stand for bytes.
 pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
@@ -26,6 +28,14 @@ pub(crate) fn unescape(text: &str) -> Result<Vec<u8>, String> {
         });
     }
     if bytes.is_empty() { Err("it must not be empty".into()) } else { Ok(bytes) }
+}
+
+/// A pattern of topics.
+pub(crate) fn pattern(text: &str) -> Result<String, String> {
+    match text.len() {
+        0..=MAX_PATTERN => Ok(text.to_owned()),
+        length => Err(format!("it has {length} bytes, and {MAX_PATTERN} is the most")),
+    }
 }
 
 /// A routing id: text, or `0x` and hexadecimal digits.

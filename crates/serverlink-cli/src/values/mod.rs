@@ -6,7 +6,7 @@ mod endpoint;
 mod number;
 mod socket;
 
-pub(crate) use bytes::{routing_id, unescape};
+pub(crate) use bytes::{pattern, routing_id, unescape};
 pub(crate) use duration::{Linger, duration, linger};
 pub(crate) use endpoint::{bind_endpoint, connect_endpoint};
 pub(crate) use number::{rate, size};

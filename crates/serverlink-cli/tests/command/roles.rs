@@ -158,6 +158,27 @@ fn subscribers_get_their_topics() {
 }
 
 #[test]
+fn subscribers_get_what_their_patterns_match() {
+    for (role, extra, expected) in [
+        (
+            "sub",
+            &["--pattern=a?c", "--pattern=*[x-z]", "--pattern=\\*"][..],
+            "abc\t1\nnotz\t3\n*\t5\n",
+        ),
+        ("xsub", &["--pattern=a?c", "--topic=no"], "abc\t1\nnotz\t3\nno\t4\n"),
+    ] {
+        let wanted = format!("--wait-subscribers={}", extra.len());
+        let mut publisher = Running::bound(&["pub", ANY, PATIENCE, &wanted, "-m"]);
+        let connect = publisher.connect();
+        let args = [&[role, &connect, PATIENCE, "-n3"], extra].concat();
+        let subscriber = Running::start(&args).gather();
+        publisher.stdin().write_all(b"abc\t1\nac\t2\nnotz\t3\nno\t4\n*\t5\n").unwrap();
+        assert_eq!(subscriber.end().well().text(), expected);
+        publisher.end().well();
+    }
+}
+
+#[test]
 fn a_topic_is_a_frame_of_its_own_and_a_prefix_is_not() {
     for (option, expected) in [("--topic=t.", json!(["t.", "x"])), ("--prefix=t.", json!(["t.x"]))]
     {

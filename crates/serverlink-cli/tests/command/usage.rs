@@ -38,6 +38,7 @@ fn impossible_command_lines_are_refused_with_a_reason() {
     refused(&["push", TO, "--size=1", "message"], "cannot be used with");
     refused(&["push", TO, "--file=x", "message"], "cannot be used with");
     refused(&["push", TO, "--whole", "--chunk=1"], "cannot be used with");
+    refused(&["sub", TO, &format!("--pattern={}", "*".repeat(256))], "255 is the most");
     refused(&["dealer", TO, "--routing-id=0x00"], "zero byte");
     refused(&["rep", TO, "reply", "--echo"], "cannot be used with");
     refused(&["demo", "--seconds=0"], "0 is not in 1..");
