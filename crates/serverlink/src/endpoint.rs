@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    net::{Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
 };
 
@@ -48,14 +48,31 @@ pub(crate) struct TcpEndpoint {
     /// Zero: any free port.
     pub(crate) port: u16,
     /// Where connections to it come from, if that is not left to the system.
-    pub(crate) source: Option<SocketAddr>,
+    pub(crate) source: Option<Source>,
+}
+
+/// Where connections come from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Source {
+    pub(crate) local: Local,
+    /// Zero: any free port.
+    pub(crate) port: u16,
+}
+
+/// One of this machine's addresses.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Local {
+    Address(IpAddr),
+    /// That of an interface of this name.
+    Interface(String),
 }
 
 /// The address part of `udp://host:port` or `udp://interface;host:port`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UdpEndpoint {
-    /// The address of ours that multicast datagrams leave or enter by, or all those that are received.
-    pub(crate) interface: Option<Ipv4Addr>,
+    /// What of ours multicast datagrams leave or enter by, or all those that are received: an IPv4
+    /// address, or an interface.
+    pub(crate) interface: Option<Local>,
     pub(crate) address: TcpEndpoint,
 }
 
@@ -132,13 +149,8 @@ impl TcpEndpoint {
         let Some((host, port)) = address.rsplit_once(':') else {
             return Err(invalid(text, "the port is missing: write HOST:PORT"));
         };
-        let port = match port {
-            "*" => 0,
-            _ if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => port
-                .parse()
-                .map_err(|_| invalid(text, "a port is a number from 0 to 65535, or *"))?,
-            _ => return Err(invalid(text, "a port is a number from 0 to 65535, or *")),
-        };
+        let port = parse_port(port)
+            .ok_or_else(|| invalid(text, "a port is a number from 0 to 65535, or *"))?;
         let host = match host {
             "*" => Host::Any,
             "" => return Err(invalid(text, "the host is missing: write HOST:PORT, or * for any")),
@@ -156,14 +168,48 @@ impl TcpEndpoint {
         Ok(Self { host, port, source })
     }
 
-    /// The part before a `;`: an address of this machine, and a port or `*`.
-    fn parse_source(text: &str, source: &str) -> Result<SocketAddr> {
-        let source = source.replace(":*", ":0");
-        source.replace("*:", "0.0.0.0:").parse().map_err(|_| {
-            let hint = "before the ';' goes an IP address of this machine and a port or *: \
-                        tcp://192.168.1.17:*;192.168.1.1:5555";
+    /// The part before a `;`: an address or interface of this machine, and a port, or `*` as if there
+    /// were none.
+    fn parse_source(text: &str, source: &str) -> Result<Source> {
+        let parse = || {
+            let (host, port) = match source.rsplit_once(':') {
+                Some((host, port)) if !port.ends_with(']') => (host, parse_port(port)?),
+                _ => (source, 0),
+            };
+            let bare = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+            let local = match (host, bare) {
+                ("*", _) => Local::Address(Ipv4Addr::UNSPECIFIED.into()),
+                (_, Some(bare)) => Local::Address(Ipv6Addr::from_str(bare).ok()?.into()),
+                _ => Local::parse(host)?,
+            };
+            Some(Source { local, port })
+        };
+        parse().ok_or_else(|| {
+            let hint = "before the ';' goes an IP address or an interface of this machine, and a \
+                        port or *: tcp://192.168.1.17:*;192.168.1.1:5555";
             invalid(text, hint)
         })
+    }
+}
+
+impl Local {
+    /// An IPv4 address, or what may be the name of an interface.
+    fn parse(text: &str) -> Option<Self> {
+        let digits = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+        if digits {
+            return Some(Self::Address(Ipv4Addr::from_str(text).ok()?.into()));
+        }
+        let wrong = |c: char| c.is_whitespace() || ['/', '\0', ':', '*', '[', ']'].contains(&c);
+        (!text.contains(wrong)).then(|| Self::Interface(text.to_owned()))
+    }
+}
+
+/// A number, or `*` for any.
+fn parse_port(text: &str) -> Option<u16> {
+    match text {
+        "*" => Some(0),
+        _ if text.starts_with('+') => None,
+        _ => text.parse().ok(),
     }
 }
 
@@ -171,12 +217,12 @@ impl UdpEndpoint {
     fn parse(text: &str, address: &str) -> Result<Self> {
         let (interface, address) = match address.split_once(';') {
             None | Some(("*", _)) => (None, address.trim_start_matches("*;")),
-            Some((interface, address)) => match interface.parse() {
-                Ok(interface) => (Some(interface), address),
-                Err(_) => {
+            Some((interface, address)) => match Local::parse(interface) {
+                Some(interface) => (Some(interface), address),
+                None => {
                     return Err(invalid(
                         text,
-                        "an interface, before ';', is an IPv4 address of it",
+                        "an interface, before ';', is its name or an IPv4 address of it",
                     ));
                 }
             },
@@ -245,22 +291,29 @@ impl fmt::Display for IpcEndpoint {
 impl fmt::Display for TcpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tcp://")?;
-        match self.source {
-            Some(source) if source.port() == 0 && source.is_ipv6() => {
-                write!(f, "[{}]:*;", source.ip())?;
-            }
-            Some(source) if source.port() == 0 => write!(f, "{}:*;", source.ip())?,
-            Some(source) => write!(f, "{source};")?,
+        match &self.source {
+            Some(Source { local, port: 0 }) => write!(f, "{local}:*;")?,
+            Some(Source { local, port }) => write!(f, "{local}:{port};")?,
             None => {}
         }
         self.fmt_address(f)
     }
 }
 
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(IpAddr::V6(address)) => write!(f, "[{address}]"),
+            Self::Address(address) => address.fmt(f),
+            Self::Interface(name) => f.write_str(name),
+        }
+    }
+}
+
 impl fmt::Display for UdpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("udp://")?;
-        if let Some(interface) = self.interface {
+        if let Some(interface) = &self.interface {
             write!(f, "{interface};")?;
         }
         self.address.fmt_address(f)
@@ -311,11 +364,25 @@ mod tests {
             "udp://127.0.0.1;239.0.0.1:5555",
             "udp://*:*",
             "udp://[ff02::1%1]:9",
+            "tcp://eth0:5555",
+            "tcp://eth0:*;host:9",
+            "tcp://wlan-1.5:80;[::1]:9",
+            "udp://eth0;239.0.0.1:5555",
+            "udp://eth0;[ff02::1]:5555",
+            "udp://eth0:*",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
         let any = "tcp://*:*;h:1".parse::<Endpoint>().unwrap();
         assert_eq!(any.to_string(), "tcp://0.0.0.0:*;h:1");
+        for (short, long) in [
+            ("tcp://lo;h:1", "tcp://lo:*;h:1"),
+            ("tcp://127.0.0.1;h:1", "tcp://127.0.0.1:*;h:1"),
+            ("tcp://[::1];h:1", "tcp://[::1]:*;h:1"),
+            ("tcp://lo:0;h:1", "tcp://lo:*;h:1"),
+        ] {
+            assert_eq!(short.parse::<Endpoint>().unwrap().to_string(), long);
+        }
         assert_eq!("udp://*;h:1".parse::<Endpoint>().unwrap().to_string(), "udp://h:1");
         assert_eq!("tcp://h:0".parse::<Endpoint>().unwrap().to_string(), "tcp://h:*");
     }
@@ -342,12 +409,19 @@ mod tests {
             ("tcp://:5555", "host is missing"),
             ("tcp://::1:5555", "brackets"),
             ("tcp://a b:5555", "spaces"),
-            ("tcp://a:1;b:2", "before the ';'"),
-            ("tcp://127.0.0.1;b:2", "before the ';'"),
+            ("tcp://:1;b:2", "before the ';'"),
+            ("tcp://127.0.0:1;b:2", "before the ';'"),
+            ("tcp://127.0.0.1:x;b:2", "before the ';'"),
+            ("tcp://127.0.0.1:+1;b:2", "before the ';'"),
+            ("tcp://::1;b:2", "before the ';'"),
+            ("tcp://[eth0]:1;b:2", "before the ';'"),
+            ("tcp://eth 0:1;b:2", "before the ';'"),
             ("tcp://;b:2", "before the ';'"),
             ("tcp://127.0.0.1:1;b", "port is missing"),
             ("udp://host", "port is missing"),
-            ("udp://eth0;239.0.0.1:5555", "IPv4 address"),
+            ("udp://[::1];239.0.0.1:5555", "IPv4 address"),
+            ("udp://;239.0.0.1:5555", "IPv4 address"),
+            ("udp://127.0.0.;239.0.0.1:5555", "IPv4 address"),
             ("udp://127.0.0.1;127.0.0.1:1;b:2", "one ';'"),
             ("inproc://", "missing"),
             ("ipc://", "missing"),

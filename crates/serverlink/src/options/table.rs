@@ -393,6 +393,12 @@ options! {
     ZMQ_METADATA = 95, since "4.3", Sockets, Later, Set, OptionForm::Property, ALL:
         set_metadata(&[(&str, &str)]), metadata(Vec<(String, Bytes)>) = Vec::new();
 
+    /// Whether the multicast datagrams of a RADIO also come to DISHes of this machine that are bound to
+    /// the group. Windows asks those who receive instead: there, set it at the DISH, too.
+    ZMQ_MULTICAST_LOOP = 96, since "4.3", Sockets, Later, SetAndGet,
+        OptionForm::Flag(OptionTruth::NotZero), ALL:
+        set_multicast_loop(bool), multicast_loop(bool) = true;
+
     /// Whether a ROUTER receives an empty message from each peer when it connects, and another when
     /// the connection is lost, after its last message. Peers within the process are not told of.
     ZMQ_ROUTER_NOTIFY = 97, since "4.3", SocketsOf(&[Router]), Later, SetAndGet,

@@ -36,8 +36,6 @@ unsupported! {
     "there is no PGM transport":
         ZMQ_RATE = 8 since "2.0", ZMQ_RECOVERY_IVL = 9 since "2.0",
         ZMQ_MULTICAST_MAXTPDU = 84 since "4.2";
-    "what is sent to a multicast group always comes back to this machine, too":
-        ZMQ_MULTICAST_LOOP = 96 since "4.3";
     "Windows has given it up":
         ZMQ_LOOPBACK_FASTPATH = 94 since "4.3";
     "there is no VMCI transport":

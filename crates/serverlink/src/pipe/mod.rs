@@ -44,6 +44,17 @@ pub(crate) enum Refused {
     Gone,
 }
 
+/// What a socket wants to have from a peer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Demand<'a> {
+    /// Messages that begin with it, said in the form that a peer of this version takes.
+    Topic(&'a [u8], Version),
+    /// Messages whose topic matches it, from a peer that takes patterns.
+    Pattern(&'a [u8]),
+    /// Messages to this group.
+    Group(&'a [u8]),
+}
+
 /// One peer of one socket, as everybody may know it.
 #[derive(Debug)]
 pub(crate) struct Pipe {
@@ -404,62 +415,35 @@ impl PipeEnd {
         }
     }
 
-    /// Tells the peer that the owner joins a group, or leaves it; no high-water mark holds that
-    /// back.
-    pub(crate) fn write_membership(&mut self, group: &[u8], join: bool, effects: &mut Effects) {
+    /// Tells the peer what the owner wants to have from now on, or no longer; no high-water mark holds
+    /// that back.
+    #[inline(never)]
+    pub(crate) fn write_demand(&mut self, demand: Demand<'_>, begins: bool, effects: &mut Effects) {
         match &mut self.outward {
             Outward::Remote { outbox, .. } => {
                 let mut bytes = BytesMut::new();
-                encode_membership(&mut bytes, group, join);
-                effects.flush(outbox.push_command(bytes.freeze()));
-            }
-            Outward::Inproc(queue) | Outward::Latest(queue) => {
-                if queue.push_urgent(Message::of_membership(group, join)) {
-                    self.pipe.tell_peer(effects);
+                match demand {
+                    Demand::Topic(topic, version) => {
+                        encode_subscription(&mut bytes, version, topic, begins);
+                    }
+                    Demand::Pattern(pattern) => encode_pattern(&mut bytes, pattern, begins),
+                    Demand::Group(group) => encode_membership(&mut bytes, group, begins),
                 }
-            }
-            Outward::Datagrams(_) => {}
-        }
-    }
-
-    /// Tells the peer, which takes such things, that the owner subscribes to a pattern, or no longer; no
-    /// high-water mark holds that back.
-    pub(crate) fn write_pattern(&mut self, pattern: &[u8], subscribe: bool, effects: &mut Effects) {
-        match &mut self.outward {
-            Outward::Remote { outbox, .. } => {
-                let mut bytes = BytesMut::new();
-                encode_pattern(&mut bytes, pattern, subscribe);
                 effects.flush(outbox.push_command(bytes.freeze()));
             }
             Outward::Inproc(queue) | Outward::Latest(queue) => {
-                if queue.push_urgent(Message::of_membership(pattern, subscribe)) {
-                    self.pipe.tell_peer(effects);
-                }
-            }
-            Outward::Datagrams(_) => {}
-        }
-    }
-
-    /// Sends a subscription or its end, which no high-water mark holds back, in the form that a
-    /// peer of `version` takes.
-    pub(crate) fn write_subscription(
-        &mut self,
-        topic: &[u8],
-        subscribe: bool,
-        version: Version,
-        effects: &mut Effects,
-    ) {
-        match &mut self.outward {
-            Outward::Remote { outbox, .. } => {
-                let mut bytes = BytesMut::new();
-                encode_subscription(&mut bytes, version, topic, subscribe);
-                effects.flush(outbox.push_command(bytes.freeze()));
-            }
-            Outward::Inproc(queue) | Outward::Latest(queue) => {
-                let mut body = Vec::with_capacity(topic.len() + 1);
-                body.push(u8::from(subscribe));
-                body.extend_from_slice(topic);
-                if queue.push_urgent(Message::from(body)) {
+                let message = match demand {
+                    Demand::Topic(topic, _) => {
+                        let mut body = Vec::with_capacity(topic.len() + 1);
+                        body.push(u8::from(begins));
+                        body.extend_from_slice(topic);
+                        Message::from(body)
+                    }
+                    Demand::Pattern(name) | Demand::Group(name) => {
+                        Message::of_membership(name, begins)
+                    }
+                };
+                if queue.push_urgent(message) {
                     self.pipe.tell_peer(effects);
                 }
             }

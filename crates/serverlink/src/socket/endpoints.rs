@@ -64,9 +64,12 @@ impl Socket {
     /// Makes the socket reachable at an endpoint, and returns the endpoint with everything filled
     /// in.
     ///
-    /// * `tcp://HOST:PORT`: an address or name of this machine, or `*` for all of its addresses; a
-    ///   port, or `*` (or 0) for any free one. `tcp://*` takes IPv4 only, unless the
-    ///   [IPv6 option](Self::set_ipv6) is on.
+    /// * `tcp://HOST:PORT`: an address or name of this machine, or of one of its interfaces, such as
+    ///   `eth0`, or `*` for all of its addresses; a port, or `*` (or 0) for any free one. `tcp://*`
+    ///   takes IPv4 only, and an interface stands for its first IPv4 address, unless the
+    ///   [IPv6 option](Self::set_ipv6) is on; then for its first IPv6 address, if it has one. On
+    ///   Windows an interface is called as `ipconfig` shows it if that has no spaces, or by its
+    ///   permanent name, in braces.
     /// * `ipc://PATH`: a Unix domain socket in the file system, absolute or relative to the working
     ///   directory, of at most 107 bytes (103 on macOS and the BSDs). Its directory must exist. Who
     ///   may write to the file may connect; the umask decides that, and
@@ -79,8 +82,9 @@ impl Socket {
     /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
     /// * `udp://HOST:PORT`: for DISH and DGRAM only. If the host is a multicast group, the socket
-    ///   joins it, on the interface that is told by `udp://IPV4;HOST:PORT` or that the system
-    ///   chooses. `*` also takes datagrams that are broadcast.
+    ///   joins it, on the interface that is told by `udp://INTERFACE;HOST:PORT` or that the system
+    ///   chooses: the interface by its name or, for an IPv4 group, an address of it. `*` also takes
+    ///   datagrams that are broadcast.
     ///
     /// A socket may be bound to several endpoints. Options set later do not change those bound
     /// already.
@@ -129,12 +133,14 @@ impl Socket {
     ///
     /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt; through a
     ///   [proxy](Self::set_socks_proxy), by that.
-    /// * `tcp://SOURCE:PORT;HOST:PORT`: the same from an address of this machine, and from a port of
-    ///   it, or from any with `*`.
+    /// * `tcp://SOURCE:PORT;HOST:PORT`: the same from an address or interface of this machine, and
+    ///   from a port of it, or from any with `*` or without `:PORT`.
     /// * `ipc://PATH` and `ipc://@NAME`: see [`bind`](Self::bind).
     /// * `inproc://NAME`: of a socket of the same context.
     /// * `udp://HOST:PORT`: for RADIO only; unicast, multicast or broadcast. All messages are sent
-    ///   there, whether anybody has joined their groups or not; a name is resolved at once.
+    ///   there, whether anybody has joined their groups or not; a name is resolved at once. What goes
+    ///   to a group goes by the interface that `udp://INTERFACE;HOST:PORT` names, as in
+    ///   [`bind`](Self::bind).
     ///
     /// Messages may be sent at once: they wait for the connection, up to the
     /// [high-water mark](Self::set_send_high_water_mark) (unless it is

@@ -8,7 +8,7 @@ use serverlink_zmtp::Version;
 use crate::{
     Frame, Message, PeerStatistics,
     options::Options,
-    pipe::{Collector, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
+    pipe::{Collector, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
     transport::Connection,
 };
 
@@ -320,7 +320,7 @@ impl Peers {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             && slot.info.is_some()
         {
-            slot.end.write_membership(group, join, &mut self.effects);
+            slot.end.write_demand(Demand::Group(group), join, &mut self.effects);
         }
     }
 
@@ -328,7 +328,8 @@ impl Peers {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             && let Some(info) = &slot.info
         {
-            slot.end.write_subscription(topic, subscribe, info.version, &mut self.effects);
+            let demand = Demand::Topic(topic, info.version);
+            slot.end.write_demand(demand, subscribe, &mut self.effects);
         }
     }
 
@@ -342,7 +343,7 @@ impl Peers {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             && slot.info.as_ref().is_some_and(|info| info.takes_patterns)
         {
-            slot.end.write_pattern(pattern, subscribe, &mut self.effects);
+            slot.end.write_demand(Demand::Pattern(pattern), subscribe, &mut self.effects);
         }
     }
 }

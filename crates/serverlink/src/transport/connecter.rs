@@ -16,6 +16,7 @@ use super::{
     Closing, Connection, End, Origin,
     connection::Protocol,
     socks::{self, Socks},
+    tcp,
 };
 use crate::{
     Message, MonitorEvent, MonitorEventKind, Result,
@@ -95,6 +96,9 @@ impl Connecter {
         endpoint: &StreamEndpoint,
         options: &Options,
     ) -> Result<(Arc<Self>, PipeEnd)> {
+        if let StreamEndpoint::Tcp(tcp) = endpoint {
+            tcp::check_source(tcp)?;
+        }
         let proxy = socks::proxy(options, endpoint)?;
         let conflates_out = options.conflates_out(socket.socket_type());
         let outbox = Arc::new(Outbox::new(

@@ -3,6 +3,7 @@
 mod connecter;
 mod connection;
 pub(crate) mod inproc;
+mod interfaces;
 mod ipc;
 mod listener;
 mod socks;

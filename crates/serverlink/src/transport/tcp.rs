@@ -8,6 +8,7 @@ use std::{
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::{
+    interfaces,
     stream::{Listening, Stream},
     tune::tune,
 };
@@ -26,12 +27,8 @@ pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listen
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
         Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
-        Host::Name(host) => resolve(host, endpoint.port, options.ipv6)
-            .map_err(|error| Error::InvalidEndpoint {
-                endpoint: name.clone(),
-                reason: format!("{host:?} does not name an address: {error}"),
-            })?
-            .remove(0),
+        Host::Name(host) => local_address(host, endpoint.port, options.ipv6)
+            .map_err(|reason| Error::InvalidEndpoint { endpoint: name.clone(), reason })?,
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(Error::io("making a TCP socket"))?;
@@ -71,11 +68,13 @@ pub(super) fn unconnected(
     let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
     tune(&socket, address.domain(), options)?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(source) = endpoint.source {
+    if let Some(source) = &endpoint.source {
+        let mut from = interfaces::address(&source.local, address.is_ipv6())?;
+        from.set_port(source.port);
         // So that connections to several peers can come from one port, as in libzmq.
         #[cfg(unix)]
         socket.set_reuse_address(true)?;
-        socket.bind(&source.into())?;
+        socket.bind(&from.into())?;
     }
     Ok(socket)
 }
@@ -106,6 +105,31 @@ pub(super) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
             let address = host.parse::<IpAddr>().ok()?;
             Some(SocketAddr::from((address, endpoint.port)))
         }
+    }
+}
+
+/// The address of ours that a host to bind to names: an interface, or else whatever a name server
+/// says. This may block.
+pub(super) fn local_address(host: &str, port: u16, ipv6: bool) -> Result<SocketAddr, String> {
+    if let Some(mut address) = interfaces::named(host, ipv6) {
+        address.set_port(port);
+        return Ok(address);
+    }
+    let first = resolve(host, port, ipv6).map(|mut addresses| addresses.remove(0));
+    first.map_err(|error| {
+        let known = interfaces::known();
+        format!(
+            "{host:?} names neither an interface of this machine, which has {known}, nor an \
+             address: {error}"
+        )
+    })
+}
+
+/// Refuses a source that this machine does not have.
+pub(super) fn check_source(endpoint: &TcpEndpoint) -> Result<()> {
+    match &endpoint.source {
+        Some(source) => interfaces::check(&source.local, &endpoint.to_string()),
+        None => Ok(()),
     }
 }
 

@@ -14,11 +14,11 @@ use std::{
 use serverlink_io::{Event, Handle, Handler, Interest, Port};
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
-use super::{stream::set_buffers, tcp};
+use super::{interfaces, stream::set_buffers, tcp};
 use crate::{
     Error, Frame, Message, Result, SocketType,
     context::Runtime,
-    endpoint::{Host, TcpEndpoint, UdpEndpoint, invalid},
+    endpoint::{Host, Local, TcpEndpoint, UdpEndpoint, invalid},
     options::Options,
     pipe::{Pipe, PipeEnd, Producer},
     socket::SocketInner,
@@ -66,7 +66,7 @@ impl Datagrams {
         options: &Options,
     ) -> Result<(Arc<Self>, PipeEnd, UdpEndpoint)> {
         let name = endpoint.to_string();
-        let address = local_address(endpoint, options)?;
+        let address = scoped(endpoint, local_address(endpoint, options)?)?;
         let group = Some(address.ip()).filter(IpAddr::is_multicast);
         let at = match group {
             // Windows binds to no group; elsewhere that keeps other datagrams out.
@@ -85,11 +85,15 @@ impl Datagrams {
             }
             _ => Error::Io { action: format!("binding {name}"), source },
         })?;
-        let interface = endpoint.interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
         match (group, address) {
-            (Some(IpAddr::V4(group)), _) => socket.join_multicast_v4(&group, &interface),
+            (Some(IpAddr::V4(group)), _) => {
+                let interface = interface_v4(endpoint)?;
+                let joined = socket.join_multicast_v4(&group, &interface);
+                joined.and_then(|()| socket.set_multicast_loop_v4(options.multicast_loop))
+            }
             (Some(IpAddr::V6(group)), SocketAddr::V6(address)) => {
-                socket.join_multicast_v6(&group, address.scope_id())
+                let joined = socket.join_multicast_v6(&group, address.scope_id());
+                joined.and_then(|()| socket.set_multicast_loop_v6(options.multicast_loop))
             }
             _ => Ok(()),
         }
@@ -97,7 +101,7 @@ impl Datagrams {
         let bound = socket.local_addr().map_err(Error::io("asking for the bound address"))?;
         let port = bound.as_socket().map_or(address.port(), |bound| bound.port());
         let bound = UdpEndpoint {
-            interface: endpoint.interface,
+            interface: endpoint.interface.clone(),
             address: TcpEndpoint { host: Host::Name(address.ip().to_string()), port, source: None },
         };
         let (link, end) = Self::new(runtime, owner, socket, None, options);
@@ -121,17 +125,22 @@ impl Datagrams {
         let addresses = tcp::addresses(&endpoint.address, options.ipv6).ok();
         let target = addresses.into_iter().flatten().find_map(|address| address.as_socket());
         let target = target.ok_or_else(|| invalid(&name, "its host does not name an address"))?;
+        let target = scoped(endpoint, target)?;
         let socket = new_socket(target, options)?;
-        let interface = endpoint.interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
-        match target.ip() {
-            IpAddr::V4(group) if group.is_multicast() => socket
-                .set_multicast_ttl_v4(options.multicast_hops)
-                .and_then(|()| socket.set_multicast_if_v4(&interface)),
-            IpAddr::V6(group) if group.is_multicast() => {
-                socket.set_multicast_hops_v6(options.multicast_hops)
+        match target {
+            SocketAddr::V4(address) if address.ip().is_multicast() => {
+                let interface = interface_v4(endpoint)?;
+                socket
+                    .set_multicast_ttl_v4(options.multicast_hops)
+                    .and_then(|()| socket.set_multicast_if_v4(&interface))
+                    .and_then(|()| socket.set_multicast_loop_v4(options.multicast_loop))
             }
-            IpAddr::V4(_) => socket.set_broadcast(true),
-            IpAddr::V6(_) => Ok(()),
+            SocketAddr::V6(address) if address.ip().is_multicast() => socket
+                .set_multicast_hops_v6(options.multicast_hops)
+                .and_then(|()| socket.set_multicast_if_v6(address.scope_id()))
+                .and_then(|()| socket.set_multicast_loop_v6(options.multicast_loop)),
+            SocketAddr::V4(_) => socket.set_broadcast(true),
+            SocketAddr::V6(_) => Ok(()),
         }
         .map_err(Error::io(format!("preparing to send to {name}")))?;
         Ok(Self::new(runtime, owner, socket, Some(target), options))
@@ -288,16 +297,47 @@ fn grouped(datagram: &[u8]) -> Option<Message> {
 /// Where to bind.
 fn local_address(endpoint: &UdpEndpoint, options: &Options) -> Result<SocketAddr> {
     let port = endpoint.address.port;
-    match (&endpoint.address.host, endpoint.interface) {
-        (Host::Any, Some(interface)) => Ok((interface, port).into()),
+    match (&endpoint.address.host, &endpoint.interface) {
+        (Host::Any, Some(interface)) => {
+            let mut address =
+                interfaces::address(interface, options.ipv6).map_err(unusable(endpoint))?;
+            address.set_port(port);
+            Ok(address)
+        }
         (Host::Any, None) if options.ipv6 => Ok((Ipv6Addr::UNSPECIFIED, port).into()),
         (Host::Any, None) => Ok((Ipv4Addr::UNSPECIFIED, port).into()),
-        (Host::Name(_), _) => {
-            let addresses = tcp::addresses(&endpoint.address, options.ipv6).ok();
-            let first = addresses.into_iter().flatten().find_map(|address| address.as_socket());
-            first.ok_or_else(|| invalid(&endpoint.to_string(), "its host does not name an address"))
-        }
+        (Host::Name(host), _) => tcp::local_address(host, port, options.ipv6)
+            .map_err(|reason| invalid(&endpoint.to_string(), &reason)),
     }
+}
+
+/// The address of the interface by which datagrams to and from an IPv4 group go.
+fn interface_v4(endpoint: &UdpEndpoint) -> Result<Ipv4Addr> {
+    let Some(interface) = &endpoint.interface else { return Ok(Ipv4Addr::UNSPECIFIED) };
+    match interfaces::address(interface, false).map_err(unusable(endpoint))?.ip() {
+        IpAddr::V4(address) => Ok(address),
+        IpAddr::V6(_) => Err(invalid(&endpoint.to_string(), "its interface has no IPv4 address")),
+    }
+}
+
+/// The same address, of an IPv6 group with the number of the interface that is named with it.
+fn scoped(endpoint: &UdpEndpoint, address: SocketAddr) -> Result<SocketAddr> {
+    match (address, &endpoint.interface) {
+        (SocketAddr::V6(mut group), Some(interface)) if group.ip().is_multicast() => {
+            let Local::Interface(name) = interface else {
+                let reason = "the interface of an IPv6 group, before ';', is given by its name";
+                return Err(invalid(&endpoint.to_string(), reason));
+            };
+            group.set_scope_id(interfaces::index(name).map_err(unusable(endpoint))?);
+            Ok(group.into())
+        }
+        _ => Ok(address),
+    }
+}
+
+fn unusable(endpoint: &UdpEndpoint) -> impl FnOnce(io::Error) -> Error {
+    let name = endpoint.to_string();
+    move |error| invalid(&name, &error.to_string())
 }
 
 fn new_socket(address: SocketAddr, options: &Options) -> Result<Socket> {

@@ -14,6 +14,7 @@ mod fairness;
 mod harness;
 mod high_water;
 mod inproc;
+mod interfaces;
 mod ipc;
 mod linger;
 mod load;

@@ -85,14 +85,12 @@ impl Connection {
                 }
                 Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
                 Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
-                Some(zmtp::Event::SubscribePattern(pattern)) => {
-                    Message::of_membership(&pattern, true)
+                Some(zmtp::Event::Join(name) | zmtp::Event::SubscribePattern(name)) => {
+                    Message::of_membership(&name, true)
                 }
-                Some(zmtp::Event::CancelPattern(pattern)) => {
-                    Message::of_membership(&pattern, false)
+                Some(zmtp::Event::Leave(name) | zmtp::Event::CancelPattern(name)) => {
+                    Message::of_membership(&name, false)
                 }
-                Some(zmtp::Event::Join(group)) => Message::of_membership(&group, true),
-                Some(zmtp::Event::Leave(group)) => Message::of_membership(&group, false),
                 Some(zmtp::Event::Ready(peer)) => {
                     let info = PeerInfo {
                         routing_id: peer.routing_id.clone(),
