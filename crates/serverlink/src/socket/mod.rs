@@ -164,6 +164,7 @@ impl Socket {
     /// [`Error::WouldBlock`] when the time is up, [`Error::InvalidState`] if it is not the socket's
     /// turn to receive (REQ, REP), [`Error::NotSupported`] if its type never receives,
     /// [`Error::Terminated`].
+    #[inline]
     pub fn recv(&self) -> Result<Message> {
         self.receive(Patience::AsSet)
     }
