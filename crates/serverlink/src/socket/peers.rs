@@ -271,6 +271,7 @@ impl Peers {
     }
 
     /// Sends a message to many peers; tells `sent` of each whether it took the message.
+    #[inline]
     pub(crate) fn write_copies(
         &mut self,
         keys: &[usize],

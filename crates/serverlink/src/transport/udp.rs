@@ -363,3 +363,42 @@ fn share_port(socket: &Socket) -> io::Result<()> {
     socket.set_reuse_port(true)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use socket2::SockRef;
+
+    use super::*;
+    use crate::{Context, endpoint::Endpoint};
+
+    /// What a RADIO with such options sends by.
+    fn connected(endpoint: &str, options: &Options) -> Arc<Datagrams> {
+        let context = Context::new().unwrap();
+        let radio = context.socket(SocketType::Radio).unwrap();
+        let Ok(Endpoint::Udp(endpoint)) = endpoint.parse() else { panic!("an endpoint of UDP") };
+        let runtime = &context.shared.runtime;
+        Datagrams::connect(runtime, &radio.inner, &endpoint, options).unwrap().0
+    }
+
+    #[test]
+    fn what_the_options_say_is_told_to_the_system() {
+        let mut options = Options {
+            multicast_hops: 7,
+            multicast_loop: false,
+            send_buffer: Some(50_000),
+            ..Options::default()
+        };
+        let link = connected("udp://127.0.0.1;239.255.77.9:9", &options);
+        let socket = SockRef::from(&link.socket);
+        assert_eq!(socket.multicast_ttl_v4().unwrap(), 7);
+        assert_eq!(socket.multicast_if_v4().unwrap(), Ipv4Addr::LOCALHOST);
+        assert!(!socket.multicast_loop_v4().unwrap());
+        // Linux tells twice of what it was told.
+        assert!([50_000, 100_000].contains(&socket.send_buffer_size().unwrap()));
+        options.multicast_loop = true;
+        let link = connected("udp://239.255.77.9:9", &options);
+        assert!(SockRef::from(&link.socket).multicast_loop_v4().unwrap());
+        let link = connected("udp://192.0.2.255:9", &options);
+        assert!(SockRef::from(&link.socket).broadcast().unwrap());
+    }
+}

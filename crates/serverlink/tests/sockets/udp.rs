@@ -336,3 +336,21 @@ fn ipv6_datagrams_arrive() {
     one.send(frames([&address(&there).to_string(), "hello"])).unwrap();
     assert_eq!(other.recv().unwrap(), frames([&address(&here).to_string(), "hello"]));
 }
+
+#[test]
+fn any_address_takes_both_kinds_of_datagrams_where_ipv6_is_wanted() {
+    if !ipv6() {
+        return;
+    }
+    let context = context();
+    let dish = socket(&context, SocketType::Dish);
+    dish.set_ipv6(true).unwrap();
+    dish.join("g").unwrap();
+    let endpoint = dish.bind("udp://*:*").unwrap();
+    let port = address(&endpoint).port();
+    for host in ["[::1]", "127.0.0.1"] {
+        let radio = connected(&context, SocketType::Radio, &format!("udp://{host}:{port}"));
+        radio.send(to("g", host)).unwrap();
+        expect_from(&dish, "g", host.as_bytes());
+    }
+}
