@@ -44,6 +44,19 @@ impl Options {
         config
     }
 
+    /// Sets what goes with the option that was set last.
+    fn settle(&mut self, id: i32) {
+        /// `ZMQ_XPUB_VERBOSE`.
+        const VERBOSE: i32 = 40;
+        /// `ZMQ_XPUB_VERBOSER`.
+        const VERBOSER: i32 = 78;
+        match id {
+            VERBOSE => self.xpub_verboser = false,
+            VERBOSER => self.xpub_verbose = self.xpub_verboser,
+            _ => {}
+        }
+    }
+
     /// Whether only the last message of each peer waits to be received.
     pub(crate) fn conflates_in(&self, socket_type: SocketType) -> bool {
         // What a publisher receives are subscriptions, each of which counts.

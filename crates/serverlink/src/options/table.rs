@@ -254,7 +254,9 @@ options! {
     ZMQ_IMMEDIATE = 39, since "3.3", Sockets, Later, SetAndGet, FLAG, ALL:
         set_immediate(bool), immediate(bool) = false;
 
-    /// Whether an XPUB receives every subscription, and not only the first to each topic.
+    /// Whether an XPUB receives every subscription, and not only the first to each topic. Of
+    /// cancellations it receives only the last then, whatever
+    /// [`set_xpub_verboser`](Self::set_xpub_verboser) has set before.
     ZMQ_XPUB_VERBOSE = 40, since "3.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_verbose(bool), xpub_verbose(bool) = false;
 
@@ -368,7 +370,8 @@ options! {
     ZMQ_HEARTBEAT_TIMEOUT = 77, since "4.2", Sockets, Later, SetAndGet, PATIENCE, ALL:
         set_heartbeat_timeout(Option<Duration>), heartbeat_timeout(Option<Duration>) = None;
 
-    /// Whether an XPUB receives every subscription and every cancellation.
+    /// Whether an XPUB receives every subscription and every cancellation. Turned off, it takes
+    /// [`set_xpub_verbose`](Self::set_xpub_verbose) back, too.
     ZMQ_XPUB_VERBOSER = 78, since "4.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_verboser(bool), xpub_verboser(bool) = false;
 

@@ -51,3 +51,4 @@ mod subscriptions;
 mod termination;
 mod timeouts;
 mod udp;
+mod verbosity;
