@@ -110,7 +110,13 @@ impl Pattern for Radio {
         }
         if !nodrop {
             // One whose high-water mark is reached does not get it.
-            self.matched.retain(|&key| self.peers[key].writable);
+            self.matched.retain(|&key| {
+                let writable = self.peers[key].writable;
+                if !writable {
+                    peers.note_dropped(key);
+                }
+                writable
+            });
         }
         if !self.matched.is_empty() {
             let states = &mut self.peers;

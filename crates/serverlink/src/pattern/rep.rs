@@ -52,7 +52,9 @@ impl Pattern for Rep {
         if let Some(key) = peer {
             message.prepend(envelope);
             // A peer that left, or takes no more, gets no reply: REP never blocks.
-            let _ = peers.write(key, message);
+            if peers.write(key, message).is_err() {
+                peers.note_dropped(key);
+            }
         }
         Ok(())
     }

@@ -95,10 +95,16 @@ impl Collector {
         self.staging.messages()
     }
 
-    /// Drops everything that is not being written.
-    pub(crate) fn discard(&mut self, outbox: &Outbox) {
+    /// How many bytes they have.
+    pub(crate) fn queued_bytes(&self) -> usize {
+        self.staging.bytes()
+    }
+
+    /// Drops everything that is not being written, and says how many messages that was.
+    pub(crate) fn discard(&mut self, outbox: &Outbox) -> usize {
+        let messages = self.queued();
         *self = Self::new();
-        outbox.discard();
+        messages + outbox.discard()
     }
 
     fn note(&mut self, progress: Progress) {

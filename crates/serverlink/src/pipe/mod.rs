@@ -358,6 +358,8 @@ impl PipeEnd {
                 statistics.messages_sent = written.messages;
                 statistics.bytes_sent = written.bytes;
                 statistics.queued_outgoing = written.queued + collector.queued();
+                statistics.queued_outgoing_bytes =
+                    written.queued_bytes + collector.queued_bytes() as u64;
             }
             Outward::Inproc(queue) | Outward::Latest(queue) => {
                 let (sent, queued_outgoing) = queue.counts();
@@ -382,10 +384,12 @@ impl PipeEnd {
         }
     }
 
-    /// Drops what is not written yet to a peer whose connection is lost.
-    pub(crate) fn discard(&mut self) {
-        if let Outward::Remote { outbox, collector } = &mut self.outward {
-            collector.discard(outbox);
+    /// Drops what is not written yet to a peer whose connection is lost, and says how many messages
+    /// that was.
+    pub(crate) fn discard(&mut self) -> usize {
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => collector.discard(outbox),
+            Outward::Inproc(_) | Outward::Latest(_) | Outward::Datagrams(_) => 0,
         }
     }
 

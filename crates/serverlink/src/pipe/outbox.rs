@@ -115,6 +115,7 @@ pub(super) struct Written {
     pub(super) messages: u64,
     pub(super) bytes: u64,
     pub(super) queued: usize,
+    pub(super) queued_bytes: u64,
 }
 
 /// What to do about a message that was taken.
@@ -392,7 +393,14 @@ impl Outbox {
     /// What was written so far, and what waits to be.
     pub(super) fn written(&self) -> Written {
         let state = self.state();
-        Written { queued: state.queued(), ..state.written }
+        let (queued, queued_bytes) = state.waiting();
+        Written { queued, queued_bytes, ..state.written }
+    }
+
+    /// How many messages wait, and about how many bytes they have: all of a message that the system
+    /// is taking.
+    pub(crate) fn waiting(&self) -> (usize, u64) {
+        self.state().waiting()
     }
 
     pub(crate) fn is_broken(&self) -> bool {
@@ -424,9 +432,12 @@ impl Outbox {
         }
     }
 
-    /// Drops what waits for the next connection.
-    pub(super) fn discard(&self) {
-        self.state().staging.clear();
+    /// Drops what waits for the next connection, and says how many messages that was.
+    pub(super) fn discard(&self) -> usize {
+        let staging = &mut self.state().staging;
+        let messages = staging.messages();
+        staging.clear();
+        messages
     }
 
     /// No message will follow. True if there is nothing left to write.
@@ -460,6 +471,12 @@ impl State {
             Writer::Idle | Writer::Scheduled => 0,
         };
         self.staging.messages() + in_flight
+    }
+
+    /// How many messages wait or are in flight, and how many bytes.
+    fn waiting(&self) -> (usize, u64) {
+        let in_flight: usize = self.batch.iter().map(|segment| segment.bytes.len()).sum();
+        (self.queued(), (self.staging.bytes() + in_flight) as u64)
     }
 
     fn is_drained(&self) -> bool {

@@ -259,7 +259,7 @@ impl Peers {
     /// Drops what is not written yet to a peer whose connection is lost.
     pub(crate) fn discard(&mut self, key: usize) {
         if let Some(slot) = self.slot(key) {
-            slot.end.discard();
+            slot.dropped += slot.end.discard() as u64;
         }
     }
 

@@ -50,11 +50,16 @@ pub struct PeerStatistics {
     pub bytes_received: u64,
     /// Messages that wait to be sent.
     pub queued_outgoing: usize,
+    /// How many bytes these have, those of the protocol included; none within the process.
+    pub queued_outgoing_bytes: u64,
     /// Messages that wait to be received from the socket.
     pub queued_incoming: usize,
-    /// Messages for this peer that were dropped because its high-water mark was reached.
+    /// Messages for this peer that were dropped: because its high-water mark was reached (PUB, XPUB,
+    /// RADIO, ROUTER, XSUB, and the replies of a REP), or because its connection was lost (STREAM).
+    /// Those that a newer one has taken the place of, where only the last one
+    /// [waits](Socket::set_conflate), and datagrams, are not counted.
     pub dropped: u64,
-    /// When the last bytes came over the present connection.
+    /// When the last bytes came over the present connection; not told within the process.
     pub last_heard: Option<Instant>,
 }
 

@@ -8,6 +8,7 @@ mod computing;
 mod connection_options;
 mod content;
 mod context_options;
+mod drops;
 mod endpoints;
 mod event_descriptors;
 mod fairness;
