@@ -21,6 +21,10 @@ pub const PATIENCE: Duration = Duration::from_secs(40);
 #[allow(missing_docs, reason = "they are what they are called")]
 #[repr(i32)]
 pub enum Kind {
+    Dealer = 5,
+    Router = 6,
+    XPub = 9,
+    XSub = 10,
     Server = 12,
     Client = 13,
     Radio = 14,
@@ -132,6 +136,29 @@ impl Socket {
             ffi::zmq_setsockopt(self.raw, option, (&raw const value).cast(), size_of::<c_int>())
         };
         check(result, "an option");
+    }
+
+    /// Sets an option that is a number.
+    #[track_caller]
+    pub fn set_number(&self, option: i32, value: i32) {
+        self.set(option, value);
+    }
+
+    /// Sets an option that is some bytes.
+    #[track_caller]
+    pub fn set_bytes(&self, option: i32, value: &[u8]) {
+        // SAFETY: the socket is open; the value is as long as is said.
+        let result =
+            unsafe { ffi::zmq_setsockopt(self.raw, option, value.as_ptr().cast(), value.len()) };
+        check(result, "an option");
+    }
+
+    /// Takes a connection back.
+    #[track_caller]
+    pub fn disconnect(&self, endpoint: &str) {
+        let name = CString::new(endpoint).unwrap();
+        // SAFETY: the socket is open; a string that ends with a zero.
+        check(unsafe { ffi::zmq_disconnect(self.raw, name.as_ptr()) }, endpoint);
     }
 
     /// Binds, and says where.

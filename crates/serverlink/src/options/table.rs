@@ -446,8 +446,8 @@ options! {
     ZMQ_HELLO_MSG = 110, since "4.3.5", SocketsOf(&[Dealer, Router]), Later, Set, ANY_BYTES, ALL:
         set_hello_message(impl AsRef<[u8]>), hello_message(Bytes) = Bytes::new();
 
-    /// What a ROUTER receives, as if from the peer, when a connection that it accepted over `tcp://` or
-    /// `ipc://` is lost; empty, nothing.
+    /// What a ROUTER receives, as if from the peer, when a connection that it accepted is lost; within
+    /// the process, when a socket that has connected to it disconnects or is closed. Empty, nothing.
     ZMQ_DISCONNECT_MSG = 111, since "4.3.5", SocketsOf(&[Router]), Later, Set, ANY_BYTES, ALL:
         set_disconnect_message(impl AsRef<[u8]>), disconnect_message(Bytes) = Bytes::new();
 

@@ -18,7 +18,7 @@ use std::{
     },
 };
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 pub(crate) use collector::Collector;
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use outbox::{Finished, Flush, Look, Outbox};
@@ -64,6 +64,8 @@ pub(crate) struct Pipe {
     latest: Option<Box<Mutex<Option<Message>>>>,
     /// Where the owner keeps it; `usize::MAX` until it does.
     key: AtomicUsize,
+    /// What the other end receives last when the owner leaves, if it is within the process.
+    farewell: OnceLock<Bytes>,
     /// By what number its owner knows the peer, if it knows peers by numbers; zero if not.
     routing_id: AtomicU32,
 }
@@ -109,6 +111,7 @@ impl Pipe {
             owner: OnceLock::new(),
             latest: conflate.then(Box::default),
             key: AtomicUsize::new(usize::MAX),
+            farewell: OnceLock::new(),
             routing_id: AtomicU32::new(0),
         })
     }
@@ -146,6 +149,13 @@ impl Pipe {
     pub(crate) fn set_owner(&self, owner: Weak<SocketInner>) {
         let fresh = self.owner.set(owner).is_ok();
         debug_assert!(fresh, "a pipe has one owner for its life");
+    }
+
+    /// Has the other end, within the process, receive this when the owner leaves, unless it is empty.
+    pub(crate) fn set_farewell(&self, message: &Bytes) {
+        if !message.is_empty() {
+            let _ = self.farewell.set(message.clone());
+        }
     }
 
     pub(crate) fn owner(&self) -> Option<Arc<SocketInner>> {
@@ -381,6 +391,16 @@ impl PipeEnd {
             Outward::Inproc(_) | Outward::Latest(_) | Outward::Datagrams(_) => {
                 self.write(&mut Message::from(body), effects)
             }
+        }
+    }
+
+    /// The owner leaves: sends what the other end is to receive then.
+    pub(crate) fn bid_farewell(&mut self, effects: &mut Effects) {
+        if let Some(farewell) = self.pipe.farewell.get()
+            && let Outward::Inproc(queue) | Outward::Latest(queue) = &mut self.outward
+            && queue.push_urgent(Message::from(farewell.clone()))
+        {
+            self.pipe.tell_peer(effects);
         }
     }
 

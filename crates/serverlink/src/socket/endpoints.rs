@@ -49,6 +49,7 @@ impl Attachment {
             Self::Datagrams(link) => link.close(),
             Self::Link(pipe) => {
                 runtime.inproc.forget_pipe(pipe);
+                socket.bid_farewell(pipe);
                 socket.pipe_closed(pipe);
                 let mut effects = Effects::default();
                 if let Some(peer) = pipe.inproc_peer() {

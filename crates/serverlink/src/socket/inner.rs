@@ -420,6 +420,11 @@ impl SocketInner {
         });
     }
 
+    /// The socket leaves a peer within the process.
+    pub(super) fn bid_farewell(&self, pipe: &Arc<Pipe>) {
+        self.with_peer(pipe, |core, key| core.peers.bid_farewell(key));
+    }
+
     /// A peer takes no more messages, and sends none but those on their way.
     pub(crate) fn pipe_closed(&self, pipe: &Arc<Pipe>) {
         self.with_peer(pipe, |core, key| {
@@ -463,6 +468,7 @@ impl SocketInner {
         let linger = core.peers.options.linger;
         let attachments = mem::take(&mut core.attachments);
         let keys: Vec<_> = core.peers.keys().collect();
+        keys.iter().for_each(|&key| core.peers.bid_farewell(key));
         let ends: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
         self.release_ended(core);
         for (_, attachment) in &attachments {

@@ -256,6 +256,13 @@ impl Peers {
         }
     }
 
+    /// The socket leaves a peer within the process, which may be told so.
+    pub(crate) fn bid_farewell(&mut self, key: usize) {
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) {
+            slot.end.bid_farewell(&mut self.effects);
+        }
+    }
+
     /// Drops what is not written yet to a peer whose connection is lost.
     pub(crate) fn discard(&mut self, key: usize) {
         if let Some(slot) = self.slot(key) {

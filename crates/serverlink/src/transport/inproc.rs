@@ -175,6 +175,7 @@ fn join(
     );
     let pipe = far.pipe.clone();
     pipe.set_owner(Arc::downgrade(binder));
+    near.set_farewell(&binder_options.disconnect_message);
     let mut effects = Effects::default();
     say_hello(&mut far, binder_options, &mut effects);
     let accepted = binder.attach(far, Some(PeerInfo::inproc(connecting_options)))

@@ -15,6 +15,7 @@ mod fairness;
 mod harness;
 mod high_water;
 mod inproc;
+mod inproc_notices;
 mod interfaces;
 mod ipc;
 mod linger;
