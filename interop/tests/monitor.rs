@@ -10,7 +10,7 @@ use serverlink::{
     SocketType::{self, Pair, Pull, Push},
 };
 use serverlink_interop::{
-    Contexts, Library, Peer,
+    Contexts, Library, Peer, python,
     raw::{RawPeer, command, frame, greeting, ready},
 };
 use zmq::SocketEvent;
@@ -25,6 +25,7 @@ const LISTENING: u16 = 0x8;
 const BIND_FAILED: u16 = 0x10;
 const ACCEPTED: u16 = 0x20;
 const CLOSED: u16 = 0x80;
+const CLOSE_FAILED: u16 = 0x100;
 const DISCONNECTED: u16 = 0x200;
 const FAILED_NO_DETAIL: u16 = 0x800;
 const SUCCEEDED: u16 = 0x1000;
@@ -70,7 +71,8 @@ impl Watched {
             .iter()
             .map(|_| {
                 let (number, value, told) = self.next();
-                let value = [BIND_FAILED, FAILED_PROTOCOL].contains(&number).then_some(value);
+                let value =
+                    [BIND_FAILED, CLOSE_FAILED, FAILED_PROTOCOL].contains(&number).then_some(value);
                 (number, value, told.replace(endpoint, "here"))
             })
             .collect();
@@ -162,6 +164,22 @@ fn of_an_endpoint_that_is_taken() {
     });
 }
 
+/// libzmq removes only those files that it has made a directory for, and only where it was built to:
+/// as pyzmq's is.
+#[cfg(unix)]
+#[test]
+fn of_an_endpoint_whose_file_was_removed() {
+    let output = python::script("removed_file.py").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let server = Watched::open(Library::ServerLink, Pull);
+    let endpoint = server.socket.bind_any("ipc://*");
+    std::fs::remove_file(endpoint.trim_start_matches("ipc://")).unwrap();
+    server.socket.ours().unbind(&endpoint).unwrap();
+    let told = server.expect(&endpoint, &[LISTENING, CLOSE_FAILED]);
+    let ours = format!("{} {}\n", told[1].0, told[1].1.unwrap());
+    assert_eq!(ours, String::from_utf8_lossy(&output.stdout));
+}
+
 /// A server is told that a handshake failed, and how.
 #[track_caller]
 fn fails(bytes: &[u8], failure: u16) {
@@ -224,6 +242,7 @@ fn the_numbers_are_those_of_libzmq() {
         (BIND_FAILED, SocketEvent::BIND_FAILED),
         (ACCEPTED, SocketEvent::ACCEPTED),
         (CLOSED, SocketEvent::CLOSED),
+        (CLOSE_FAILED, SocketEvent::CLOSE_FAILED),
         (DISCONNECTED, SocketEvent::DISCONNECTED),
         (FAILED_NO_DETAIL, SocketEvent::HANDSHAKE_FAILED_NO_DETAIL),
         (SUCCEEDED, SocketEvent::HANDSHAKE_SUCCEEDED),

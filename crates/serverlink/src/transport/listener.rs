@@ -107,12 +107,7 @@ impl Listener {
             state.closed = true;
             (state.file.take(), state.connections.values().cloned().collect::<Vec<_>>())
         };
-        // While the socket is open, no other can have a file that looks the same.
-        drop(file);
-        if let Some(handle) = self.handle.get() {
-            handle.retire();
-        }
-        self.tell(MonitorEventKind::Closed);
+        self.stop_listening(file);
         let owner = self.socket.upgrade();
         for connection in connections {
             // What is sent from now on is for other peers.
@@ -121,6 +116,18 @@ impl Listener {
             }
             connection.close(Closing::new(linger, self.runtime.linger()));
         }
+    }
+
+    fn stop_listening(&self, file: Option<SocketFile>) {
+        // While the socket is open, no other can have a file that looks the same.
+        let removed = file.map_or(Ok(()), SocketFile::remove);
+        if let Some(handle) = self.handle.get() {
+            handle.retire();
+        }
+        self.tell(match removed {
+            Ok(()) => MonitorEventKind::Closed,
+            Err(error) => MonitorEventKind::CloseFailed((&error).into()),
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -206,10 +213,8 @@ impl Listener {
             diagnostics::accept_ended(error);
             let file = state.file.take();
             drop(state);
-            // As in `close`. Peers are refused rather than left waiting for an answer.
-            drop(file);
-            self.handle.get().inspect(|handle| handle.retire());
-            self.tell(MonitorEventKind::Closed);
+            // Peers are refused rather than left waiting for an answer.
+            self.stop_listening(file);
         }
     }
 

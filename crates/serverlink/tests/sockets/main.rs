@@ -21,6 +21,7 @@ mod ipc;
 mod linger;
 mod load;
 mod monitor;
+mod monitor_ends;
 mod option_page;
 mod option_table;
 mod options;

@@ -50,7 +50,8 @@ pub enum MonitorEventKind {
     AcceptFailed(MonitorFault),
     /// An attempt to connect has ended, or the socket is bound no longer.
     Closed,
-    /// Closing failed. It never does; libzmq knows of such a case.
+    /// The socket is bound to an `ipc://` endpoint no longer, but its file could not be removed, or
+    /// had been removed by somebody else. It takes the place of [`Closed`](Self::Closed).
     CloseFailed(MonitorFault),
     /// A connection was lost, by whichever side's fault, but not by our wish.
     Disconnected,
@@ -67,7 +68,8 @@ pub enum MonitorEventKind {
         /// The fault.
         reason: String,
     },
-    /// The handshake failed because the peer was not let in.
+    /// The handshake failed because the peer was not let in. There is no authenticator yet, and so
+    /// nobody who could say so: it never happens.
     HandshakeFailedAuthentication {
         /// What the authenticator answered: 300, 400 or 500 (RFC 27).
         status: u16,

@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, File, Metadata, TryLockError},
-    io,
+    io, mem,
     path::{self, Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -38,7 +38,8 @@ pub(crate) struct SocketFile {
     /// `None`, if it could not be found out.
     identity: Option<Identity>,
     /// Made for it alone; removed after it.
-    _directory: Option<TemporaryDirectory>,
+    directory: Option<TemporaryDirectory>,
+    removed: bool,
 }
 
 impl SocketFile {
@@ -52,7 +53,7 @@ impl SocketFile {
             name.take_over(socket)?;
         }
         let identity = fs::symlink_metadata(&absolute).ok().as_ref().and_then(Identity::of);
-        Ok(Self { path: absolute, identity, _directory: None })
+        Ok(Self { path: absolute, identity, directory: None, removed: false })
     }
 
     /// Binds a socket to a new name; returns it, too.
@@ -65,17 +66,36 @@ impl SocketFile {
             return Err(invalid(&endpoint, "the directory for temporary files has a strange name"));
         };
         let mut file = Self::bind(socket, &path, &endpoint)?;
-        file._directory = Some(directory);
+        file.directory = Some(directory);
         Ok((IpcEndpoint::Path(path), file))
+    }
+}
+
+impl SocketFile {
+    /// Removes it, if it is still the same; an error if that fails, or if it is there no more.
+    pub(crate) fn remove(mut self) -> io::Result<()> {
+        self.removed = true;
+        let removed = self.remove_now();
+        match self.directory.take() {
+            Some(directory) => removed.and(directory.remove()),
+            None => removed,
+        }
+    }
+
+    fn remove_now(&self) -> io::Result<()> {
+        let now = fs::symlink_metadata(&self.path)?;
+        if self.identity.is_some() && Identity::of(&now) == self.identity {
+            fs::remove_file(&self.path)?;
+        }
+        Ok(())
     }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        let now = fs::symlink_metadata(&self.path).ok().as_ref().and_then(Identity::of);
-        if now.is_some() && now == self.identity {
+        if !self.removed {
             // If it cannot be removed, it is the next one's to take over.
-            let _ = fs::remove_file(&self.path);
+            let _ = self.remove_now();
         }
     }
 }
@@ -209,10 +229,18 @@ impl TemporaryDirectory {
     }
 }
 
+impl TemporaryDirectory {
+    fn remove(mut self) -> io::Result<()> {
+        fs::remove_dir(mem::take(&mut self.0))
+    }
+}
+
 impl Drop for TemporaryDirectory {
     fn drop(&mut self) {
-        // Somebody may have put something in.
-        let _ = fs::remove_dir(&self.0);
+        if !self.0.as_os_str().is_empty() {
+            // Somebody may have put something in.
+            let _ = fs::remove_dir(&self.0);
+        }
     }
 }
 
