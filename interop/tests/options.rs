@@ -54,11 +54,18 @@ const DIFFERENCES: &[(&str, &[i64], &str)] = &[
 const I32_MAX: i64 = i32::MAX as i64;
 
 /// Defaults in which we differ, and why.
-const DEFAULTS: &[(&str, &[SocketType], &str)] = &[(
-    "ZMQ_LINGER",
-    &[SocketType::Sub, SocketType::XSub],
-    "what an XSUB has sent is owed as anything else is",
-)];
+const DEFAULTS: &[(&str, &[SocketType], &str)] = &[
+    (
+        "ZMQ_LINGER",
+        &[SocketType::Sub, SocketType::XSub],
+        "what an XSUB has sent is owed as anything else is",
+    ),
+    (
+        "ZMQ_EVENTS",
+        &[SocketType::Stream],
+        "one that has no peers cannot send; libzmq says it can, and then refuses",
+    ),
+];
 
 /// What to ask libzmq.
 struct Question {
@@ -163,7 +170,9 @@ fn questions() -> Vec<Question> {
             let values = if info.access == OptionAccess::Get { vec![] } else { values(info.form) };
             // What there is no default of is different for each socket.
             let gets = info.access != OptionAccess::Set
-                && (info.default_value().is_some() || !info.is_of(socket_type));
+                && (info.default_value().is_some()
+                    || !info.is_of(socket_type)
+                    || info.constant == "ZMQ_EVENTS");
             let values = gets.then_some(None).into_iter().chain(values.into_iter().map(Some));
             questions.extend(values.map(|value| Question { socket_type, info, value }));
         }
@@ -228,4 +237,23 @@ fn libzmq_takes_the_same_values_and_has_the_same_defaults() {
     let listed = listed.chain(DEFAULTS.iter().map(|(name, ..)| name)).chain(ON_OTHER_SOCKETS);
     let stale: Vec<_> = listed.filter(|name| !seen.contains(**name)).collect();
     assert!(stale.is_empty(), "libzmq {version} does not differ in {stale:?}");
+}
+
+/// libzmq and we tell a descriptor in the same form: a number of the system's, the same each time.
+#[cfg(unix)]
+#[test]
+fn both_tell_a_descriptor_as_an_int() {
+    let info = socket_options().into_iter().find(|info| info.constant == "ZMQ_FD").unwrap();
+    let types = SocketType::ALL.into_iter().take_while(|&one| one <= SocketType::Stream);
+    let questions: Vec<_> =
+        types.map(|socket_type| Question { socket_type, info, value: None }).collect();
+    let context = Context::new().unwrap();
+    for (question, theirs) in questions.iter().zip(ask(&questions).1) {
+        for (library, answer) in [("ours", question.ours(&context)), ("libzmq", theirs)] {
+            assert_eq!(answer.len(), 8, "{library}, {}: {answer}", question.socket_type);
+            let bytes = (0..4).map(|at| u8::from_str_radix(&answer[2 * at..2 * at + 2], 16));
+            let bytes: Result<Vec<_>, _> = bytes.collect();
+            assert!(number(&bytes.unwrap()) > 2, "{library}: {answer}");
+        }
+    }
 }

@@ -44,6 +44,8 @@ pub enum OptionForm {
     /// A property: its name, which begins with `X-`, a colon, and its value. Each is added to those
     /// before, unless there is one of that name.
     Property,
+    /// A descriptor of the system's: an `int`, or on Windows a `SOCKET`.
+    Descriptor,
     /// A list of `uint32_t`: each is added to those before, and an empty value takes all away.
     Ids,
 }
@@ -140,6 +142,7 @@ impl fmt::Display for OptionForm {
             Self::Text { most: usize::MAX } => f.write_str("text"),
             Self::Text { most } => write!(f, "text of up to {most} bytes"),
             Self::Property => f.write_str("X-name:value, to be added"),
+            Self::Descriptor => f.write_str("a descriptor"),
             Self::Ids => f.write_str("an id, to be added; nothing, to take all away"),
         }
     }

@@ -1,5 +1,10 @@
 //! Options that are no values a socket keeps: what it is asked to do, and what it tells of itself.
 
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
+#[cfg(windows)]
+use std::os::windows::io::AsRawSocket;
+
 use super::{
     OptionAccess::{Get, Set, SetAndGet},
     OptionForm, OptionInfo,
@@ -8,7 +13,7 @@ use super::{
     OptionTime::{AtOnce, Later, Never},
     OptionTruth, OptionUnit,
 };
-use crate::{Error, Result, Socket, SocketType};
+use crate::{Error, EventDescriptor, Events, Result, Socket, SocketType};
 
 type Getter = fn(&Socket) -> Result<Vec<u8>>;
 type Setter = fn(&Socket, &[u8]) -> Result<()>;
@@ -84,6 +89,35 @@ pub(super) const ROWS: &[SpecialRow] = &[
             ..PLAIN
         },
         get: Some(|_| Ok(int(0))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "change_descriptor",
+            constant: "ZMQ_FD",
+            id: 14,
+            form: OptionForm::Descriptor,
+            since: "2.1",
+            summary: "A descriptor, to be polled for readability only, that is readable once                       something has changed since the option `events` was asked for, or a call found                       that it would have to wait: then ask again. It is the socket's, and must not                       be read from or closed. libzmq has none for the types whose messages have one                       frame.",
+            ..PLAIN
+        },
+        get: Some(|socket| Ok(descriptor(&socket.change_descriptor()?))),
+        set: None,
+    },
+    SpecialRow {
+        info: OptionInfo {
+            name: "events",
+            constant: "ZMQ_EVENTS",
+            id: 15,
+            since: "2.1",
+            summary: "What can be done without waiting: the sum of 1, if a message can be received,                       and 2, if one can be sent.",
+            ..PLAIN
+        },
+        get: Some(|socket| {
+            let events = socket.events()?;
+            let bit = |event, bit| if events.contains(event) { bit } else { 0 };
+            Ok(int(bit(Events::IN, 1) | bit(Events::OUT, 2)))
+        }),
         set: None,
     },
     SpecialRow {
@@ -191,6 +225,17 @@ fn by_number(option: &'static str, result: Result<()>) -> Result<()> {
         Error::InvalidState(reason) => Error::InvalidOption { option, reason: reason.to_owned() },
         other => other,
     })
+}
+
+/// As the system has it: an `int`, or on Windows a `SOCKET`.
+#[cfg(unix)]
+fn descriptor(descriptor: &EventDescriptor) -> Vec<u8> {
+    descriptor.as_raw_fd().to_ne_bytes().to_vec()
+}
+
+#[cfg(windows)]
+fn descriptor(descriptor: &EventDescriptor) -> Vec<u8> {
+    descriptor.as_raw_socket().to_ne_bytes().to_vec()
 }
 
 fn int(value: i32) -> Vec<u8> {

@@ -6,7 +6,11 @@ use bytes::Bytes;
 
 use super::{Pattern, pair::Pair};
 use crate::{
-    Message, Result, SocketType, cache::CachePadded, pipe::Effect, poller::Watchers, socket::Peers,
+    Error, Message, Result, SocketType,
+    cache::CachePadded,
+    pipe::Effect,
+    poller::Watchers,
+    socket::{PeerInfo, Peers},
 };
 
 /// Passes everything on to the pattern proper, and tells the watchers.
@@ -34,6 +38,11 @@ impl Watched {
 
     /// Something about the peers changed, or the user did something that changes what may be done.
     fn changed(&mut self, peers: &mut Peers) {
+        self.watchers.note_change();
+        self.show(peers);
+    }
+
+    fn show(&mut self, peers: &mut Peers) {
         self.watchers.show_all(&mut self.pattern.0, peers);
         if self.watchers.has_polls() {
             peers.effects.push(Effect::Tell(self.watchers.clone()));
@@ -41,8 +50,11 @@ impl Watched {
     }
 
     fn after_call(&mut self, result: Result<()>, peers: &mut Peers) -> Result<()> {
+        if matches!(result, Err(Error::WouldBlock)) {
+            self.watchers.note_seen();
+        }
         if self.takes_turns && result.is_ok() {
-            self.changed(peers);
+            self.show(peers);
         } else {
             self.watchers.show_all(&mut self.pattern.0, peers);
         }

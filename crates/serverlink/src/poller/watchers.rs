@@ -1,8 +1,11 @@
 //! Who watches a socket.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError, Weak,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{Watch, signal::Signal};
@@ -26,6 +29,8 @@ pub(crate) struct Watchers {
     descriptors: Mutex<[Weak<Signal>; 2]>,
     /// Whether there are any, by direction.
     shown: [AtomicBool; 2],
+    /// A descriptor that tells of changes, if the user wants one.
+    changes: OnceLock<Arc<Signal>>,
     /// Calls do not wait any more: everything stays ready.
     ended: AtomicBool,
 }
@@ -83,6 +88,36 @@ impl Watchers {
         }
     }
 
+    /// The descriptor that tells of changes; it is there for good.
+    pub(crate) fn changes(&self) -> io::Result<&Arc<Signal>> {
+        if self.changes.get().is_none() {
+            let signal = Arc::new(Signal::new()?);
+            signal.set(self.ended.load(Ordering::Relaxed));
+            // That of another thread would do as well.
+            let _ = self.changes.set(signal);
+        }
+        self.changes.get().ok_or_else(|| io::ErrorKind::Other.into())
+    }
+
+    /// Whether the user wants to be told of changes.
+    pub(crate) fn tells_changes(&self) -> bool {
+        self.changes.get().is_some()
+    }
+
+    /// Something has changed that the user does not know of.
+    pub(crate) fn note_change(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.set(true);
+        }
+    }
+
+    /// The user has seen what there is, or that there is nothing.
+    pub(crate) fn note_seen(&self) {
+        if let Some(changes) = self.changes.get() {
+            changes.set(self.ended.load(Ordering::Relaxed));
+        }
+    }
+
     /// Has a descriptor show whether the socket is ready.
     fn show(&self, direction: Direction, ready: bool) {
         match self.descriptor(direction) {
@@ -98,5 +133,6 @@ impl Watchers {
         for direction in [Direction::Receive, Direction::Send] {
             self.show(direction, true);
         }
+        self.note_change();
     }
 }

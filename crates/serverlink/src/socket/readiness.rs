@@ -44,6 +44,9 @@ impl Socket {
     /// # Ok::<(), serverlink::Error>(())
     /// ```
     pub fn events(&self) -> Result<Events> {
+        if let Some(watchers) = &self.inner.core().watchers {
+            watchers.note_seen();
+        }
         let found = self.inner.look_for(Events::IN | Events::OUT);
         if found.contains(Events::ERR) { Err(Error::Terminated) } else { Ok(found) }
     }
@@ -90,6 +93,46 @@ impl Socket {
     /// See [`receive_descriptor`](Self::receive_descriptor).
     pub fn send_descriptor(&self) -> Result<EventDescriptor> {
         self.inner.descriptor(Direction::Send)
+    }
+
+    /// A descriptor that is readable once something has changed: a message has come, a peer takes
+    /// messages again, has come, or has left (`ZMQ_FD`). It is readable until [`events`](Self::events)
+    /// is asked for, or a call finds that it would have to wait.
+    ///
+    /// So it tells of both directions at once, as libzmq's does, and like that is edge-triggered:
+    /// wait for it only once a look at [`events`](Self::events), or a call that would have to wait,
+    /// has shown that there is nothing to do. Where that is no need of yours,
+    /// [`receive_descriptor`](Self::receive_descriptor) is easier to use.
+    ///
+    /// # Errors
+    ///
+    /// See [`receive_descriptor`](Self::receive_descriptor).
+    ///
+    /// ```
+    /// use serverlink::{Context, Events, SocketType};
+    ///
+    /// let context = Context::new()?;
+    /// let pull = context.socket(SocketType::Pull)?;
+    /// let changed = pull.change_descriptor()?; // for whatever loop there is
+    /// // Each time it is readable, and once before:
+    /// while pull.events()?.contains(Events::IN) {
+    ///     pull.try_recv()?;
+    /// }
+    /// # Ok::<(), serverlink::Error>(())
+    /// ```
+    pub fn change_descriptor(&self) -> Result<EventDescriptor> {
+        let mut guard = self.inner.core();
+        guard.check()?;
+        let is_new = guard.watchers.as_ref().is_none_or(|watchers| !watchers.tells_changes());
+        let watchers = self.inner.watchers(&mut guard);
+        let changes = watchers.changes().map_err(Error::io("opening an event descriptor"))?.clone();
+        let core = &mut *guard;
+        // What is there already has not been told of.
+        if is_new && core.pattern.0.can_receive(&mut core.peers) {
+            changes.set(true);
+        }
+        self.inner.release(guard);
+        Ok(EventDescriptor(changes))
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`harness::eventually`]; that something does *not* arrive is shown by a marker sent after it.
 
 mod cancelling;
+mod change_descriptor;
 mod computing;
 mod connection_options;
 mod content;

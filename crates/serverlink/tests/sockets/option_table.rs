@@ -74,6 +74,8 @@ pub(crate) fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                 .into(),
         ),
         OptionForm::Ids => (vec![vec![1, 0, 0, 0], vec![]], vec![vec![1], vec![1; 3], vec![1; 8]]),
+        // It is only told.
+        OptionForm::Descriptor => (vec![int(0)], vec![]),
         other => panic!("no samples of {other:?}"),
     }
 }
