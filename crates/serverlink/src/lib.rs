@@ -45,7 +45,7 @@ pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{
     OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime, OptionTruth,
-    OptionUnit, ReconnectStop, RouterNotify, context_options, socket_options,
+    OptionUnit, ReconnectStop, RouterNotify, context_options, message_options, socket_options,
 };
 #[cfg(unix)]
 pub use poller::poll_with_signals;
@@ -59,6 +59,6 @@ pub use serverlink_io::{PortStatistics, backends};
 pub use serverlink_zmtp::SocketType;
 pub use socket::{
     Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
-    PeerStatistics, PeerStatus, Socket,
+    PeerProperties, PeerStatistics, PeerStatus, Received, Socket,
 };
 pub use timers::{TimerId, Timers};

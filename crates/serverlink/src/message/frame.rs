@@ -99,6 +99,16 @@ impl Frame {
         }
     }
 
+    /// Whether others may refer to the same memory: clones of the frame, or frames that were
+    /// received together with it (`ZMQ_SHARED`). What is held inline never is.
+    #[must_use]
+    pub fn is_shared(&self) -> bool {
+        match &self.0 {
+            Body::Inline { .. } => false,
+            Body::Shared(bytes) => !bytes.is_unique(),
+        }
+    }
+
     /// The body as text, if it is UTF-8.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {

@@ -39,6 +39,8 @@ pub struct OptionInfo {
 pub enum OptionOwners {
     /// The context.
     Context,
+    /// The frames of messages.
+    Messages,
     /// Sockets of all types.
     Sockets,
     /// Sockets of these types.
@@ -110,7 +112,7 @@ impl OptionInfo {
     #[must_use]
     pub fn is_of(&self, socket_type: SocketType) -> bool {
         match self.owners {
-            OptionOwners::Context => false,
+            OptionOwners::Context | OptionOwners::Messages => false,
             OptionOwners::Sockets => true,
             OptionOwners::SocketsOf(types) => types.contains(&socket_type),
         }

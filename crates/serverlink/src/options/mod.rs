@@ -7,6 +7,7 @@ mod choices;
 mod context;
 mod form;
 mod info;
+mod message;
 mod special;
 mod table;
 mod unsupported;
@@ -23,6 +24,7 @@ pub(crate) use context::ContextOptions;
 pub use context::context_options;
 pub use form::{OptionForm, OptionTruth, OptionUnit};
 pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
+pub use message::message_options;
 pub(crate) use table::Options;
 
 impl Options {

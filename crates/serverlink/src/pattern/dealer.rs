@@ -59,6 +59,10 @@ impl Pattern for Dealer {
         self.inward.receive(message, peers).map(|_| ())
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.inward.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         self.inward.has_message(peers, |_, _| true)
     }

@@ -65,6 +65,10 @@ impl Pattern for Dish {
         }
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { turns, joined } = self;
         turns.has_message(peers, |_, message| {

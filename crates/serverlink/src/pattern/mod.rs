@@ -34,7 +34,11 @@ pub(crate) use watched::Watched;
 
 use single_part::SinglePart;
 
-use crate::{Error, Message, Result, cache::CachePadded, socket::Peers};
+use crate::{
+    Error, Message, Result,
+    cache::CachePadded,
+    socket::{PeerInfo, Peers},
+};
 
 /// What makes a socket of one type. [`Watched`] passes every method on, also those that have a default.
 pub(crate) trait Pattern: Debug + Send {
@@ -78,6 +82,22 @@ pub(crate) trait Pattern: Debug + Send {
 
     /// Receives a message, or says why not now ([`Error::WouldBlock`]) or not at all.
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()>;
+
+    /// The same; returns what is known of the peer that it came from.
+    fn receive_from(
+        &mut self,
+        message: &mut Message,
+        peers: &mut Peers,
+    ) -> Result<Option<PeerInfo>> {
+        self.receive(message, peers)?;
+        Ok(self.sender().and_then(|key| peers.source(key)).cloned())
+    }
+
+    /// From whom the message came that [`receive`](Self::receive) has received just now, if that is
+    /// known.
+    fn sender(&self) -> Option<usize> {
+        None
+    }
 
     /// Whether [`receive`](Self::receive) would receive a message now. If not, `readable` tells when
     /// to ask again.

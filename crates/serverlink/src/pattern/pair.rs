@@ -85,6 +85,10 @@ impl Pattern for Pair {
         if self.readable { Ok(()) } else { Err(Error::WouldBlock) }
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.leaving.front().copied().or(self.peer)
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         while let Some(&key) = self.leaving.front() {
             if peers.fill(key) {

@@ -20,6 +20,8 @@ pub(crate) struct Publish {
     upstream: VecDeque<Upstream>,
     /// Who asked for what the user received last, if it is still there.
     asker: Option<usize>,
+    /// Whose message the user received last, if it is still there.
+    sender: Option<usize>,
     /// Tells the peers that match the present message from those of earlier ones.
     round: u64,
     matched: Vec<usize>,
@@ -37,8 +39,8 @@ struct Peer {
 enum Upstream {
     /// A subscription or its end, and whose it is, if it is still there.
     Change(Option<usize>, Message),
-    /// What the peer's user sent.
-    User(Message),
+    /// What the peer's user sent, and whose peer that is, if it is still there.
+    User(Option<usize>, Message),
 }
 
 impl Publish {
@@ -50,6 +52,7 @@ impl Publish {
             peers: Vec::new(),
             upstream: VecDeque::new(),
             asker: None,
+            sender: None,
             round: 0,
             matched: Vec::new(),
         }
@@ -72,7 +75,7 @@ impl Publish {
             }
         }
         if self.extended && !user.is_empty() {
-            self.upstream.push_back(Upstream::User(user));
+            self.upstream.push_back(Upstream::User(Some(key), user));
         }
     }
 
@@ -123,9 +126,8 @@ impl Publish {
     fn forget_asker(&mut self, key: usize) {
         self.asker = self.asker.filter(|&asker| asker != key);
         for waiting in &mut self.upstream {
-            if let Upstream::Change(asker, _) = waiting {
-                *asker = asker.filter(|&asker| asker != key);
-            }
+            let (Upstream::Change(sender, _) | Upstream::User(sender, _)) = waiting;
+            *sender = sender.filter(|&sender| sender != key);
         }
     }
 
@@ -270,13 +272,20 @@ impl Pattern for Publish {
             return Err(Error::NotSupported { socket_type: SocketType::Pub, operation: "receive" });
         }
         *message = match self.upstream.pop_front().ok_or(Error::WouldBlock)? {
-            Upstream::User(message) => message,
+            Upstream::User(sender, message) => {
+                self.sender = sender;
+                message
+            }
             Upstream::Change(asker, message) => {
-                self.asker = asker;
+                (self.asker, self.sender) = (asker, asker);
                 message
             }
         };
         Ok(())
+    }
+
+    fn sender(&self) -> Option<usize> {
+        self.sender
     }
 
     fn subscribe(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) -> Result<()> {

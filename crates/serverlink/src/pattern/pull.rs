@@ -34,6 +34,10 @@ impl Pattern for Pull {
         self.turns.receive(message, peers).map(|_| ())
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         self.turns.has_message(peers, |_, _| true)
     }

@@ -76,6 +76,10 @@ impl Pattern for Rep {
         }
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         matches!(self.state, State::Idle)
             && self.turns.has_message(peers, |_, message| end_of_envelope(message).is_some())

@@ -106,6 +106,10 @@ impl Pattern for Req {
         }
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.peers.inward.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { peers: dealer, state: State::Awaiting(awaited), request } = self else {
             return false;

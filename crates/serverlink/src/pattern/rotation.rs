@@ -62,6 +62,12 @@ impl Rotation {
         (self.active > 0).then(|| self.ring[self.current])
     }
 
+    /// Whose turn it was before it [was the next one's](Self::advance).
+    pub(crate) fn previous(&self) -> Option<usize> {
+        let last = self.active.checked_sub(1)?;
+        self.ring.get(self.current.checked_sub(1).unwrap_or(last)).copied()
+    }
+
     /// It is the next one's turn.
     #[inline]
     pub(crate) fn advance(&mut self) {

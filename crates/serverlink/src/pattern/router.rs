@@ -194,6 +194,10 @@ impl Pattern for Router {
         }
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { turns, ids, .. } = self;
         turns.has_message(peers, |key, _| ids[key].is_some())

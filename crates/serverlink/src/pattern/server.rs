@@ -101,6 +101,10 @@ impl Pattern for Server {
             }
         }
     }
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { turns, ids, .. } = self;
         turns.has_message(peers, |key, message| ids[key].is_some() && message.len() == 1)

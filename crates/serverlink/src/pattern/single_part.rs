@@ -2,15 +2,18 @@
 //! PAIR are, but for messages of one frame only.
 
 use super::Pattern;
-use crate::{Error, Message, Result, SocketType, socket::Peers};
+use crate::{
+    Error, Message, Result, SocketType,
+    socket::{PeerInfo, Peers},
+};
 
 /// A pattern that takes, and gives, messages of one frame.
 #[derive(Debug)]
 pub(crate) struct SinglePart<P> {
     socket_type: SocketType,
     inner: P,
-    /// Received when it was asked whether there is one.
-    next: Option<Message>,
+    /// Received when it was asked whether there is one; and of whom.
+    next: Option<(Message, Option<PeerInfo>)>,
 }
 
 impl<P> SinglePart<P> {
@@ -72,7 +75,7 @@ impl<P: Pattern> Pattern for SinglePart<P> {
     }
 
     fn receive(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
-        if let Some(next) = self.next.take() {
+        if let Some((next, _)) = self.next.take() {
             *message = next;
             return Ok(());
         }
@@ -84,10 +87,29 @@ impl<P: Pattern> Pattern for SinglePart<P> {
             }
         }
     }
+
+    fn receive_from(
+        &mut self,
+        message: &mut Message,
+        peers: &mut Peers,
+    ) -> Result<Option<PeerInfo>> {
+        if let Some((next, source)) = self.next.take() {
+            *message = next;
+            return Ok(source);
+        }
+        self.receive(message, peers)?;
+        Ok(self.sender().and_then(|key| peers.source(key)).cloned())
+    }
+
+    fn sender(&self) -> Option<usize> {
+        self.inner.sender()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         if self.next.is_none() {
             let mut message = Message::new();
-            self.next = self.receive(&mut message, peers).is_ok().then_some(message);
+            let received = self.receive_from(&mut message, peers);
+            self.next = received.ok().map(|source| (message, source));
         }
         self.next.is_some()
     }

@@ -127,6 +127,10 @@ impl Pattern for Stream {
             }
         }
     }
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { turns, peers: known, .. } = self;
         turns.has_message(peers, |key, _| known[key].id.is_some())

@@ -199,6 +199,10 @@ impl Pattern for Subscribe {
         self.subscriptions.len() + self.patterns.len()
     }
 
+    fn sender(&self) -> Option<usize> {
+        self.turns.previous()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         let Self { extended, turns, subscriptions, patterns } = self;
         let invert = peers.options.invert_matching;

@@ -116,6 +116,20 @@ impl Pattern for Watched {
         self.after_call(result, peers)
     }
 
+    fn receive_from(
+        &mut self,
+        message: &mut Message,
+        peers: &mut Peers,
+    ) -> Result<Option<PeerInfo>> {
+        let mut source = None;
+        let result = self.pattern.0.receive_from(message, peers).map(|found| source = found);
+        self.after_call(result, peers).map(|()| source)
+    }
+
+    fn sender(&self) -> Option<usize> {
+        self.pattern.0.sender()
+    }
+
     fn can_receive(&mut self, peers: &mut Peers) -> bool {
         self.pattern.0.can_receive(peers)
     }

@@ -7,7 +7,6 @@ use std::{
 };
 
 use serverlink_io::{BiasedGuard, BiasedLock, Notice, Port};
-use serverlink_zmtp::Version;
 
 use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors};
 use crate::{
@@ -236,6 +235,20 @@ impl SocketInner {
     /// Receives a message, into one without frames.
     pub(super) fn receive(&self, message: &mut Message, patience: Patience) -> Result<()> {
         self.try_until(Way::In, patience, |pattern, peers| pattern.receive(message, peers))
+    }
+
+    /// The same; returns what is known of the peer that it came from.
+    pub(super) fn receive_from(
+        &self,
+        message: &mut Message,
+        patience: Patience,
+    ) -> Result<Option<PeerInfo>> {
+        let mut source = None;
+        self.try_until(Way::In, patience, |pattern, peers| {
+            source = pattern.receive_from(message, peers)?;
+            Ok(())
+        })?;
+        Ok(source)
     }
 
     /// Tries until it need not be tried again, or time is up. Most calls are done at once, with
@@ -486,17 +499,6 @@ impl SocketInner {
     }
 }
 
-impl PeerInfo {
-    /// What a socket of the same context would tell in a handshake.
-    pub(crate) fn inproc(options: &Options) -> Self {
-        Self {
-            routing_id: options.routing_id.clone(),
-            version: Version::V3_1,
-            takes_patterns: true,
-        }
-    }
-}
-
 impl fmt::Debug for SocketInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketInner")
@@ -508,7 +510,7 @@ impl fmt::Debug for SocketInner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Context, pipe::Outbox};
+    use crate::{Context, PeerProperties, pipe::Outbox};
 
     #[test]
     fn a_handshake_that_ends_while_the_socket_closes_is_in_time_for_what_was_sent() {
@@ -519,7 +521,7 @@ mod tests {
             let outbox = Outbox::new(1, false, None, inner.pacer.clone());
             PipeEnd::remote(Arc::downgrade(&inner), 1, false, Arc::new(outbox))
         };
-        let info = || PeerInfo::inproc(&Options::default());
+        let info = || PeerProperties::inproc(&Options::default(), SocketType::Pull);
         let (ours, another) = (pipe(), pipe().pipe);
         let known = ours.pipe.clone();
         assert!(inner.attach(ours, None));

@@ -6,6 +6,7 @@ mod inner;
 mod monitor;
 mod peering;
 mod peers;
+mod properties;
 mod readiness;
 mod status;
 mod subscriptions;
@@ -18,7 +19,9 @@ pub(crate) use inner::SocketInner;
 pub use monitor::{
     Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
 };
-pub(crate) use peers::{PeerInfo, Peers};
+pub(crate) use peers::Peers;
+pub(crate) use properties::{MORE, PeerInfo, SHARED, SRCFD};
+pub use properties::{PeerProperties, Received};
 pub use status::{PeerStatistics, PeerStatus};
 
 use crate::{

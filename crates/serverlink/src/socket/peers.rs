@@ -2,25 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::Version;
+use bytes::BytesMut;
 
+use super::properties::{PeerInfo, Sources};
 use crate::{
     Frame, Message, PeerStatistics,
     options::Options,
     pipe::{Collector, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
     transport::Connection,
 };
-
-/// What the handshake told of a peer.
-#[derive(Debug, Clone)]
-pub(crate) struct PeerInfo {
-    pub(crate) routing_id: Bytes,
-    /// The protocol's version it speaks.
-    pub(crate) version: Version,
-    /// Whether it takes subscriptions to patterns.
-    pub(crate) takes_patterns: bool,
-}
 
 /// All peers of a socket, each under a small number, its key; with them what patterns need
 /// besides: the options, and the effects of what is being done.
@@ -43,6 +33,7 @@ pub(crate) struct Peers {
 struct Slot {
     end: PipeEnd,
     info: Option<PeerInfo>,
+    sources: Sources,
     closed: bool,
     dropped: u64,
 }
@@ -66,7 +57,8 @@ impl Peers {
             self.slots.len() - 1
         });
         end.pipe.set_key(key);
-        self.slots[key] = Some(Slot { end, info: None, closed: false, dropped: 0 });
+        let sources = Sources::default();
+        self.slots[key] = Some(Slot { end, info: None, sources, closed: false, dropped: 0 });
         key
     }
 
@@ -109,8 +101,22 @@ impl Peers {
 
     pub(crate) fn set_info(&mut self, key: usize, info: Option<PeerInfo>) {
         if let Some(slot) = self.slot(key) {
+            if let Some(info) = &info {
+                let (come, unread) = slot.end.incoming.counts();
+                slot.sources.begin(info.clone(), come, come.saturating_sub(unread));
+            }
             slot.info = info;
         }
+    }
+
+    /// What is known of the connection by which a peer's message came that was read last.
+    pub(crate) fn source(&self, key: usize) -> Option<&PeerInfo> {
+        let slot = self.slots.get(key)?.as_ref()?;
+        if slot.end.pipe.is_conflating() {
+            return slot.sources.of(usize::MAX);
+        }
+        let (come, unread) = slot.end.incoming.counts();
+        slot.sources.of(come.saturating_sub(unread).saturating_sub(1))
     }
 
     /// Notes that a message for a peer was dropped.

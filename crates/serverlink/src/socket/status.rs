@@ -5,7 +5,8 @@ use std::{sync::Arc, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    MonitorEvent, MonitorEventKind, Socket, endpoints::Attachment, inner::Core, monitor::name,
+    MonitorEvent, MonitorEventKind, PeerProperties, Socket, SocketInner, endpoints::Attachment,
+    inner::Core, monitor::name,
 };
 use crate::{Result, pipe::Pipe};
 
@@ -30,6 +31,8 @@ pub struct PeerStatus {
     /// The version of ZMTP that is spoken with it: major and minor number. None while it is not
     /// connected.
     pub version: Option<(u8, u8)>,
+    /// What the peer told of itself, and where it is; none while it is not connected.
+    pub properties: Option<Arc<PeerProperties>>,
     /// What has passed so far, and what waits.
     pub statistics: PeerStatistics,
 }
@@ -141,6 +144,7 @@ impl Core {
         let info = self.peers.info(key);
         let version = info.map(|info| (info.version.0, info.version.1));
         let announced = info.map(|info| info.routing_id.clone()).unwrap_or_default();
+        let properties = info.cloned();
         let (pipe, statistics) = self.peers.statistics(key)?;
         let attachment = self.attachments.iter().find(|(_, attachment)| match attachment {
             Attachment::Connecter(connecter) => Arc::ptr_eq(connecter.pipe(), &pipe),
@@ -156,6 +160,7 @@ impl Core {
             remote: None,
             routing_id: self.pattern.0.routing_id(key).unwrap_or(announced),
             version,
+            properties,
             statistics,
         };
         Some((status, pipe))

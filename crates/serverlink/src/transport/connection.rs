@@ -57,6 +57,10 @@ pub(crate) struct Connection {
     me: Weak<Connection>,
     port: Port,
     handle: OnceLock<Handle>,
+    /// The number by which the system knows its end, if that is a socket.
+    descriptor: Option<u64>,
+    /// Of the process at the other end of a Unix domain socket that was accepted.
+    credentials: Option<String>,
     origin: Arc<dyn Origin>,
     outbox: Arc<Outbox>,
     pipe: OnceLock<Arc<Pipe>>,
@@ -130,6 +134,8 @@ impl Connection {
             me: me.clone(),
             port,
             handle: OnceLock::new(),
+            descriptor: stream.descriptor(),
+            credentials: address.is_none().then(|| stream.credentials()).flatten(),
             origin,
             outbox,
             pipe: OnceLock::new(),
@@ -182,6 +188,16 @@ impl Connection {
             handle.and_then(|handle| handle.local_address().ok()),
             handle.and_then(|handle| handle.peer_address().ok()),
         )
+    }
+
+    /// What is told of where the peer is, as libzmq tells it.
+    fn peer_name(&self) -> Option<String> {
+        let address = self.handle.get()?.peer_address().ok()?;
+        match (address.as_socket(), &self.credentials) {
+            (Some(address), _) => Some(address.ip().to_string()),
+            (None, Some(credentials)) => Some(format!("localhost:{credentials}")),
+            (None, None) => Some("localhost".to_owned()),
+        }
     }
 
     /// The endpoint that it belongs to.

@@ -10,7 +10,7 @@ use crate::{
     endpoint::invalid,
     options::Options,
     pipe::{Effects, Pipe, PipeEnd},
-    socket::{PeerInfo, SocketInner, unwanted},
+    socket::{PeerProperties, SocketInner, unwanted},
 };
 
 /// The names of a context.
@@ -178,8 +178,11 @@ fn join(
     near.set_farewell(&binder_options.disconnect_message);
     let mut effects = Effects::default();
     say_hello(&mut far, binder_options, &mut effects);
-    let accepted = binder.attach(far, Some(PeerInfo::inproc(connecting_options)))
-        && connecting.pipe_ready(near, PeerInfo::inproc(binder_options));
+    let told = [(connecting_options, connecting), (binder_options, binder)]
+        .map(|(options, socket)| PeerProperties::inproc(options, socket.socket_type()));
+    let [connecting_told, binder_told] = told;
+    let accepted =
+        binder.attach(far, Some(connecting_told)) && connecting.pipe_ready(near, binder_told);
     if accepted {
         // What was sent before there was anyone to tell.
         binder.pipe_readable(&pipe);

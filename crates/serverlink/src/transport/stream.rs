@@ -3,8 +3,14 @@
 //! Everything that differs between them is here or in their own modules; listeners, connecters and
 //! connections are the same for all.
 
+#[cfg(unix)]
+use std::os::fd::AsRawFd;
+#[cfg(windows)]
+use std::os::windows::io::AsRawSocket;
 use std::{io, sync::Arc};
 
+#[cfg(unix)]
+use serverlink_io::PeerCredentials;
 use serverlink_io::{Handle, Handler, Port};
 use socket2::{SockAddr, Socket};
 
@@ -50,6 +56,37 @@ impl Stream {
             #[cfg(windows)]
             Self::Pipe(_) => None,
         }
+    }
+
+    /// The number by which the system knows it, if it is a socket.
+    #[cfg_attr(unix, expect(clippy::cast_sign_loss, reason = "it is not negative"))]
+    pub(super) fn descriptor(&self) -> Option<u64> {
+        match self {
+            #[cfg(unix)]
+            Self::Socket(socket) => Some(socket.as_raw_fd() as u64),
+            #[cfg(windows)]
+            Self::Socket(socket) => Some(socket.as_raw_socket()),
+            #[cfg(windows)]
+            Self::Pipe(_) => None,
+        }
+    }
+
+    /// The user, group and process at the other end of a Unix domain socket, as far as the system
+    /// tells; none of any other stream.
+    #[cfg(unix)]
+    pub(super) fn credentials(&self) -> Option<String> {
+        let Self::Socket(socket) = self;
+        let is_local = socket.local_addr().is_ok_and(|address| address.is_unix());
+        let peer = is_local.then(|| PeerCredentials::of(socket).ok()).flatten()?;
+        let (group, process) = (peer.groups.first()?, peer.process.unwrap_or_default());
+        Some(format!("{}:{group}:{process}", peer.user))
+    }
+
+    /// The system does not tell.
+    #[cfg(windows)]
+    #[expect(clippy::unused_self, reason = "elsewhere it is of use")]
+    pub(super) fn credentials(&self) -> Option<String> {
+        None
     }
 
     /// The port for it, once a listener at `own` has accepted it: any, but a pipe stays.

@@ -29,6 +29,7 @@ mod options;
 mod pair;
 mod pattern_peers;
 mod pattern_subscriptions;
+mod peer_properties;
 mod poll_list;
 mod polling;
 mod proxying;

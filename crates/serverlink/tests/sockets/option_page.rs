@@ -3,7 +3,8 @@
 use std::{env, fmt::Write, fs, path::Path};
 
 use serverlink::{
-    OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionTime, context_options, socket_options,
+    OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionTime, context_options,
+    message_options, socket_options,
 };
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
@@ -28,6 +29,38 @@ can do with an option.
 
 *from* tells from when on a value holds: at once, for what is bound or connected *later*, or for what
 is connected *next* and no longer.
+";
+
+const MESSAGES: &str = "
+## Messages
+
+`Socket::recv_with_peer` receives a message together with what is known of the peer it came from, as
+of the connection it came by; `Received::option` tells these of each of its frames. `recv` pays nothing
+for it: whom a message came from is known from whose turn it was and from how many messages each
+connection brought, and only looked up when asked for.
+
+| id | libzmq's name | name | values | since | what it tells |
+|---|---|---|---|---|---|
+";
+
+const PROPERTIES: &str = "
+`Received::property` tells the properties, which `Socket::peers` has, too. Case does not matter.
+
+| property | what it tells |
+|---|---|
+| `Socket-Type` | the peer's type |
+| `Identity`, `Routing-Id` | the name it calls itself by, if it is of a type that tells it; libzmq knows the second in its manual only |
+| `Peer-Address` | its IP address over `tcp://`; over `ipc://`, `localhost`, and `:user:group:process` by their ids if it was accepted on a system that tells |
+| `Resource`, `X-…` and others | what else the peer told: its option `ZMQ_METADATA` |
+| `User-Id` | nothing yet: an authenticator would tell it, and what the peer tells under this name is not passed on |
+
+Within the process libzmq tells no properties; here it is all but the address.
+
+In C, `zmq_msg_recv` and `zmq_recvmsg` will receive in this way, and keep what is known of the peer in
+the `zmq_msg_t` of each frame, which has room for a pointer to it; `zmq_msg_copy` and `zmq_msg_move`
+take it along, and `zmq_msg_close` lets go of it. `zmq_msg_get` is `Received::option`. `zmq_msg_gets`
+is `Received::property`, whose value it copies behind the message once, with a zero byte at its end, so
+that the string lives as long as the message. `zmq_recv` receives without.
 ";
 
 fn text(value: &[u8], form: OptionForm) -> String {
@@ -113,6 +146,13 @@ fn page() -> String {
     for info in &context_options() {
         writeln!(page, "{}", row(info).replace(" | context |", " |")).unwrap();
     }
+    page.push_str(MESSAGES);
+    for info in &message_options() {
+        let summary = info.summary.split_whitespace().collect::<Vec<_>>().join(" ");
+        let OptionInfo { id, constant, name, form, since, .. } = info;
+        writeln!(page, "| {id} | `{constant}` | {name} | {form} | {since} | {summary} |").unwrap();
+    }
+    page.push_str(PROPERTIES);
     page.push_str(
         "\n## Not supported\n\nThese answer `Error::UnsupportedOption`, which says why.\n\n\
          | id | libzmq's name | why |\n|---|---|---|\n",

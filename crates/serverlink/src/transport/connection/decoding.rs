@@ -1,11 +1,13 @@
 //! From bytes received to messages of the socket.
 
-use std::{mem, time::Instant};
+use std::{mem, sync::Arc, time::Instant};
 
 use serverlink_zmtp::{self as zmtp, FrameBody, Framing};
 
 use super::{Connection, End, Input, Phase, Protocol, Receiving};
-use crate::{Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerInfo};
+use crate::{
+    Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
+};
 
 /// Why decoding stopped.
 pub(super) enum Decoded {
@@ -92,10 +94,12 @@ impl Connection {
                     Message::of_membership(&name, false)
                 }
                 Some(zmtp::Event::Ready(peer)) => {
-                    let info = PeerInfo {
+                    let info = PeerProperties {
+                        socket_type: peer.socket_type,
                         routing_id: peer.routing_id.clone(),
-                        version: peer.version,
+                        metadata: peer.properties.clone(),
                         takes_patterns: peer.takes_patterns(),
+                        ..PeerProperties::of_stranger(peer.version)
                     };
                     let monitored =
                         MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
@@ -138,13 +142,14 @@ impl Connection {
     pub(super) fn established(
         &self,
         inlet: &mut Option<Producer<Message>>,
-        info: PeerInfo,
+        mut info: PeerProperties,
         framing: Framing,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
         self.outbox.set_ready(framing);
+        (info.address, info.descriptor) = (self.peer_name(), self.descriptor);
         let me = self.me.upgrade();
-        if !me.is_some_and(|me| self.origin.ready(&me, info)) {
+        if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {
             return Decoded::Refused;
         }
         if let Some(event) = event {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serverlink_zmtp::{Framing, Version};
 
 use super::{Connection, decoding::Decoded};
-use crate::{Frame, Message, pipe::Producer, socket::PeerInfo};
+use crate::{Frame, Message, pipe::Producer, socket::PeerProperties};
 
 /// What is shorter is copied, so that its message keeps no more than four times its size of the
 /// engine's default receive buffers, of 128 KiB.
@@ -89,11 +89,7 @@ impl Connection {
         let message = match raw.stage {
             Stage::New => {
                 raw.stage = if raw.notify { Stage::Unannounced } else { Stage::Open };
-                let info = PeerInfo {
-                    routing_id: Bytes::new(),
-                    version: Version::V3_1,
-                    takes_patterns: false,
-                };
+                let info = PeerProperties::of_stranger(Version::V3_1);
                 return self.established(inlet, info, Framing::Present, None);
             }
             Stage::Unannounced => {
