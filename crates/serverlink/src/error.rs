@@ -2,7 +2,7 @@
 
 use std::{io, time::Duration};
 
-use crate::{Message, SocketType};
+use crate::{Message, SocketType, TerminationReport};
 
 /// The result of most calls.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -121,7 +121,7 @@ pub enum Error {
     },
     /// The context could not end in time; what it waits for is named.
     #[error(
-        "the context did not end within {waited:?}: {sockets} sockets are open and {connections} connections still have messages to send"
+        "the context did not end within {waited:?}: {sockets} sockets are open and {connections} connections still have messages to send:\n{report}"
     )]
     StillOpen {
         /// How long it waited.
@@ -130,6 +130,8 @@ pub enum Error {
         sockets: usize,
         /// Connections of closed sockets that linger.
         connections: usize,
+        /// Which, a moment later.
+        report: Box<TerminationReport>,
     },
     /// The operating system refused.
     #[error("{action}: {source}")]

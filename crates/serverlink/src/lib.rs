@@ -40,7 +40,7 @@ mod socket;
 mod timers;
 mod transport;
 
-pub use context::{Context, ContextBuilder};
+pub use context::{Context, ContextBuilder, LingeringConnection, OpenSocket, TerminationReport};
 pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{

@@ -1,5 +1,6 @@
 //! Contexts: what sockets share.
 
+mod report;
 mod runtime;
 mod threads;
 
@@ -10,6 +11,8 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use report::Lingering;
+pub use report::{LingeringConnection, OpenSocket, TerminationReport};
 pub(crate) use runtime::{LingerGuard, Runtime};
 use serverlink_io::Port;
 
@@ -160,7 +163,8 @@ impl Context {
     /// their linger time.
     ///
     /// It must not be called by a thread that keeps a socket of the context open: it would wait for
-    /// ever. See [`terminate_timeout`](Self::terminate_timeout).
+    /// ever. See [`terminate_timeout`](Self::terminate_timeout), and
+    /// [`termination_report`](Self::termination_report), which tells another thread what it waits for.
     pub fn terminate(&self) {
         self.shared.runtime.terminate();
         self.shared.runtime.wait_until_idle(None);
@@ -176,7 +180,8 @@ impl Context {
         match self.shared.runtime.wait_until_idle(Some(timeout)) {
             None => Ok(()),
             Some((sockets, connections)) => {
-                Err(Error::StillOpen { waited: timeout, sockets, connections })
+                let report = Box::new(self.termination_report());
+                Err(Error::StillOpen { waited: timeout, sockets, connections, report })
             }
         }
     }

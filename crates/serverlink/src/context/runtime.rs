@@ -1,6 +1,7 @@
 //! The part of a context that the engine shares.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicUsize, Ordering},
@@ -10,9 +11,14 @@ use std::{
 
 use serverlink_io::{Port, PortOptions};
 
+use super::Lingering;
 use crate::{
-    Error, Result, options::ContextOptions, socket::SocketInner, transport::inproc::Registry,
+    Error, Result, diagnostics, options::ContextOptions, socket::SocketInner,
+    transport::inproc::Registry,
 };
+
+/// After what time a context that does not end says why; then after twice as long, and so on.
+const WORRY: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
 
 /// Ports, names, and a count of what is still alive.
 #[derive(Debug)]
@@ -38,17 +44,20 @@ struct State {
     io_ended: bool,
     sockets: Vec<Weak<SocketInner>>,
     open: usize,
-    lingering: usize,
+    /// Each under a number of its own.
+    lingering: HashMap<u64, Lingering>,
+    lingered: u64,
 }
 
 /// Keeps the context from ending, for the sake of messages still to be sent.
 #[derive(Debug)]
-pub(crate) struct LingerGuard(Arc<Alive>);
+pub(crate) struct LingerGuard(Arc<Alive>, u64);
 
 impl Drop for LingerGuard {
     fn drop(&mut self) {
-        self.0.lock().lingering -= 1;
+        let done = self.0.lock().lingering.remove(&self.1);
         self.0.changed.notify_all();
+        drop(done);
     }
 }
 
@@ -155,9 +164,24 @@ impl Runtime {
         self.alive.changed.notify_all();
     }
 
-    pub(crate) fn linger(&self) -> LingerGuard {
-        self.alive.lock().lingering += 1;
-        LingerGuard(self.alive.clone())
+    pub(crate) fn linger(&self, lingering: Lingering) -> LingerGuard {
+        let mut state = self.alive.lock();
+        state.lingered += 1;
+        let number = state.lingered;
+        state.lingering.insert(number, lingering);
+        LingerGuard(self.alive.clone(), number)
+    }
+
+    /// Whether it is terminated, the sockets that may be open, and what lingers.
+    pub(super) fn awaited(&self) -> (bool, Vec<Arc<SocketInner>>, Vec<Lingering>) {
+        let state = self.alive.lock();
+        let mut lingering: Vec<_> = state.lingering.iter().collect();
+        lingering.sort_unstable_by_key(|(number, _)| **number);
+        (
+            state.terminated,
+            state.sockets.iter().filter_map(Weak::upgrade).collect(),
+            lingering.into_iter().map(|(_, lingering)| lingering.clone()).collect(),
+        )
     }
 
     /// Lets every call of every socket fail from now on.
@@ -182,16 +206,26 @@ impl Runtime {
     /// are.
     pub(crate) fn wait_until_idle(&self, timeout: Option<Duration>) -> Option<(usize, usize)> {
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let begun = Instant::now();
+        let mut worry = cfg!(feature = "tracing").then_some(WORRY);
         let mut state = self.alive.lock();
-        while state.open > 0 || (state.lingering > 0 && !state.io_ended) {
-            state = match deadline {
+        while state.open > 0 || (!state.lingering.is_empty() && !state.io_ended) {
+            let now = Instant::now();
+            if deadline.is_some_and(|deadline| deadline <= now) {
+                return Some((state.open, state.lingering.len()));
+            }
+            if let Some(after) = worry.filter(|after| now - begun >= *after) {
+                drop(state);
+                diagnostics::context_waits(now - begun, &self.report());
+                worry = after.checked_mul(2);
+                state = self.alive.lock();
+                continue;
+            }
+            let worried = worry.and_then(|after| begun.checked_add(after));
+            state = match deadline.into_iter().chain(worried).min() {
                 None => self.alive.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Some((state.open, state.lingering));
-                    }
-                    let waited = self.alive.changed.wait_timeout(state, left);
+                Some(until) => {
+                    let waited = self.alive.changed.wait_timeout(state, until - now);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };

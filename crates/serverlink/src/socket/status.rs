@@ -8,7 +8,7 @@ use super::{
     MonitorEvent, MonitorEventKind, PeerProperties, Socket, SocketInner, endpoints::Attachment,
     inner::Core, monitor::name,
 };
-use crate::{Result, pipe::Pipe};
+use crate::{Error, Result, pipe::Pipe};
 
 /// One peer of a socket, at the moment it was asked for: see [`Socket::peers`].
 #[derive(Debug, Clone)]
@@ -94,18 +94,7 @@ impl Socket {
     /// ```
     #[must_use]
     pub fn peers(&self) -> Vec<PeerStatus> {
-        let mut core = self.inner.core();
-        let keys: Vec<_> = core.peers.keys().collect();
-        let found: Vec<_> = keys.into_iter().filter_map(|key| core.status(key)).collect();
-        drop(core);
-        // A connection's lock comes before the socket's.
-        found
-            .into_iter()
-            .map(|(mut status, pipe)| {
-                add_connection(&mut status, &pipe);
-                status
-            })
-            .collect()
+        self.inner.peers()
     }
 
     /// Whether a peer is there at this endpoint, which the socket is connected or bound to: one whose
@@ -135,6 +124,38 @@ impl Socket {
             });
         }
         Ok(())
+    }
+}
+
+impl SocketInner {
+    /// See [`Socket::peers`].
+    pub(crate) fn peers(&self) -> Vec<PeerStatus> {
+        let mut core = self.core();
+        let keys: Vec<_> = core.peers.keys().collect();
+        let found: Vec<_> = keys.into_iter().filter_map(|key| core.status(key)).collect();
+        drop(core);
+        // A connection's lock comes before the socket's.
+        found
+            .into_iter()
+            .map(|(mut status, pipe)| {
+                add_connection(&mut status, &pipe);
+                status
+            })
+            .collect()
+    }
+
+    /// What it is bound to, and what it is connected to; none if it is closed.
+    pub(crate) fn endpoints(&self) -> Option<(Vec<String>, Vec<String>)> {
+        let core = self.core();
+        if matches!(core.check(), Err(Error::Closed)) {
+            return None;
+        }
+        let names = |bound| {
+            let all = core.attachments.iter();
+            let these = all.filter(|(_, attachment)| attachment.is_bound() == bound);
+            these.map(|(name, _)| name.clone()).collect()
+        };
+        Some((names(true), names(false)))
     }
 }
 

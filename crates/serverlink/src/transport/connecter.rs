@@ -161,7 +161,9 @@ impl Connecter {
     /// Ends the way once everything is sent, or time is up.
     pub(crate) fn close(&self, linger: Option<Duration>) {
         let Some(me) = self.me.upgrade() else { return };
-        self.state().closing = Some(Closing::new(linger, self.runtime.linger()));
+        let what = (self.socket_type, &self.endpoint, false);
+        let closing = Closing::new(linger, &self.runtime, &self.outbox, what);
+        self.state().closing = Some(closing);
         self.port.post(me, CLOSE);
     }
 

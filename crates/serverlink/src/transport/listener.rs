@@ -114,7 +114,8 @@ impl Listener {
             if let (Some(owner), Some(pipe)) = (&owner, connection.pipe()) {
                 owner.pipe_closed(pipe);
             }
-            connection.close(Closing::new(linger, self.runtime.linger()));
+            let what = (self.socket_type, &self.endpoint, true);
+            connection.close(Closing::new(linger, &self.runtime, connection.outbox(), what));
         }
     }
 

@@ -23,7 +23,14 @@ pub(crate) use connection::Connection;
 pub(crate) use listener::Listener;
 pub(crate) use udp::{Datagrams, LONGEST_BODY, parse_address};
 
-use crate::{Message, MonitorEventKind, context::LingerGuard, options::Options, socket::PeerInfo};
+use crate::{
+    Message, MonitorEventKind, SocketType,
+    context::{LingerGuard, Lingering, Runtime},
+    endpoint::StreamEndpoint,
+    options::Options,
+    pipe::Outbox,
+    socket::PeerInfo,
+};
 
 /// Who made a connection, and hears of its fate.
 pub(crate) trait Origin: Debug + Send + Sync {
@@ -72,9 +79,17 @@ pub(crate) struct Closing {
 }
 
 impl Closing {
-    pub(crate) fn new(linger: Option<Duration>, guard: LingerGuard) -> Self {
+    /// The end of one connection, for which its context waits.
+    pub(crate) fn new(
+        linger: Option<Duration>,
+        runtime: &Runtime,
+        outbox: &Arc<Outbox>,
+        (socket_type, endpoint, is_bound): (SocketType, &StreamEndpoint, bool),
+    ) -> Self {
         let deadline = linger.and_then(|linger| Instant::now().checked_add(linger));
-        Self { deadline, guard: Some(guard) }
+        let (endpoint, outbox) = (endpoint.to_string(), outbox.clone());
+        let lingering = Lingering { socket_type, endpoint, is_bound, outbox, deadline };
+        Self { deadline, guard: Some(runtime.linger(lingering)) }
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {

@@ -185,7 +185,7 @@ fn what_a_context_waits_for_is_named() {
     let wait = Duration::from_millis(50);
     let start = Instant::now();
     match context.terminate_timeout(wait) {
-        Err(error @ Error::StillOpen { waited, sockets: 1, connections: 3 }) => {
+        Err(error @ Error::StillOpen { waited, sockets: 1, connections: 3, .. }) => {
             assert_eq!((waited, error.errno_name()), (wait, "EBUSY"));
         }
         other => panic!("{other:?}"),

@@ -54,6 +54,7 @@ mod status;
 mod stream;
 mod subscriptions;
 mod termination;
+mod termination_report;
 mod timeouts;
 mod udp;
 mod verbosity;
