@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// After what time a context that does not end says why; then after twice as long, and so on.
-const WORRY: Duration = if cfg!(test) { Duration::from_millis(50) } else { Duration::from_secs(5) };
+const WORRY: Duration = Duration::from_secs(5);
 
 /// Ports, names, and a count of what is still alive.
 #[derive(Debug)]
