@@ -5,7 +5,7 @@ use std::{io::Write, net::TcpStream, time::Duration};
 
 use serverlink::{Monitor, MonitorEvent, MonitorEventKind, SocketType};
 
-use crate::harness::{PATIENCE, bound, connected, context, shake_hands, socket};
+use crate::harness::{PATIENCE, bound, context, shake_hands, socket};
 
 fn next(monitor: &Monitor) -> MonitorEvent {
     monitor.recv_timeout(PATIENCE).expect("an event")
@@ -17,6 +17,7 @@ fn numbers(monitor: &Monitor, count: usize) -> Vec<u64> {
 
 const LISTENING: u64 = 0x8;
 const ACCEPTED: u64 = 0x20;
+#[cfg(unix)]
 const CLOSED: u64 = 0x80;
 const DISCONNECTED: u64 = 0x200;
 const FAILED_NO_DETAIL: u64 = 0x800;
@@ -85,7 +86,7 @@ fn a_peer_that_is_not_let_in_could_not_be_accepted() {
     pull.set_ipc_filter_uid(&[u32::MAX - 1]).unwrap();
     let monitor = pull.monitor();
     let endpoint = pull.bind("ipc://*").unwrap();
-    let _push = connected(&context, SocketType::Push, &endpoint);
+    let _push = crate::harness::connected(&context, SocketType::Push, &endpoint);
     assert_eq!(numbers(&monitor, 1), [LISTENING]);
     let event = next(&monitor);
     assert!(matches!(event.kind, MonitorEventKind::AcceptFailed(_)), "{event:?}");
