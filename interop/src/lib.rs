@@ -5,8 +5,10 @@
 //! waits for events, never for a time: every wait ends with [`PATIENCE`], and then the test fails.
 //! The backend that ServerLink uses is the one that `SERVERLINK_BACKEND` names.
 #![forbid(unsafe_code)]
-// Everything here is for tests, which fail by panicking.
-#![allow(clippy::missing_panics_doc)]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "everything here is for tests, which fail by panicking"
+)]
 
 mod child;
 pub mod command;

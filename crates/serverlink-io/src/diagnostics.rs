@@ -2,7 +2,7 @@
 //!
 //! Without it every function here is empty.
 
-#![cfg_attr(not(feature = "tracing"), allow(unused_variables))]
+#![cfg_attr(not(feature = "tracing"), allow(unused_variables, reason = "what would be told of"))]
 
 use std::io;
 

@@ -1,8 +1,10 @@
 //! A libzmq that has its drafts, through its C interface, and what tests need besides.
 //!
 //! Calls fail the test, and wait at most [`PATIENCE`].
-// Everything here is for tests, which fail by panicking.
-#![allow(clippy::missing_panics_doc)]
+#![allow(
+    clippy::missing_panics_doc,
+    reason = "everything here is for tests, which fail by panicking"
+)]
 
 mod ffi;
 
@@ -15,6 +17,9 @@ use std::{
 
 /// How long anything that must happen may take, on however busy a machine.
 pub const PATIENCE: Duration = Duration::from_secs(40);
+
+/// How often to look at what tells of no change by itself.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// The types that only such a libzmq has, as it numbers them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -306,7 +311,7 @@ pub fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < deadline, "waited {PATIENCE:?} in vain: {what}");
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(LOOK_EVERY);
     }
 }
 

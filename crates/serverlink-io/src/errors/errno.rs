@@ -16,7 +16,7 @@ use super::{
 struct Row {
     code: i32,
     /// Its name in errno.h.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for tests"))]
     name: &'static str,
     action: Action,
     /// Where single calls differ from the others.
@@ -24,7 +24,7 @@ struct Row {
     /// Something has run out, and may be there again later.
     exhaustion: bool,
     /// Why it is sorted so.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for tests"))]
     why: &'static str,
 }
 

@@ -7,8 +7,10 @@
 //! modules within: `epoll::seed_shutdown::stop_during_work`. A case that is
 //! missing in the lists is dead code, which the lints refuse.
 
-// Raw descriptors and limits of the process can be had in no other way.
-#![allow(unsafe_code)]
+#![allow(
+    unsafe_code,
+    reason = "raw descriptors and limits of the process can be had in no other way"
+)]
 
 mod accept;
 mod cancel;

@@ -54,14 +54,14 @@ enum Except {
 struct Row {
     code: u32,
     /// Its name in the Windows headers.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for tests"))]
     name: &'static str,
     action: Action,
     except: Except,
     /// The Winsock code of the same meaning, for which `io::ErrorKind` has a name.
     winsock: u32,
     /// Why it is sorted so.
-    #[cfg_attr(not(test), allow(dead_code))]
+    #[cfg_attr(not(test), expect(dead_code, reason = "for readers, and for tests"))]
     why: &'static str,
 }
 

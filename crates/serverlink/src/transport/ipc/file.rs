@@ -194,7 +194,8 @@ fn alone_in(directory: &Path) -> Option<File> {
     loop {
         match file.try_lock() {
             Ok(()) => return Some(file),
-            // It is held for moments. Who holds it for longer is not one of ours.
+            // It is held for moments. Who holds it for longer is not one of ours, and so the wait
+            // must end; but one that the kernel wakes, flock(2) without `LOCK_NB`, has no limit.
             Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                 thread::sleep(Duration::from_millis(1));
             }
