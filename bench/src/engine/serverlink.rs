@@ -1,16 +1,16 @@
 //! `serverlink-io`.
 
+#[path = "../../echo/port.rs"]
+mod echo;
+
 use std::{
     net::TcpListener,
-    sync::{
-        Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use hdrhistogram::Histogram;
-use serverlink_io::{Event, Handle, Handler, PortOptions, Sending};
+use serverlink_io::{Event, Handler, PortOptions};
 
 use super::{Answers, Engine, Timers, Wake};
 use crate::{
@@ -20,65 +20,6 @@ use crate::{
 
 /// The engine this is all about.
 pub(super) struct Port;
-
-/// Accepts connections and gives each an [`Echo`].
-struct Accept {
-    port: serverlink_io::Port,
-    listener: OnceLock<Handle>,
-    /// How many connections have not ended.
-    going: Arc<AtomicUsize>,
-}
-
-impl Handler for Accept {
-    fn complete(&self, event: Event) {
-        if let Event::Accepted(Ok((socket, _))) = event {
-            // Round trips wait for nothing but this.
-            let _ = socket.set_tcp_nodelay(true);
-            let echo = Arc::new(Echo {
-                port: self.port.clone(),
-                connection: OnceLock::new(),
-                going: self.going.clone(),
-            });
-            if let Ok(connection) = self.port.register(socket, echo.clone()) {
-                let _ = connection.receive(None);
-                let _ = echo.connection.set(connection);
-            }
-        }
-        let _ = self.listener.get().map(Handle::accept);
-    }
-}
-
-/// Sends back what it receives.
-struct Echo {
-    port: serverlink_io::Port,
-    connection: OnceLock<Handle>,
-    going: Arc<AtomicUsize>,
-}
-
-impl Handler for Echo {
-    fn complete(&self, event: Event) {
-        let Some(connection) = self.connection.get() else { return };
-        let goes_on = match event {
-            Event::Received(Ok(bytes)) if !bytes.is_empty() => {
-                match connection.send(vec![bytes.freeze()]) {
-                    // `Event::Sent` follows.
-                    Sending::Pending => return,
-                    Sending::Done { result, .. } => result.is_ok(),
-                }
-            }
-            Event::Sent { result, .. } => result.is_ok(),
-            _ => false,
-        };
-        if goes_on {
-            let _ = connection.receive(None);
-        } else {
-            connection.retire();
-            if self.going.fetch_sub(1, Ordering::Relaxed) == 1 {
-                self.port.stop();
-            }
-        }
-    }
-}
 
 /// Answers when it is woken.
 struct Woken {
@@ -117,15 +58,7 @@ impl Handler for Late {
 
 impl Engine for Port {
     fn echo(listener: TcpListener, connections: usize) -> Result<()> {
-        let port = serverlink_io::Port::new(&PortOptions::default())?;
-        let going = Arc::new(AtomicUsize::new(connections));
-        let accept = Arc::new(Accept { port: port.clone(), listener: OnceLock::new(), going });
-        let listening = port.register(listener.into(), accept.clone())?;
-        listening.accept()?;
-        let _ = accept.listener.set(listening.clone());
-        port.run()?;
-        listening.retire();
-        Ok(())
+        Ok(echo::serve(&PortOptions::default(), listener, connections)?)
     }
 
     fn wakes(tell: impl FnOnce(Wake) -> Result<()>, answers: Arc<Answers>) -> Result<()> {

@@ -1,6 +1,8 @@
 //! An event loop that sends back what it receives, and a thread with blocking sockets that asks.
 
+#[path = "../../echo/mio.rs"]
 mod mio;
+#[path = "../../echo/port.rs"]
 mod port;
 
 use std::{
@@ -9,6 +11,8 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
+
+use serverlink_io::PortOptions;
 
 use crate::Result;
 
@@ -32,7 +36,11 @@ pub(crate) fn round_trip(
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?;
     let serving = thread::spawn(move || match of {
-        Loop::Port(backend) => port::serve(backend, listener, connections),
+        Loop::Port(backend) => {
+            let mut options = PortOptions::default();
+            options.backend = Some(backend.to_owned());
+            port::serve(&options, listener, connections)
+        }
         Loop::Mio => mio::serve(listener, connections),
     });
     // The connections end with it, and the loop with them.

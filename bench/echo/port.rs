@@ -1,6 +1,7 @@
-//! The engine.
+//! `serverlink-io`.
 
 use std::{
+    io::Result,
     net::TcpListener,
     sync::{
         Arc, OnceLock,
@@ -8,9 +9,8 @@ use std::{
     },
 };
 
+use bytes::Bytes;
 use serverlink_io::{Event, Handle, Handler, Port, PortOptions, Sending};
-
-use crate::Result;
 
 /// Accepts connections and gives each an [`Echo`].
 struct Accept {
@@ -20,16 +20,10 @@ struct Accept {
     going: Arc<AtomicUsize>,
 }
 
-/// Sends back what it receives.
-struct Echo {
-    port: Port,
-    connection: OnceLock<Handle>,
-    going: Arc<AtomicUsize>,
-}
-
 impl Handler for Accept {
     fn complete(&self, event: Event) {
         if let Event::Accepted(Ok((socket, _))) = event {
+            // Round trips wait for nothing but this.
             let _ = socket.set_tcp_nodelay(true);
             let echo = Arc::new(Echo {
                 port: self.port.clone(),
@@ -45,6 +39,25 @@ impl Handler for Accept {
     }
 }
 
+/// Sends back what it receives.
+struct Echo {
+    port: Port,
+    connection: OnceLock<Handle>,
+    going: Arc<AtomicUsize>,
+}
+
+impl Echo {
+    /// What was sent has room for what comes next.
+    fn sent(&self, buffers: Vec<Bytes>, result: &Result<()>) -> bool {
+        for buffer in buffers {
+            if let Ok(buffer) = buffer.try_into_mut() {
+                self.port.reuse(buffer);
+            }
+        }
+        result.is_ok()
+    }
+}
+
 impl Handler for Echo {
     fn complete(&self, event: Event) {
         let Some(connection) = self.connection.get() else { return };
@@ -53,10 +66,10 @@ impl Handler for Echo {
                 match connection.send(vec![bytes.freeze()]) {
                     // `Event::Sent` follows.
                     Sending::Pending => return,
-                    Sending::Done { result, .. } => result.is_ok(),
+                    Sending::Done { buffers, result, .. } => self.sent(buffers, &result),
                 }
             }
-            Event::Sent { result, .. } => result.is_ok(),
+            Event::Sent { buffers, result, .. } => self.sent(buffers, &result),
             _ => false,
         };
         if goes_on {
@@ -70,15 +83,15 @@ impl Handler for Echo {
     }
 }
 
-pub(super) fn serve(backend: &str, listener: TcpListener, connections: usize) -> Result<()> {
-    let mut options = PortOptions::default();
-    options.backend = Some(backend.to_owned());
-    let port = Port::new(&options)?;
-    let accept = Arc::new(Accept {
-        port: port.clone(),
-        listener: OnceLock::new(),
-        going: Arc::new(AtomicUsize::new(connections)),
-    });
+/// Accepts so many connections and sends back what they bring, until all have ended.
+pub(super) fn serve(
+    options: &PortOptions,
+    listener: TcpListener,
+    connections: usize,
+) -> Result<()> {
+    let port = Port::new(options)?;
+    let going = Arc::new(AtomicUsize::new(connections));
+    let accept = Arc::new(Accept { port: port.clone(), listener: OnceLock::new(), going });
     let listening = port.register(listener.into(), accept.clone())?;
     listening.accept()?;
     let _ = accept.listener.set(listening.clone());

@@ -1,7 +1,7 @@
-//! mio, which on Windows makes readiness of completions.
+//! mio. On Windows it makes readiness of completions.
 
 use std::{
-    io::{ErrorKind, Read as _, Write as _},
+    io::{ErrorKind, Read as _, Result, Write as _},
     net::TcpListener,
 };
 
@@ -10,12 +10,14 @@ use mio::{
     net::{TcpListener as MioListener, TcpStream},
 };
 
-use crate::Result;
-
 const LISTENER: Token = Token(usize::MAX);
-/// As many as the engine takes at a time.
-const EVENTS: usize = 256;
 
+/// How many events to take at a time, as many as our engine does.
+pub(super) const EVENTS: usize = 256;
+
+const BUFFER: usize = 64 * 1024;
+
+/// Accepts so many connections and sends back what they bring, until all have ended.
 pub(super) fn serve(listener: TcpListener, connections: usize) -> Result<()> {
     listener.set_nonblocking(true)?;
     let mut listener = MioListener::from_std(listener);
@@ -24,7 +26,7 @@ pub(super) fn serve(listener: TcpListener, connections: usize) -> Result<()> {
     let mut streams: Vec<Option<TcpStream>> = Vec::with_capacity(connections);
     let mut going = connections;
     let mut events = Events::with_capacity(EVENTS);
-    let mut buffer = vec![0; 64 * 1024];
+    let mut buffer = vec![0; BUFFER];
     while going > 0 {
         poll.poll(&mut events, None)?;
         for event in &events {
@@ -53,7 +55,7 @@ fn accept(listener: &MioListener, poll: &Poll, streams: &mut Vec<Option<TcpStrea
                 streams.push(Some(stream));
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -63,11 +65,17 @@ fn send_back(stream: &mut TcpStream, buffer: &mut [u8]) -> Result<bool> {
     loop {
         match stream.read(buffer) {
             Ok(0) => return Ok(false),
-            // One message at a time: there is room for it. Windows reports again only after a read
-            // that found nothing.
-            Ok(read) => stream.write_all(&buffer[..read])?,
+            Ok(read) => {
+                // One message at a time: there is room for it.
+                stream.write_all(&buffer[..read])?;
+                // epoll(7): after less than was asked for, nothing is left. mio on Windows reports
+                // again only after a read that found nothing.
+                if cfg!(not(windows)) && read < buffer.len() {
+                    return Ok(true);
+                }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(true),
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(error),
         }
     }
 }
