@@ -41,6 +41,7 @@ use socket2::{SockAddr, Socket};
 
 use crate::{Direction, Handler, Interest, PortOptions, Sending, counters::Counters, diagnostics};
 
+mod agenda;
 mod buffer_pool;
 #[cfg(unix)]
 pub(crate) mod credentials;
@@ -48,7 +49,7 @@ pub(crate) mod credentials;
 mod epoll;
 // Elsewhere its tests run it on a model of the kernel; loom tries what threads share in it.
 #[cfg(any(windows, test))]
-#[cfg_attr(loom, allow(dead_code))]
+#[cfg_attr(loom, allow(dead_code, reason = "loom makes no calls"))]
 mod iocp;
 #[cfg(any(
     all(target_os = "linux", any(test, feature = "kqueue-model")),

@@ -32,8 +32,9 @@ pub(super) enum Reading {
     Receive(Option<BytesMut>),
     /// This half of a probe.
     Probe,
-    /// Nothing any more but the event, which waits to be delivered.
-    Due(Event),
+    /// Nothing any more but the event, which waits to be delivered. Boxed, for it is rare and large:
+    /// with thousands of registrations, each cache line of one counts.
+    Due(Box<Event>),
 }
 
 /// What is known of the descriptor since the poller's last report.
@@ -56,12 +57,15 @@ impl Reading {
     pub(super) fn cancel(&mut self) -> bool {
         let event = match mem::take(self) {
             Self::Idle => return false,
-            Self::Due(event) => event,
+            due @ Self::Due(_) => {
+                *self = due;
+                return true;
+            }
             Self::Accept => Event::Accepted(Err(errors::cancelled())),
             Self::Receive(_) => Event::Received(Err(errors::cancelled())),
             Self::Probe => Event::Ready(Err(errors::cancelled())),
         };
-        *self = Self::Due(event);
+        *self = Self::Due(Box::new(event));
         true
     }
 }
@@ -80,7 +84,7 @@ impl Inward {
         let live = self.live.as_ref()?;
         match mem::take(&mut self.operation) {
             Reading::Idle | Reading::Probe => None,
-            Reading::Due(event) => Some(event),
+            Reading::Due(event) => Some(*event),
             Reading::Accept => {
                 let tried = match live.source.socket() {
                     Ok(socket) => source::accept(socket),

@@ -20,13 +20,9 @@ pub(super) mod source;
 mod table;
 
 use std::{
-    collections::VecDeque,
     fmt::Debug,
     io, mem,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -34,7 +30,7 @@ use bytes::BytesMut;
 use socket2::Socket;
 
 use self::{entry::Registration, source::Source, table::Table};
-use super::{Backend, Entry, Outcome, RawDescriptor, buffer_pool::BufferPool};
+use super::{Backend, Entry, Outcome, RawDescriptor, agenda::Agenda, buffer_pool::BufferPool};
 use crate::{Direction, Handler, Interest, PortOptions, counters::Counters, lock::lock};
 
 /// Names a registration to the poller; never the same for two of them, with the highest bit clear.
@@ -42,6 +38,9 @@ pub(super) type Token = u64;
 
 /// How many descriptors one turn usually hears of at most.
 pub(super) const BATCH: usize = 256;
+
+/// How many registrations are looked up at once, under one lock of their table.
+const TOGETHER: usize = 16;
 
 /// What a poller says of one descriptor.
 #[derive(Debug, Clone, Copy)]
@@ -100,14 +99,7 @@ pub(super) struct Readiness {
 struct Engine {
     poller: Box<dyn Poller>,
     table: Mutex<Table>,
-    queue: Mutex<VecDeque<(Arc<Registration>, Direction)>>,
-    /// How many stand in the queue.
-    queued: AtomicUsize,
-    /// The driver waits or is about to; only then a wake costs a system call.
-    waiting: AtomicBool,
-    /// A wake that no turn has ended on yet.
-    woken: AtomicBool,
-    stopped: AtomicBool,
+    agenda: Agenda<Registration>,
     /// What the poller said, from the last on; empty between two turns, unless one panicked.
     reports: Mutex<Vec<Ready>>,
     buffers: BufferPool,
@@ -120,11 +112,7 @@ impl Readiness {
             engine: Arc::new(Engine {
                 poller: Box::new(poller),
                 table: Mutex::default(),
-                queue: Mutex::default(),
-                queued: AtomicUsize::new(0),
-                waiting: AtomicBool::new(false),
-                woken: AtomicBool::new(false),
-                stopped: AtomicBool::new(false),
+                agenda: Agenda::default(),
                 reports: Mutex::new(Vec::with_capacity(BATCH)),
                 buffers: BufferPool::new(options.receive_buffer),
                 counters: Arc::default(),
@@ -166,13 +154,12 @@ impl Backend for Readiness {
         let engine = &*self.engine;
         let mut reports = Reports::take(engine);
         engine.wait(timeout, &mut reports.list)?;
-        if engine.stopped.load(Ordering::Acquire) {
+        if engine.agenda.is_stopped() {
             return Ok(Outcome::Stopped);
         }
-        let delivered = engine.serve_queue() + engine.serve_reports(&mut reports.list);
-        // A wake that came before this is answered by the return; whoever woke finds the state
-        // it saw before waking looked at by the driver after returning.
-        engine.woken.store(false, Ordering::SeqCst);
+        let delivered =
+            engine.agenda.serve(Registration::serve) + engine.serve_reports(&mut reports.list);
+        engine.agenda.end_turn();
         Ok(Outcome::Delivered(delivered))
     }
 
@@ -199,7 +186,7 @@ impl Backend for Readiness {
     }
 
     fn stop(&self) {
-        self.engine.stopped.store(true, Ordering::Release);
+        self.engine.agenda.stop();
         self.engine.wake();
     }
 }
@@ -211,39 +198,15 @@ impl Drop for Readiness {
         for registration in registrations {
             registration.retire();
         }
-        let queue = mem::take(&mut *lock(&self.engine.queue));
-        drop(queue);
+        self.engine.agenda.clear();
     }
 }
 
 impl Engine {
     /// Asks the poller.
     fn wait(&self, timeout: Option<Duration>, reports: &mut Vec<Ready>) -> io::Result<()> {
-        // Whoever sets `woken` or adds to the queue looks at `waiting` afterwards; here it is the
-        // other way round. All being sequentially consistent, one of the two sees the other.
-        self.waiting.store(true, Ordering::SeqCst);
-        let at_once = self.woken.load(Ordering::SeqCst)
-            || self.stopped.load(Ordering::SeqCst)
-            || self.queued.load(Ordering::SeqCst) > 0
-            || !reports.is_empty();
-        let timeout = if at_once { Some(Duration::ZERO) } else { timeout };
-        let waited = self.poller.wait(timeout, reports);
-        self.waiting.store(false, Ordering::Release);
-        waited
-    }
-
-    /// Serves everyone who stands in the queue now, and tells how many events that made.
-    fn serve_queue(&self) -> usize {
-        let standing = self.queued.load(Ordering::SeqCst);
-        let mut delivered = 0;
-        for _ in 0..standing {
-            let mut queue = lock(&self.queue);
-            let Some((registration, direction)) = queue.pop_front() else { break };
-            self.queued.store(queue.len(), Ordering::SeqCst);
-            drop(queue);
-            delivered += usize::from(registration.serve(direction));
-        }
-        delivered
+        let left = !reports.is_empty();
+        self.agenda.wait(timeout, left, |timeout| self.poller.wait(timeout, reports))
     }
 
     /// Serves everyone whom the poller named, and tells how many events that made.
@@ -251,10 +214,18 @@ impl Engine {
         // From the end, so that those not yet served are what is left.
         reports.reverse();
         let mut delivered = 0;
-        while let Some(report) = reports.pop() {
-            let registration = lock(&self.table).get(report.token);
-            if let Some(registration) = registration {
-                delivered += registration.report(report);
+        let mut named = [const { None }; TOGETHER];
+        while !reports.is_empty() {
+            let table = lock(&self.table);
+            for (name, report) in named.iter_mut().zip(reports.iter().rev()) {
+                *name = table.get(report.token);
+            }
+            drop(table);
+            for name in &mut named {
+                let Some(report) = reports.pop() else { break };
+                if let Some(registration) = name.take() {
+                    delivered += registration.report(report);
+                }
             }
         }
         delivered
@@ -262,8 +233,7 @@ impl Engine {
 
     /// Wakes the driver, at most once between two turns.
     fn wake(&self) {
-        let wanted =
-            !self.woken.swap(true, Ordering::SeqCst) && self.waiting.load(Ordering::SeqCst);
+        let wanted = self.agenda.wake();
         if wanted {
             self.poller.wake();
         }
@@ -272,25 +242,21 @@ impl Engine {
 
     /// Lets a registration stand in the queue.
     fn queue(&self, registration: Arc<Registration>, direction: Direction) {
-        let mut queue = lock(&self.queue);
-        queue.push_back((registration, direction));
-        self.queued.store(queue.len(), Ordering::SeqCst);
-        drop(queue);
-        if self.waiting.load(Ordering::SeqCst) {
+        if self.agenda.queue(registration, direction) {
             self.wake();
         }
     }
 
     /// Tells the poller what an operation waits for.
     fn want(&self, token: Token, what: Want, wanted: bool) {
-        if self.poller.want(token, what, wanted) && self.waiting.load(Ordering::SeqCst) {
+        if self.poller.want(token, what, wanted) && self.agenda.is_waiting() {
             self.wake();
         }
     }
 
     /// Takes a descriptor, which is about to be closed, from the poller.
     fn forget(&self, descriptor: RawDescriptor, token: Token) {
-        if self.poller.remove(descriptor, token) && self.waiting.load(Ordering::SeqCst) {
+        if self.poller.remove(descriptor, token) && self.agenda.is_waiting() {
             self.wake();
         }
     }

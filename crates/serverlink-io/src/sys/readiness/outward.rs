@@ -35,8 +35,9 @@ pub(super) enum Writing {
     Send(Transfer),
     /// This half of a probe.
     Probe,
-    /// Nothing any more but the event, which waits to be delivered.
-    Due(Event),
+    /// Nothing any more but the event, which waits to be delivered. Boxed, for it is rare and large:
+    /// with thousands of registrations, each cache line of one counts.
+    Due(Box<Event>),
 }
 
 /// What became of an operation that was served.
@@ -57,12 +58,15 @@ impl Writing {
     pub(super) fn cancel(&mut self) -> bool {
         let event = match mem::take(self) {
             Self::Idle => return false,
-            Self::Due(event) => event,
+            due @ Self::Due(_) => {
+                *self = due;
+                return true;
+            }
             Self::Connect => Event::Connected(Err(errors::cancelled())),
             Self::Send(transfer) => sent(transfer, Err(errors::cancelled())),
             Self::Probe => Event::Ready(Err(errors::cancelled())),
         };
-        *self = Self::Due(event);
+        *self = Self::Due(Box::new(event));
         true
     }
 }
@@ -84,7 +88,7 @@ impl Outward {
         let Some(live) = &self.live else { return Step::Wait(None) };
         match mem::take(&mut self.operation) {
             Writing::Idle | Writing::Probe => Step::Wait(None),
-            Writing::Due(event) => Step::Complete(event),
+            Writing::Due(event) => Step::Complete(*event),
             Writing::Connect => {
                 let tried = match live.source.socket() {
                     Ok(socket) => source::connected(socket),
@@ -128,8 +132,9 @@ impl Registration {
         if !matches!(outward.operation, Writing::Idle) {
             return Err(errors::busy());
         }
+        self.expect_room();
         if source::connect(socket, address)? {
-            outward.operation = Writing::Due(Event::Connected(Ok(())));
+            outward.operation = Writing::Due(Box::new(Event::Connected(Ok(()))));
             self.stand(&mut outward.queued, Direction::Outward);
         } else {
             outward.operation = Writing::Connect;
@@ -150,7 +155,11 @@ impl Registration {
             return done(transfer, Err(errors::busy()));
         }
         let descriptor = live.source.descriptor();
-        let sending = match transfer.advance(socket, usize::MAX) {
+        let mut tried = transfer.advance(socket, usize::MAX);
+        if matches!(tried, Tried::WouldBlock) && self.expect_room() {
+            tried = transfer.advance(socket, usize::MAX);
+        }
+        let sending = match tried {
             Tried::Finished(result) => done(transfer, result.map(|_| ())),
             Tried::WouldBlock => {
                 outward.operation = Writing::Send(transfer);

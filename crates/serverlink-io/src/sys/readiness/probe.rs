@@ -24,6 +24,7 @@ impl Registration {
             inward.operation = Reading::Probe;
         }
         if interest.writable {
+            self.expect_room();
             outward.operation = Writing::Probe;
         }
         // A first look in any case: the poller may have reported long ago.

@@ -49,11 +49,11 @@ mod support;
 mod tests;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     io, mem,
     sync::{
         Arc, Mutex, Weak,
-        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -68,7 +68,8 @@ use self::{
     ring::Ring,
 };
 use super::{
-    Backend, Entry, Outcome, RawDescriptor, buffer_pool::BufferPool, readiness::source::Source,
+    Backend, Entry, Outcome, RawDescriptor, agenda::Agenda, buffer_pool::BufferPool,
+    readiness::source::Source,
 };
 use crate::{Direction, Handler, PortOptions, counters::Counters, lock::lock};
 
@@ -93,10 +94,7 @@ struct Engine {
     pieces: usize,
     piece: usize,
     buffers: BufferPool,
-    /// Registrations for which the driver has to do something.
-    queue: Mutex<VecDeque<(Arc<Registration>, Direction)>>,
-    /// How many stand in the queue.
-    queued: AtomicUsize,
+    agenda: Agenda<Registration>,
     arming: Arming,
     /// How many more receives may look for a piece in this turn.
     pieces_left: AtomicUsize,
@@ -105,11 +103,6 @@ struct Engine {
     next_number: AtomicU64,
     /// How many operations the kernel has.
     submitted: AtomicUsize,
-    /// The driver waits or is about to; only then a wake costs a system call.
-    waiting: AtomicBool,
-    /// A wake that no turn has ended on yet.
-    woken: AtomicBool,
-    stopped: AtomicBool,
 }
 
 impl Uring {
@@ -132,16 +125,12 @@ impl Uring {
                 piece: provided.size(),
                 provided: Mutex::new(provided),
                 buffers: BufferPool::new(options.receive_buffer),
-                queue: Mutex::default(),
-                queued: AtomicUsize::new(0),
+                agenda: Agenda::default(),
                 arming: Arming::default(),
                 pieces_left: AtomicUsize::new(0),
                 registrations: Mutex::default(),
                 next_number: AtomicU64::new(0),
                 submitted: AtomicUsize::new(0),
-                waiting: AtomicBool::new(false),
-                woken: AtomicBool::new(false),
-                stopped: AtomicBool::new(false),
             }),
         })
     }
@@ -176,13 +165,11 @@ impl Backend for Uring {
         let engine = &*self.engine;
         let mut delivered = engine.serve_queue();
         engine.wait(if delivered > 0 { Some(Duration::ZERO) } else { timeout })?;
-        if engine.stopped.load(Ordering::Acquire) {
+        if engine.agenda.is_stopped() {
             return Ok(Outcome::Stopped);
         }
         delivered += engine.serve_completions();
-        // A wake that came before this is answered by the return; whoever woke finds the state
-        // it saw before waking looked at by the driver after returning.
-        engine.woken.store(false, Ordering::SeqCst);
+        engine.agenda.end_turn();
         Ok(Outcome::Delivered(delivered))
     }
 
@@ -210,7 +197,7 @@ impl Backend for Uring {
     }
 
     fn stop(&self) {
-        self.engine.stopped.store(true, Ordering::Release);
+        self.engine.agenda.stop();
         self.engine.wake();
     }
 }
@@ -235,38 +222,20 @@ impl Drop for Uring {
             }
             engine.serve_completions();
         }
-        let queue = mem::take(&mut *lock(&engine.queue));
-        drop(queue);
+        engine.agenda.clear();
     }
 }
 
 impl Engine {
     /// Submits what was pushed, and waits for a completion.
     fn wait(&self, timeout: Option<Duration>) -> io::Result<()> {
-        // Whoever sets `woken` or adds to the queue looks at `waiting` afterwards; here it is the
-        // other way round. All being sequentially consistent, one of the two sees the other.
-        self.waiting.store(true, Ordering::SeqCst);
-        let at_once = self.woken.load(Ordering::SeqCst)
-            || self.stopped.load(Ordering::SeqCst)
-            || self.queued.load(Ordering::SeqCst) > 0;
-        let waited = self.ring.wait(if at_once { Some(Duration::ZERO) } else { timeout });
-        self.waiting.store(false, Ordering::Release);
-        waited
+        self.agenda.wait(timeout, false, |timeout| self.ring.wait(timeout))
     }
 
     /// Serves everyone who stands in the queue now, and tells how many events that made.
     fn serve_queue(&self) -> usize {
         self.pieces_left.store(self.pieces, Ordering::Relaxed);
-        let standing = self.queued.load(Ordering::SeqCst);
-        let mut delivered = 0;
-        for _ in 0..standing {
-            let mut queue = lock(&self.queue);
-            let Some((registration, direction)) = queue.pop_front() else { break };
-            self.queued.store(queue.len(), Ordering::SeqCst);
-            drop(queue);
-            delivered += usize::from(registration.serve(direction));
-        }
-        delivered
+        self.agenda.serve(Registration::serve)
     }
 
     /// Deals with the completions that are there now, and tells how many events that made. Those
@@ -313,8 +282,7 @@ impl Engine {
 
     /// Wakes the driver, at most once between two turns.
     fn wake(&self) {
-        let wanted =
-            !self.woken.swap(true, Ordering::SeqCst) && self.waiting.load(Ordering::SeqCst);
+        let wanted = self.agenda.wake();
         if wanted {
             self.ring.wake();
         }
@@ -323,11 +291,7 @@ impl Engine {
 
     /// Lets a registration stand in the queue.
     fn queue(&self, registration: Arc<Registration>, direction: Direction) {
-        let mut queue = lock(&self.queue);
-        queue.push_back((registration, direction));
-        self.queued.store(queue.len(), Ordering::SeqCst);
-        drop(queue);
-        if self.waiting.load(Ordering::SeqCst) {
+        if self.agenda.queue(registration, direction) {
             self.wake();
         }
     }
