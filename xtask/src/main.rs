@@ -4,6 +4,7 @@
 
 mod bench;
 mod counts;
+mod endure;
 mod exit;
 mod instructions;
 mod layout;
@@ -51,6 +52,14 @@ enum Action {
     /// one fails
     #[command(after_help = soak::HELP)]
     Soak(soak::Arguments),
+    /// Run every socket pattern under random disconnects, and check what it
+    /// promises; `endure --help` tells more
+    #[command(disable_help_flag = true)]
+    Endure {
+        /// What to hand to the program
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
     /// Count how many instructions a message takes, and compare with what is tracked
     Instructions(instructions::Arguments),
     /// Run any cargo command for Windows, its programs running under Wine
@@ -68,6 +77,7 @@ fn main() -> ExitCode {
         Action::Bench { arguments } => bench::run(&arguments),
         Action::Sanitize(arguments) => sanitize::run(&arguments),
         Action::Soak(arguments) => soak::run(&arguments),
+        Action::Endure { arguments } => endure::run(&arguments),
         Action::Instructions(arguments) => instructions::run(&arguments),
         Action::Windows { cargo_arguments } => windows::run(&cargo_arguments),
     };

@@ -1,0 +1,264 @@
+//! What has come of a flow, and whether that is what was promised.
+
+use std::sync::{Arc, atomic::Ordering};
+
+use crate::{
+    relay::Troubles,
+    stamp::{Shapes, Stamp},
+};
+
+/// What one cut may take: what is in the kernel's buffers on both ways of the relay, in the relay and
+/// in the engine, at most 768 KiB; and of a socket that leaves, what it had not received.
+const CUT_BYTES: u64 = 1 << 20;
+/// The same where the sender is bound: what waits for a peer that leaves goes with it.
+const CUT_QUEUE: u64 = 2 << 20;
+
+/// In what order the messages of a flow come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// In that of sending, and no connection leaves out any.
+    Strict,
+    /// The same for each connection. What an older one left behind may come later than what the
+    /// next brought, because the receiver takes from both in turn.
+    PerConnection,
+    /// In that of sending; but others get some of them, so that every message may be missing.
+    Dealt,
+}
+
+/// An unbroken row of sequence numbers.
+#[derive(Debug, Clone, Copy)]
+struct Run {
+    first: u64,
+    last: u64,
+    /// How many cuts there had been when it began.
+    cuts: u64,
+}
+
+/// The book of one flow.
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    name: String,
+    flow: u32,
+    topic: u8,
+    order: Order,
+    shapes: Shapes,
+    troubles: Arc<Troubles>,
+    /// Those that are finished and those that may still grow, by their numbers.
+    runs: Vec<Run>,
+    /// How many were begun.
+    begun: u64,
+    /// How many of them one cut may begin.
+    a_cut: u64,
+    /// Where the flow begins, if that is known.
+    next: u64,
+    /// One cut takes only so much.
+    bounded: bool,
+    received: u64,
+}
+
+impl Ledger {
+    pub(crate) fn new(
+        name: String,
+        stamp: Stamp,
+        order: Order,
+        shapes: Shapes,
+        troubles: Arc<Troubles>,
+    ) -> Self {
+        let Stamp { flow, topic, sequence } = stamp;
+        let (runs, received) = (Vec::new(), 0);
+        let a_cut = 1;
+        Self {
+            name,
+            flow,
+            topic,
+            order,
+            shapes,
+            troubles,
+            runs,
+            begun: 0,
+            a_cut,
+            next: sequence,
+            bounded: true,
+            received,
+        }
+    }
+
+    /// A cut may leave two gaps, because the flow answers another one.
+    pub(crate) fn answering(mut self) -> Self {
+        self.a_cut = 2;
+        self
+    }
+
+    /// A cut may take any number: whatever is sent until the next connection is there.
+    pub(crate) fn unbounded(mut self) -> Self {
+        self.bounded = false;
+        self
+    }
+
+    /// A message has come.
+    pub(crate) fn note(&mut self, sequence: u64) -> Result<(), String> {
+        self.received += 1;
+        let Some(last) = self.runs.last_mut() else { return self.begin(0, sequence) };
+        if sequence == last.last + 1 {
+            last.last = sequence;
+            return Ok(());
+        }
+        if sequence > last.last {
+            if self.order == Order::Dealt {
+                last.last = sequence;
+                return Ok(());
+            }
+            return self.begin(self.runs.len(), sequence);
+        }
+        if self.order != Order::PerConnection {
+            return Err(self.story(sequence, "came too late, or once more"));
+        }
+        let index = self.runs.partition_point(|run| run.first <= sequence);
+        let Some(run) = index.checked_sub(1).map(|before| self.runs[before]) else {
+            return self.begin(0, sequence);
+        };
+        if sequence <= run.last {
+            return Err(self.story(sequence, "came once more"));
+        }
+        if sequence > run.last + 1 {
+            return self.begin(index, sequence);
+        }
+        self.runs[index - 1].last = sequence;
+        if self.runs.get(index).is_some_and(|next| next.first == sequence + 1) {
+            let next = self.runs.remove(index);
+            self.runs[index - 1].last = next.last;
+        }
+        Ok(())
+    }
+
+    /// A row begins: the first, or one after a cut.
+    fn begin(&mut self, index: usize, sequence: u64) -> Result<(), String> {
+        let cuts = self.troubles.cuts.load(Ordering::Acquire);
+        let first = index == 0 && self.order != Order::Dealt && sequence == self.next;
+        self.begun += u64::from(!first);
+        if self.begun > cuts * self.a_cut && self.order != Order::Dealt {
+            return Err(self.story(sequence, "came out of order, or others are lost without a cut"));
+        }
+        self.runs.insert(index, Run { first: sequence, last: sequence, cuts });
+        Ok(())
+    }
+
+    /// The flow is over, `end` messages long: how many are missing, which may be so.
+    pub(crate) fn finish(&self, end: u64) -> Result<u64, String> {
+        let cuts = self.troubles.cuts.load(Ordering::Acquire);
+        let mut lost = 0;
+        if self.order == Order::Dealt {
+            return Ok(lost);
+        }
+        let a_cut = if self.order == Order::PerConnection { CUT_BYTES } else { CUT_QUEUE };
+        let (mut next, mut before) = (self.next, 0);
+        let over = Run { first: end, last: end, cuts };
+        for run in self.runs.iter().copied().chain([over]) {
+            let bytes: u64 = (next..run.first).map(|sequence| self.size(sequence)).sum();
+            // Two rows may have begun after the same cut, the later one first.
+            let allowed = a_cut * (run.cuts.saturating_sub(before) + 1);
+            if bytes > 0 && cuts == 0 {
+                return Err(self.story(next, "and others are lost without a cut"));
+            }
+            if bytes > allowed && self.bounded {
+                let (last, cuts) = (run.first - 1, run.cuts.saturating_sub(before) + 1);
+                return Err(format!(
+                    "{}: messages {next} to {last}, {bytes} bytes, are lost, though only {cuts} \
+                     cuts can have taken them{}",
+                    self.name,
+                    self.troubles.tell()
+                ));
+            }
+            lost += run.first.saturating_sub(next);
+            (next, before) = (run.last + 1, run.cuts);
+        }
+        Ok(lost)
+    }
+
+    /// The highest number that has come.
+    pub(crate) fn highest(&self) -> Option<u64> {
+        self.runs.last().map(|run| run.last)
+    }
+
+    /// How many have come.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    fn size(&self, sequence: u64) -> u64 {
+        self.shapes.size(Stamp { topic: self.topic, flow: self.flow, sequence })
+    }
+
+    fn story(&self, sequence: u64, what: &str) -> String {
+        let from = self.runs.len().saturating_sub(4);
+        let rows: Vec<String> =
+            self.runs[from..].iter().map(|run| format!("{}–{}", run.first, run.last)).collect();
+        format!(
+            "{}: message {sequence} {what}. Its last unbroken rows: {}. Rows begun anew: {}{}",
+            self.name,
+            rows.join(", "),
+            self.begun,
+            self.troubles.tell()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ledger(order: Order, cuts: u64) -> Ledger {
+        let troubles = Arc::new(Troubles::default());
+        troubles.cuts.store(cuts, Ordering::Release);
+        let stamp = Stamp { topic: b'm', flow: 1, sequence: 0 };
+        Ledger::new("flow".to_owned(), stamp, order, Shapes::new(1, false), troubles)
+    }
+
+    fn take(mut ledger: Ledger, numbers: &[u64]) -> Result<u64, String> {
+        numbers.iter().try_for_each(|number| ledger.note(*number))?;
+        ledger.finish(10)
+    }
+
+    const WHOLE: [u64; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
+    #[test]
+    fn what_is_whole_needs_no_cut() {
+        for order in [Order::Strict, Order::PerConnection] {
+            assert_eq!(take(ledger(order, 0), &WHOLE).unwrap(), 0);
+        }
+    }
+
+    #[test]
+    fn a_loss_needs_a_cut() {
+        for order in [Order::Strict, Order::PerConnection] {
+            assert!(take(ledger(order, 0), &[0, 1, 2, 3, 5, 6, 7, 8, 9]).is_err());
+            assert!(take(ledger(order, 0), &WHOLE[..9]).is_err());
+            assert!(take(ledger(order, 0), &WHOLE[1..]).is_err());
+            assert_eq!(take(ledger(order, 1), &[0, 1, 2, 6, 7, 8, 9]).unwrap(), 3);
+            assert!(take(ledger(order, 1), &[0, 1, 3, 4, 6, 7, 8, 9]).is_err());
+        }
+    }
+
+    #[test]
+    fn an_older_connection_may_come_later_than_the_next() {
+        let numbers = [0, 1, 2, 6, 3, 7, 8, 4, 9];
+        assert_eq!(take(ledger(Order::PerConnection, 1), &numbers).unwrap(), 1);
+        assert!(take(ledger(Order::Strict, 1), &numbers).is_err());
+    }
+
+    #[test]
+    fn nothing_comes_twice() {
+        for order in [Order::Strict, Order::PerConnection, Order::Dealt] {
+            assert!(take(ledger(order, 5), &[0, 1, 2, 2]).is_err());
+            assert!(take(ledger(order, 5), &[0, 1, 2, 3, 1]).is_err());
+        }
+    }
+
+    #[test]
+    fn one_cut_takes_only_so_much() {
+        let mut ledger = ledger(Order::Strict, 1);
+        ledger.note(0).unwrap();
+        ledger.note(2_000_000).unwrap();
+        assert!(ledger.finish(2_000_001).is_err());
+    }
+}

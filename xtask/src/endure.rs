@@ -1,0 +1,27 @@
+//! `cargo xtask endure`.
+
+use std::ffi::OsString;
+use std::process::Command;
+
+use crate::{exit, suites};
+
+/// The package of the program.
+const PACKAGE: &str = "serverlink-endure";
+/// How many messages go through each pattern where it is one test among many.
+const FEW: &str = "20000";
+
+/// Builds the program and runs it with these arguments; returns its exit status.
+pub(crate) fn run(arguments: &[OsString]) -> Result<u8, String> {
+    let mut cargo = suites::cargo();
+    cargo.args(["run", "--quiet", "--release", "--package", PACKAGE, "--"]).args(arguments);
+    let status =
+        cargo.status().map_err(|error| format!("cannot run {:?}: {error}", cargo.get_program()))?;
+    Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
+}
+
+/// Makes a cargo run it for a few seconds, on `backend`.
+pub(crate) fn briefly(mut cargo: Command, backend: &str) -> Command {
+    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
+    cargo.args(["--messages", FEW, "--backend", backend]);
+    cargo
+}
