@@ -123,7 +123,7 @@ impl World {
     /// A relay to each of these targets. Below `numbers` no other relay of this run has its own.
     pub(crate) fn relays(&self, targets: &[String], numbers: u64) -> Result<Vec<Relay>, String> {
         // A cut now and then, but not so many that nothing gets through.
-        let mean = (self.messages * 80 / 2000).clamp(24 * 1024, 512 * 1024);
+        let mean = (self.messages * 80 / 1000).clamp(64 * 1024, 1 << 20);
         let start = |(link, target): (usize, &String)| {
             let seed = mix(self.seed ^ mix(numbers + link as u64));
             Relay::start(self.path(numbers + link as u64, link).as_deref(), target, seed, mean)

@@ -21,9 +21,8 @@ pub(super) enum Manner {
     Close,
     /// Both ends read that the stream was reset.
     Reset,
-    /// The end towards which the last byte went reads the end of the stream; the other way stays open
-    /// for so long.
-    HalfClose(Duration),
+    /// One end reads the end of the stream; what it sends goes on, for so long or until it ends.
+    HalfClose { near: bool, time: Duration },
     /// One end reads the end of the stream, or that it was reset; the other, only so much later.
     OneFirst { near: bool, reset: bool, then: Duration },
     /// Nothing goes by for so long; then it is reset.
@@ -50,8 +49,8 @@ impl Manner {
         match random.u32(..100) {
             0..25 => Self::Close,
             25..50 => Self::Reset,
-            50..62 => Self::HalfClose(while_),
-            62..75 => Self::OneFirst { near: random.bool(), reset: random.bool(), then: while_ },
+            50..65 => Self::HalfClose { near: random.bool(), time: while_ * 2 },
+            65..75 => Self::OneFirst { near: random.bool(), reset: random.bool(), then: while_ },
             75..85 => Self::StallAndReset(while_),
             _ => Self::Stall(while_ * 2),
         }
@@ -63,14 +62,19 @@ impl fmt::Display for Manner {
         match self {
             Self::Close => write!(f, "closed at both ends"),
             Self::Reset => write!(f, "reset at both ends"),
-            Self::HalfClose(time) => write!(f, "half closed for {time:?}, then closed"),
+            Self::HalfClose { near, time } => {
+                write!(f, "half closed towards the {} end, {time:?} before all is", end(*near))
+            }
             Self::OneFirst { near, reset, then } => {
                 let how = if *reset { "reset" } else { "closed" };
-                let end = if *near { "connecting" } else { "bound" };
-                write!(f, "{how} at the {end} end, {then:?} later at the other")
+                write!(f, "{how} at the {} end, {then:?} later at the other", end(*near))
             }
             Self::StallAndReset(time) => write!(f, "stalled for {time:?}, then reset"),
             Self::Stall(time) => write!(f, "stalled for {time:?}"),
         }
     }
+}
+
+fn end(near: bool) -> &'static str {
+    if near { "connecting" } else { "bound" }
 }

@@ -127,8 +127,9 @@ impl Shared {
                 far,
                 passed: AtomicU64::new(0),
                 after: AtomicU64::new(plan.after),
-                manner: plan.manner,
+                chance: Mutex::new((random, plan.manner)),
                 stalled: AtomicBool::new(false),
+                shut: Default::default(),
                 ended: AtomicBool::new(false),
                 shared: self.clone(),
             });
@@ -147,8 +148,10 @@ struct Connection {
     passed: AtomicU64,
     /// After how many of them it is cut.
     after: AtomicU64,
-    manner: Manner,
+    /// What the next cut is like, and where the one after it comes from.
+    chance: Mutex<(Rng, Manner)>,
     stalled: AtomicBool,
+    shut: [AtomicBool; 2],
     ended: AtomicBool,
     shared: Arc<Shared>,
 }
@@ -159,10 +162,10 @@ impl Connection {
     }
 
     /// Passes bytes on in one direction, until the connection ends.
-    fn pump(&self, forward: bool) {
+    fn pump(self: Arc<Self>, forward: bool) {
         let (from, to) = if forward { (&self.near, &self.far) } else { (&self.far, &self.near) };
         let mut buffer = vec![0; CHUNK];
-        while !self.is_over() {
+        while !self.is_over() && !self.shut(forward).load(Ordering::SeqCst) {
             let count = match (&mut &*from).read(&mut buffer) {
                 Ok(0) => {
                     // The other direction may go on.
@@ -179,7 +182,8 @@ impl Connection {
             let after = self.after.load(Ordering::SeqCst);
             let before = self.passed.fetch_add(count as u64, Ordering::SeqCst);
             if before + (count as u64) < after || !self.begin_cut() {
-                if !self.write(to, &buffer[..count]) {
+                let shut = || self.shut(forward).load(Ordering::SeqCst);
+                if !self.write(to, &buffer[..count]) && !shut() {
                     return self.end(true);
                 }
                 continue;
@@ -195,7 +199,8 @@ impl Connection {
                 }
             }
             self.shared.troubles.cutting.fetch_sub(1, Ordering::SeqCst);
-            if !self.is_over() && !self.write(to, &buffer[done..count]) {
+            let goes_on = !self.is_over() && !self.shut(forward).load(Ordering::SeqCst);
+            if goes_on && !self.write(to, &buffer[done..count]) {
                 self.end(true);
             }
         }
@@ -212,30 +217,27 @@ impl Connection {
         allowed
     }
 
-    fn cut(&self, forward: bool, after: u64) {
+    fn cut(self: &Arc<Self>, forward: bool, after: u64) {
         let troubles = &self.shared.troubles;
-        if let Manner::Stall(time) = self.manner {
+        let mut chance = self.chance.lock().unwrap_or_else(PoisonError::into_inner);
+        let manner = chance.1;
+        if let Manner::Stall(time) = manner {
             troubles.stalls.fetch_add(1, Ordering::Relaxed);
             self.stall(time);
-            // Once more, much later.
-            let passed = self.passed.load(Ordering::SeqCst);
-            self.after.store(passed.saturating_add(after.max(1000)), Ordering::SeqCst);
+            let next = Plan::draw(&mut chance.0, self.shared.mean);
+            chance.1 = next.manner;
+            self.after.store(after.saturating_add(next.after), Ordering::SeqCst);
             return;
         }
+        drop(chance);
         let way = if forward { "towards the bound end" } else { "towards the connecting end" };
         let number = self.number;
-        troubles.cut(|| {
-            format!("connection {number}, after byte {after}, which went {way}: {}", self.manner)
-        });
-        match self.manner {
+        troubles
+            .cut(|| format!("connection {number}, after byte {after}, which went {way}: {manner}"));
+        match manner {
             Manner::Close => self.end(false),
             Manner::Reset => self.end(true),
-            Manner::HalfClose(time) => {
-                let to = if forward { &self.far } else { &self.near };
-                let _ = to.shutdown(Shutdown::Write);
-                thread::sleep(time);
-                self.end(false);
-            }
+            Manner::HalfClose { near, time } => self.half_close(near, time),
             Manner::OneFirst { near, reset, then } => {
                 end(if near { &self.near } else { &self.far }, reset);
                 thread::sleep(then);
@@ -247,6 +249,29 @@ impl Connection {
             }
             Manner::Stall(_) => {}
         }
+    }
+
+    fn half_close(self: &Arc<Self>, near: bool, time: Duration) {
+        self.shut(!near).store(true, Ordering::SeqCst);
+        let end = if near { &self.near } else { &self.far };
+        let _ = end.shutdown(Shutdown::Write);
+        // The cut lasts until all is closed.
+        let me = self.clone();
+        me.shared.troubles.cutting.fetch_add(1, Ordering::SeqCst);
+        let spawned = spawn(move || {
+            thread::sleep(time);
+            me.end(false);
+            me.shared.troubles.cutting.fetch_sub(1, Ordering::SeqCst);
+        });
+        if spawned.is_err() {
+            self.end(false);
+            self.shared.troubles.cutting.fetch_sub(1, Ordering::SeqCst);
+        }
+    }
+
+    /// Whether a direction is closed, and the other not.
+    fn shut(&self, forward: bool) -> &AtomicBool {
+        &self.shut[usize::from(forward)]
     }
 
     fn stall(&self, time: Duration) {
