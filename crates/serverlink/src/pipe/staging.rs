@@ -48,7 +48,7 @@ pub(crate) fn encode_once(message: &Message, out: &mut BytesMut) -> bool {
 #[derive(Debug, Clone)]
 pub(crate) struct Segment {
     pub(crate) bytes: Bytes,
-    /// Whether a message begins at the first byte.
+    /// Whether a message begins at the first byte. If not, here is no more than the rest of one.
     clean: bool,
     /// How many messages end within.
     pub(crate) messages: usize,
@@ -124,6 +124,9 @@ impl Staging {
                 let mut frames = message.iter().peekable();
                 while let Some(frame) = frames.next() {
                     self.push_frame(frame, frames.peek().is_some());
+                }
+                if !self.tail_clean {
+                    self.cut();
                 }
             }
             Outgoing::Encoded(bytes) => {
@@ -335,6 +338,10 @@ mod tests {
         mixed.push_back(big());
         all.push(mixed);
         all.push(Message::from(vec![1; 300]));
+        // What follows in the same chunk is no part of it.
+        let mut short_end = Message::from(big());
+        short_end.push_back("end");
+        all.extend([short_end, Message::from("b"), Message::from("c")]);
         all
     }
 
