@@ -102,7 +102,13 @@ impl Publishing<'_> {
             next[topic] += 1;
             world.send(socket, message)
         };
-        // So that all are there, and the first is lost to nobody.
+        // Until all are there.
+        while !world.is_over() && (0..TOPICS.len()).any(|topic| self.least(topic) == 0) {
+            for topic in 0..TOPICS.len() {
+                send(topic, &mut next)?;
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
         let mut late = Instant::now();
         for number in 0..world.messages {
             let topic = (stamp::mix(world.seed ^ number) % TOPICS.len() as u64) as usize;

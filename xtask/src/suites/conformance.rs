@@ -1,14 +1,18 @@
 //! The engine and the sockets, on every backend of this platform.
 
 use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner, uring};
+use crate::endure;
 use crate::recorder::Recorder;
 
 pub(super) const SUITE: Suite = Suite {
     name: "conformance",
-    about: "all tests of the engine and of the sockets on every backend",
+    about: "all tests of the engine and of the sockets on every backend, and a short endurance run",
     needs: &[],
     run: |recorder| {
         backend_tests(recorder, NATIVE_BACKENDS, &cargo);
+        for backend in uring::usable(NATIVE_BACKENDS) {
+            recorder.check(&format!("endurance on {backend}"), endure::briefly(cargo(), backend));
+        }
         if cfg!(target_os = "linux") {
             kqueue_tests(recorder);
         }

@@ -17,9 +17,9 @@ mod windows;
 use std::process::Command;
 
 use crate::counts::Runner;
+use crate::layout;
 use crate::needs::{self, Need};
 use crate::recorder::Recorder;
-use crate::{endure, layout};
 
 /// A set of checks that is chosen by name.
 pub(crate) struct Suite {
@@ -79,7 +79,6 @@ fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() ->
         let mut command = cargo();
         command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
         recorder.tests(&format!("sockets on {backend}"), runner, command);
-        recorder.check(&format!("endurance on {backend}"), endure::briefly(cargo(), backend));
     }
 }
 
