@@ -30,9 +30,9 @@ fn our_router(options: &[(i32, &[u8])], closes: bool) -> Heard {
     dealer.connect("inproc://router").unwrap();
     dealer.send("body").unwrap();
     if closes {
-        drop(dealer)
+        drop(dealer);
     } else {
-        dealer.disconnect("inproc://router").unwrap()
+        dealer.disconnect("inproc://router").unwrap();
     }
     until("the peer is gone", || router.peer_count() == 0);
     let messages = std::iter::from_fn(|| router.try_recv().ok());
