@@ -20,17 +20,19 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A value that differs between the threads that are alive, and is never zero.
+/// A value that differs between the threads that are alive, is never zero, and a multiple of 8.
 #[cfg(not(loom))]
 pub(crate) fn thread_mark() -> usize {
-    thread_local!(static MARK: u8 = const { 0 });
+    #[repr(align(8))]
+    struct Mark(#[expect(dead_code, reason = "only where it is matters")] u8);
+    thread_local!(static MARK: Mark = const { Mark(0) });
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
 #[cfg(loom)]
 pub(crate) fn thread_mark() -> usize {
-    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(1);
-    loom::thread_local!(static MARK: usize = NEXT.fetch_add(1, Ordering::Relaxed));
+    static NEXT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(8);
+    loom::thread_local!(static MARK: usize = NEXT.fetch_add(8, Ordering::Relaxed));
     MARK.with(|mark| *mark)
 }
 

@@ -25,6 +25,11 @@ const FAITHFUL: u32 = if cfg!(loom) { 1 } else { 64 };
 /// How often the favourite must have come between two visits of others to remain it: a visit takes
 /// some microseconds, for a barrier on all processors.
 const WORTH: usize = if cfg!(loom) { 1 } else { 256 };
+/// How many threads at most can have been favourites and not have come since to hear that they are
+/// not. It is a power of two, and divides [marks](thread_mark).
+const SEATS: usize = 4;
+/// The bits that tell a favourite's seat.
+const SEAT: usize = SEATS - 1;
 /// How often a visitor looks before it sleeps: what is locked is locked briefly.
 const LOOKS: u32 = if cfg!(loom) { 0 } else { 200 };
 
@@ -53,10 +58,12 @@ const LOOKS: u32 = if cfg!(loom) { 0 } else { 200 };
 ///
 /// [membarrier(2)]: https://man7.org/linux/man-pages/man2/membarrier.2.html
 pub struct BiasedLock<T> {
-    /// The [mark](thread_mark) of the thread that need not take the mutex. Changed by who has it.
+    /// The [mark](thread_mark) of the thread that need not take the mutex, and its seat. Changed by who
+    /// has it.
     favourite: AtomicUsize,
-    /// The favourite is inside, or looks whether it may be. Its own to change.
-    inside: AtomicBool,
+    /// By seats: the favourite is inside, or looks whether it may be. Its own to change, and that of
+    /// nobody else: a thread that was the favourite when it came may have been about to enter for ages.
+    inside: [AtomicBool; SEATS],
     /// How often the favourite has come. Its own to change.
     entries: AtomicUsize,
     others: Mutex<Others>,
@@ -67,7 +74,9 @@ pub struct BiasedLock<T> {
 
 #[derive(Debug)]
 struct Others {
-    /// The favourite that had to make room.
+    /// Whose the seats are.
+    seats: [usize; SEATS],
+    /// The favourite that had to make room, and its seat.
     displaced: usize,
     /// How often it had come by the last visit.
     entries: usize,
@@ -80,6 +89,8 @@ struct Others {
 #[must_use]
 pub struct BiasedGuard<'a, T> {
     lock: &'a BiasedLock<T>,
+    /// The favourite it was given to, and its seat.
+    favourite: usize,
     /// None for the favourite. With it, a guard stays on its thread.
     others: ManuallyDrop<Option<MutexGuard<'a, Others>>>,
     value: Inside<T>,
@@ -90,9 +101,15 @@ impl<T> BiasedLock<T> {
     pub fn new(value: T) -> Self {
         Self {
             favourite: AtomicUsize::new(NOBODY),
-            inside: AtomicBool::new(false),
+            inside: std::array::from_fn(|_| AtomicBool::new(false)),
             entries: AtomicUsize::new(0),
-            others: Mutex::new(Others { displaced: NOBODY, entries: 0, last: NOBODY, row: 0 }),
+            others: Mutex::new(Others {
+                seats: [NOBODY; SEATS],
+                displaced: NOBODY,
+                entries: 0,
+                last: NOBODY,
+                row: 0,
+            }),
             waiting: Mutex::new(None),
             value: UnsafeCell::new(value),
         }
@@ -106,36 +123,42 @@ impl<T> BiasedLock<T> {
     #[inline]
     pub fn lock(&self) -> BiasedGuard<'_, T> {
         let me = thread_mark();
-        let favoured = self.favourite.load(Ordering::Relaxed) == me
-            && !self.inside.load(Ordering::Relaxed)
-            && self.enter(me);
+        let favourite = self.favourite.load(Ordering::Relaxed);
+        let favoured = mark_of(favourite) == me
+            && !self.inside_of(favourite).load(Ordering::Relaxed)
+            && self.enter(favourite);
         let others = if favoured { None } else { Some(self.lock_like_others(me)) };
         // Nobody else is inside: see `lock_like_others`.
         let others = ManuallyDrop::new(others);
-        BiasedGuard { lock: self, others, value: Inside::new(&self.value) }
+        BiasedGuard { lock: self, favourite, others, value: Inside::new(&self.value) }
+    }
+
+    #[inline]
+    fn inside_of(&self, favourite: usize) -> &AtomicBool {
+        &self.inside[favourite & SEAT]
     }
 
     /// The favourite's way in. False if it is the favourite no more.
     #[inline]
-    fn enter(&self, me: usize) -> bool {
-        self.inside.store(true, Ordering::Relaxed);
+    fn enter(&self, favourite: usize) -> bool {
+        self.inside_of(favourite).store(true, Ordering::Relaxed);
         barrier::light();
         // Acquired from whoever gave the favour, and was inside before.
-        if self.favourite.load(Ordering::Acquire) == me {
+        if self.favourite.load(Ordering::Acquire) == favourite {
             let entries = self.entries.load(Ordering::Relaxed);
             self.entries.store(entries.wrapping_add(1), Ordering::Relaxed);
             return true;
         }
-        self.leave(me);
+        self.leave(favourite);
         false
     }
 
     /// The favourite's way out.
     #[inline]
-    fn leave(&self, me: usize) {
-        self.inside.store(false, Ordering::Release);
+    fn leave(&self, favourite: usize) {
+        self.inside_of(favourite).store(false, Ordering::Release);
         barrier::light();
-        if self.favourite.load(Ordering::Relaxed) != me {
+        if self.favourite.load(Ordering::Relaxed) != favourite {
             self.wake_waiting();
         }
     }
@@ -158,32 +181,37 @@ impl<T> BiasedLock<T> {
         let mut others = lock(&self.others);
         let favourite = self.favourite.load(Ordering::Relaxed);
         others.displaced = favourite;
-        if favourite == me {
+        let is_mine = mark_of(favourite) == me;
+        if is_mine {
             assert!(
-                !self.inside.load(Ordering::Relaxed),
+                !self.inside_of(favourite).load(Ordering::Relaxed),
                 "a thread locks what it has locked already"
             );
+        } else {
+            // It is not about to enter any more.
+            others.free_seat(me);
         }
         if favourite != NOBODY {
             self.favourite.store(NOBODY, Ordering::Relaxed);
-            if favourite != me {
+            if !is_mine {
                 barrier::heavy();
-                self.wait_until_left();
+                self.wait_until_left(favourite);
             }
         }
         others
     }
 
-    fn wait_until_left(&self) {
+    fn wait_until_left(&self, favourite: usize) {
+        let inside = self.inside_of(favourite);
         for _ in 0..LOOKS {
             // Acquired from the favourite that leaves.
-            if !self.inside.load(Ordering::Acquire) {
+            if !inside.load(Ordering::Acquire) {
                 return;
             }
             hint::spin_loop();
         }
         *lock(&self.waiting) = Some(current());
-        while self.inside.load(Ordering::Acquire) {
+        while inside.load(Ordering::Acquire) {
             park();
         }
         *lock(&self.waiting) = None;
@@ -201,7 +229,7 @@ impl<T> BiasedLock<T> {
         let entries = self.entries.load(Ordering::Relaxed);
         let since = entries.wrapping_sub(mem::replace(&mut others.entries, entries));
         let displaced = others.displaced;
-        let chosen = if displaced == me || (displaced != NOBODY && since >= WORTH) {
+        let chosen = if mark_of(displaced) == me || (displaced != NOBODY && since >= WORTH) {
             displaced
         } else {
             others.row = if others.last == me { others.row.saturating_add(1) } else { 1 };
@@ -209,25 +237,45 @@ impl<T> BiasedLock<T> {
             if others.row < FAITHFUL || !barrier::is_available() {
                 return;
             }
+            let Some(seat) = others.take_seat(me) else { return };
             others.row = 0;
-            me
+            me | seat
         };
         // Released to the favourite, which takes no mutex.
         self.favourite.store(chosen, Ordering::Release);
     }
 }
 
+impl Others {
+    fn free_seat(&mut self, thread: usize) {
+        for seat in self.seats.iter_mut().filter(|seat| **seat == thread) {
+            *seat = NOBODY;
+        }
+    }
+
+    /// A seat for a thread that has none, if one is free.
+    fn take_seat(&mut self, thread: usize) -> Option<usize> {
+        let seat = self.seats.iter().position(|&seat| seat == NOBODY)?;
+        self.seats[seat] = thread;
+        Some(seat)
+    }
+}
+
+#[inline]
+fn mark_of(favourite: usize) -> usize {
+    favourite & !SEAT
+}
+
 impl<T> Drop for BiasedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let me = thread_mark();
         self.value.end();
         if self.others.is_none() {
-            self.lock.leave(me);
+            self.lock.leave(self.favourite);
         } else {
             // SAFETY: it is not used again.
             let others = unsafe { ManuallyDrop::take(&mut self.others) };
-            self.lock.leave_like_others(me, others);
+            self.lock.leave_like_others(thread_mark(), others);
         }
     }
 }

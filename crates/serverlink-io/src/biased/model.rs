@@ -54,6 +54,21 @@ fn model_of_a_favourite_and_a_visitor_who_comes_twice() {
     });
 }
 
+/// The old favourite may have been about to enter all the time.
+#[test]
+fn model_of_a_visitor_who_becomes_the_favourite() {
+    every_interleaving(3, || {
+        let counter = favouring();
+        let visitor = thread::spawn({
+            let counter = counter.clone();
+            move || (0..3).for_each(|_| *counter.lock() += 1)
+        });
+        *counter.lock() += 1;
+        visitor.join().unwrap();
+        assert_eq!(*counter.lock(), 5);
+    });
+}
+
 #[test]
 fn model_of_a_favourite_and_two_visitors() {
     every_interleaving(2, || {

@@ -6,11 +6,11 @@ use std::{
     thread,
 };
 
-use super::{BiasedLock, FAITHFUL, Ordering, WORTH, barrier, thread_mark};
+use super::{BiasedLock, FAITHFUL, Ordering, SEATS, WORTH, barrier, mark_of, thread_mark};
 
 impl<T> BiasedLock<T> {
     fn is_favourite(&self) -> bool {
-        self.favourite.load(Ordering::Relaxed) == thread_mark()
+        mark_of(self.favourite.load(Ordering::Relaxed)) == thread_mark()
     }
 
     fn come(&self, times: usize) {
@@ -94,9 +94,49 @@ fn the_favour_goes_to_another_when_its_thread_has_gone() {
         });
         favourite.join().unwrap()
     });
-    assert_eq!(lock.favourite.load(Ordering::Relaxed) == gone, favours());
+    assert_eq!(mark_of(lock.favourite.load(Ordering::Relaxed)) == gone, favours());
     lock.come(FAITHFUL as usize + 1);
     assert_eq!(lock.is_favourite(), favours());
+}
+
+/// One that comes again is known not to be about to enter, and has its seat free for others.
+#[test]
+fn the_favour_goes_round_among_as_many_threads_as_come_again() {
+    let lock = BiasedLock::new(());
+    let seats = |lock: &BiasedLock<()>| {
+        let seats = lock.lock().others.as_ref().map(|others| others.seats);
+        seats.map_or(0, |seats| seats.iter().filter(|seat| **seat != super::NOBODY).count())
+    };
+    let turns: Vec<_> = (0..3 * SEATS).map(|_| (mpsc::channel(), mpsc::channel())).collect();
+    thread::scope(|scope| {
+        let mut ways = Vec::new();
+        for ((go, gone), (done, over)) in turns {
+            let lock = &lock;
+            scope.spawn(move || {
+                while gone.recv().is_ok() {
+                    lock.come(2 * FAITHFUL as usize);
+                    done.send(lock.is_favourite()).unwrap();
+                }
+            });
+            ways.push((go, over));
+        }
+        let come = |thread: usize| {
+            ways[thread].0.send(()).unwrap();
+            ways[thread].1.recv().unwrap()
+        };
+        // As many as there are seats, of whom none has come since.
+        for thread in 0..SEATS {
+            assert_eq!(come(thread), favours());
+        }
+        assert_eq!(seats(&lock), if favours() { SEATS } else { 0 });
+        // Then it is an ordinary lock to all others.
+        assert!(!come(SEATS));
+        // The first one comes once more.
+        assert_eq!(come(0), favours());
+        assert_eq!(come(1), favours());
+        assert_eq!(come(0), favours());
+        drop(ways);
+    });
 }
 
 #[test]
