@@ -72,11 +72,8 @@ impl Collector {
     /// Looks after the stream: see [`Look`].
     pub(crate) fn look(&mut self, outbox: &Outbox, connection: &Connection, patient: bool) -> Look {
         let (look, progress) = outbox.look(connection, patient, &mut self.staging);
-        if !matches!(look, Look::Again(_) | Look::Rest) {
+        if let Some(progress) = progress {
             self.note(progress);
-        }
-        if look == Look::Over {
-            self.staging.clear();
         }
         look
     }

@@ -350,24 +350,28 @@ impl Outbox {
     }
 
     /// Looks at the stream that `connection` writes, and takes the messages that have `collected`
-    /// unless they may go on doing so: a `patient` look leaves them as long as others write.
+    /// unless they may go on doing so: a `patient` look leaves them as long as others write. What
+    /// progress there is if it takes them.
     pub(super) fn look(
         &self,
         connection: &Connection,
         patient: bool,
         collected: &mut Staging,
-    ) -> (Look, Progress) {
+    ) -> (Look, Option<Progress>) {
         let mut state = self.state();
+        if state.dead {
+            collected.clear();
+            return (Look::Over, Some(state.progress()));
+        }
         if !state.serves(connection) {
-            return (Look::Over, state.progress());
+            // What has collected is for the next connection, whose stream others look after.
+            return (Look::Over, None);
         }
         if patient && let Some(look) = state.glance() {
-            return (look, state.progress());
+            return (look, None);
         }
         state.pace.seen = state.pace.writes;
-        if !state.dead {
-            state.staging.append(collected);
-        }
+        state.staging.append(collected);
         let look = if state.has_work() && matches!(state.writer, Writer::Idle) {
             // That write will be no news.
             state.pace.seen += 1;
@@ -380,7 +384,7 @@ impl Outbox {
             state.buffers = Vec::new();
             Look::Over
         };
-        (look, state.progress())
+        (look, Some(state.progress()))
     }
 
     /// Lets no further write begin; true if one is going on.
