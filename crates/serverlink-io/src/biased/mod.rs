@@ -210,8 +210,12 @@ impl<T> BiasedLock<T> {
             }
             hint::spin_loop();
         }
-        *lock(&self.waiting) = Some(current());
-        while inside.load(Ordering::Acquire) {
+        loop {
+            // Each time: a former favourite that found itself to be none has taken it, too.
+            *lock(&self.waiting) = Some(current());
+            if !inside.load(Ordering::Acquire) {
+                break;
+            }
             park();
         }
         *lock(&self.waiting) = None;

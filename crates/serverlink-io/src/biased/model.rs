@@ -69,6 +69,23 @@ fn model_of_a_visitor_who_becomes_the_favourite() {
     });
 }
 
+/// It is left while another waits, whom the old favourite, about to enter, wakes too early.
+#[test]
+fn model_of_a_visitor_who_becomes_the_favourite_and_another() {
+    every_interleaving(3, || {
+        let counter = favouring();
+        let visitors = [3, 1].map(|times| {
+            let counter = counter.clone();
+            thread::spawn(move || (0..times).for_each(|_| *counter.lock() += 1))
+        });
+        *counter.lock() += 1;
+        for visitor in visitors {
+            visitor.join().unwrap();
+        }
+        assert_eq!(*counter.lock(), 6);
+    });
+}
+
 #[test]
 fn model_of_a_favourite_and_two_visitors() {
     every_interleaving(2, || {
