@@ -9,7 +9,7 @@ mod tests;
 
 use std::{
     fmt, hint,
-    mem::{self, ManuallyDrop},
+    mem::{self, MaybeUninit},
     ops::{Deref, DerefMut},
 };
 
@@ -89,10 +89,10 @@ struct Others {
 #[must_use]
 pub struct BiasedGuard<'a, T> {
     lock: &'a BiasedLock<T>,
-    /// The favourite it was given to, and its seat.
+    /// The favourite it was given to, and its seat; nobody, if it was given to another.
     favourite: usize,
-    /// None for the favourite. With it, a guard stays on its thread.
-    others: ManuallyDrop<Option<MutexGuard<'a, Others>>>,
+    /// There for others. With it, a guard stays on its thread.
+    others: MaybeUninit<MutexGuard<'a, Others>>,
     value: Inside<T>,
 }
 
@@ -127,9 +127,12 @@ impl<T> BiasedLock<T> {
         let favoured = mark_of(favourite) == me
             && !self.inside_of(favourite).load(Ordering::Relaxed)
             && self.enter(favourite);
-        let others = if favoured { None } else { Some(self.lock_like_others(me)) };
         // Nobody else is inside: see `lock_like_others`.
-        let others = ManuallyDrop::new(others);
+        let (favourite, others) = if favoured {
+            (favourite, MaybeUninit::uninit())
+        } else {
+            (NOBODY, MaybeUninit::new(self.lock_like_others(me)))
+        };
         BiasedGuard { lock: self, favourite, others, value: Inside::new(&self.value) }
     }
 
@@ -222,10 +225,8 @@ impl<T> BiasedLock<T> {
     }
 
     #[cold]
-    fn leave_like_others(&self, me: usize, others: Option<MutexGuard<'_, Others>>) {
-        if let Some(mut others) = others {
-            self.choose_favourite(me, &mut others);
-        }
+    fn leave_like_others(&self, mut others: MutexGuard<'_, Others>) {
+        self.choose_favourite(thread_mark(), &mut others);
     }
 
     /// Decides, before the mutex is released, whose favourite the lock shall be.
@@ -274,12 +275,12 @@ impl<T> Drop for BiasedGuard<'_, T> {
     #[inline]
     fn drop(&mut self) {
         self.value.end();
-        if self.others.is_none() {
-            self.lock.leave(self.favourite);
+        if self.favourite == NOBODY {
+            // SAFETY: it is there, and not used again.
+            let others = unsafe { self.others.assume_init_read() };
+            self.lock.leave_like_others(others);
         } else {
-            // SAFETY: it is not used again.
-            let others = unsafe { ManuallyDrop::take(&mut self.others) };
-            self.lock.leave_like_others(thread_mark(), others);
+            self.lock.leave(self.favourite);
         }
     }
 }
@@ -291,7 +292,7 @@ impl<T> Deref for BiasedGuard<'_, T> {
     fn deref(&self) -> &T {
         // SAFETY: the guard's thread is the only one inside: it has the mutex and found the favourite
         // to be outside, or is the favourite while nobody else has the mutex and is past that.
-        unsafe { self.value.get() }
+        unsafe { self.value.get(&self.lock.value) }
     }
 }
 
@@ -299,7 +300,7 @@ impl<T> DerefMut for BiasedGuard<'_, T> {
     #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above; and the guard is borrowed mutably.
-        unsafe { self.value.get_mut() }
+        unsafe { self.value.get_mut(&self.lock.value) }
     }
 }
 
