@@ -77,7 +77,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
         println!("{FIGURES} is written.");
         return Ok(exit::PASSED);
     }
-    Ok(conclude(&tracked, &counted, &verdicts, tolerance, &counter))
+    Ok(conclude(&tracked, &counted, &verdicts, &counter))
 }
 
 fn line(name: &str, tracked: Option<u64>, counted: u64) -> String {
@@ -91,7 +91,6 @@ fn conclude(
     tracked: &Figures,
     counted: &Figures,
     verdicts: &[(String, Verdict)],
-    tolerance: u32,
     counter: &Counter,
 ) -> u8 {
     let named = |wanted: Verdict| {
@@ -105,7 +104,7 @@ fn conclude(
 
     let update = "cargo xtask instructions --update";
     if !fewer.is_empty() {
-        println!("\n{}: fewer instructions by more than {tolerance} %.", fewer.join(", "));
+        println!("\n{}: fewer instructions than are tolerated.", fewer.join(", "));
         println!("Have the gain kept: {update}");
     }
     if !strangers.is_empty() {
@@ -113,7 +112,7 @@ fn conclude(
         println!("If that is meant: {update}");
     }
     if !more.is_empty() {
-        println!("\n{}: more instructions by more than {tolerance} %.", more.join(", "));
+        println!("\n{}: more instructions than are tolerated.", more.join(", "));
         for name in &more {
             println!("Where they are: callgrind_annotate {}", counter.profile(name).display());
         }
