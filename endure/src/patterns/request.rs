@@ -21,6 +21,8 @@ use crate::{
 const CLIENTS: usize = 16;
 /// How long to wait for an answer, if a connection was cut meanwhile, before asking anew.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How long it takes at most until the socket has noticed a cut: before, what it sends is lost, too.
+const NOTICED: Duration = Duration::from_secs(1);
 
 struct Requests<'a> {
     world: &'a World,
@@ -61,8 +63,6 @@ struct Client {
     last: u64,
     asked: Instant,
     first: Instant,
-    /// How many cuts there had been at its last answer.
-    cuts: u64,
     tries: u64,
     finished: bool,
 }
@@ -131,8 +131,7 @@ impl Requests<'_> {
             .map_err(|error| error.to_string())?;
         self.world.connect(&socket, self.relay(index))?;
         let now = Instant::now();
-        let (last, cuts, tries) = (0, 0, 0);
-        Ok(Client { socket, index, last, asked: now, first: now, cuts, tries, finished: false })
+        Ok(Client { socket, index, last: 0, asked: now, first: now, tries: 0, finished: false })
     }
 
     fn request(&self, client: &mut Client, scratch: &mut Vec<u8>) -> Result<(), String> {
@@ -167,7 +166,6 @@ impl Requests<'_> {
             ));
         }
         client.tries = 0;
-        client.cuts = self.relay(client.index).troubles().count();
         Ok(true)
     }
 
@@ -183,7 +181,8 @@ impl Requests<'_> {
                 troubles.tell()
             ));
         }
-        if client.asked.elapsed() > AGAIN && troubles.count() > client.cuts {
+        let cut = || client.asked.checked_sub(NOTICED).is_some_and(|time| troubles.cut_since(time));
+        if client.asked.elapsed() > AGAIN && cut() {
             self.world.lost.fetch_add(1, Ordering::Relaxed);
             self.request(client, scratch)?;
         }

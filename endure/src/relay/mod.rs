@@ -12,6 +12,7 @@ use std::{
         Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
+    time::Instant,
 };
 
 pub(crate) use datagrams::DatagramRelay;
@@ -32,7 +33,7 @@ pub(crate) struct Troubles {
     pub(crate) calm: AtomicBool,
     /// How many cuts are being made.
     cutting: AtomicU64,
-    last: Mutex<VecDeque<String>>,
+    last: Mutex<VecDeque<(Instant, String)>>,
 }
 
 impl Troubles {
@@ -43,17 +44,23 @@ impl Troubles {
         if last.len() == REMEMBERED {
             last.pop_front();
         }
-        last.push_back(format!("cut {number}: {}", what()));
+        last.push_back((Instant::now(), format!("cut {number}: {}", what())));
     }
 
     pub(crate) fn count(&self) -> u64 {
         self.cuts.load(Ordering::Acquire)
     }
 
+    /// Whether there has been a cut since `time`.
+    pub(crate) fn cut_since(&self, time: Instant) -> bool {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.back().is_some_and(|(cut, _)| *cut >= time)
+    }
+
     /// The last cuts, for a story.
     pub(crate) fn tell(&self) -> String {
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = last.iter().map(|line| format!("\n    {line}")).collect::<String>();
+        let lines = last.iter().map(|(_, line)| format!("\n    {line}")).collect::<String>();
         format!("\n  {} cuts of this link, the last of which were:{lines}", self.count())
     }
 }
