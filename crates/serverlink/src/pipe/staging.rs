@@ -434,7 +434,10 @@ mod tests {
     fn whatever_was_sent_the_rest_comes_back_from_a_message_boundary() {
         let all = messages();
         let total = wire(&all).len();
-        for sent in 0..=total {
+        // Around each message's end, and here and there within.
+        let ends = (0..=all.len()).map(|n| wire(&all[..n]).len());
+        let around = ends.flat_map(|end| end.saturating_sub(12)..=(end + 12).min(total));
+        for sent in around.chain((0..=total).step_by(61)) {
             let mut staging = staged(&all);
             let batch = take(&mut staging, usize::MAX);
             staging.push(Outgoing::Message(&Message::from("later")));
