@@ -8,7 +8,7 @@
 //! nobody need hear how much of it. Windows leaves all operations of a port alone when the thread
 //! that began them ends.
 
-use std::{cell::RefCell, collections::HashSet, sync::OnceLock};
+use std::{cell::RefCell, collections::HashMap, sync::OnceLock};
 
 use windows_sys::{
     Win32::{
@@ -28,13 +28,14 @@ thread_local! {
     static PENDING: RefCell<Operations> = RefCell::default();
 }
 
-/// Operations that this thread has left pending, now or earlier.
+/// Operations that this thread has left pending, now or earlier, and what each is on: as many as there
+/// have been at a time, for what has the place of another took it when that was over.
 #[derive(Default)]
-struct Operations(HashSet<(Handle, *const OVERLAPPED)>);
+struct Operations(HashMap<*const OVERLAPPED, Handle>);
 
 impl Drop for Operations {
     fn drop(&mut self) {
-        for &(handle, overlapped) in &self.0 {
+        for (&overlapped, &handle) in &self.0 {
             // SAFETY: the address only names the operation. If it is over, nothing has that name, or
             // another operation of its kind, which is begun again just as well.
             unsafe { CancelIoEx(handle as HANDLE, overlapped) };
@@ -49,8 +50,7 @@ impl Drop for Operations {
 pub(super) fn begun(handle: Handle, overlapped: *const OVERLAPPED, called: &Called) {
     if matches!(called, Called::Pending) && is_here() {
         // Not of a thread that is so far gone that it looks after nothing any more.
-        let _ =
-            PENDING.try_with(|operations| operations.borrow_mut().0.insert((handle, overlapped)));
+        let _ = PENDING.try_with(|operations| operations.borrow_mut().0.insert(overlapped, handle));
     }
 }
 
