@@ -109,3 +109,35 @@ impl Collector {
         self.credit = progress.credit;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, Message, SocketType};
+
+    /// A look that was due when its connection was lost finds the stream of the next one.
+    #[test]
+    fn a_look_for_another_connection_leaves_what_has_collected() {
+        let context = Context::new().unwrap();
+        let pull = context.socket(SocketType::Pull).unwrap();
+        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let [(_one, outbox, own), (_other, _, former)] = [(); 2].map(|()| {
+            let push = context.socket(SocketType::Push).unwrap();
+            push.connect(&endpoint).unwrap();
+            // Taken only from a peer that is there.
+            push.send("first").unwrap();
+            pull.recv().unwrap();
+            let outbox = push.inner.only_outbox();
+            let connection = outbox.connection().unwrap();
+            (push, outbox, connection)
+        });
+        let mut collector = Collector { staging: Staging::new(), streaming: true, credit: 5 };
+        collector.staging.push(Outgoing::Message(&Message::from("second")));
+        assert_eq!(collector.look(&outbox, &former, false), Look::Over);
+        assert_eq!((collector.queued(), collector.streaming), (1, true));
+        assert!(matches!(collector.look(&outbox, &own, false), Look::Write(_)));
+        assert_eq!(collector.queued(), 0);
+        own.schedule_flush();
+        assert_eq!(pull.recv().unwrap()[0], "second");
+    }
+}

@@ -499,6 +499,17 @@ impl SocketInner {
     }
 }
 
+#[cfg(test)]
+impl SocketInner {
+    /// The way to the one peer, a remote one, that it has.
+    pub(crate) fn only_outbox(&self) -> Arc<crate::pipe::Outbox> {
+        let peers = &self.core().peers;
+        let key = peers.keys().next().expect("a peer");
+        let (pipe, _) = peers.statistics(key).expect("it is there");
+        pipe.outbox().expect("a remote one").clone()
+    }
+}
+
 impl fmt::Debug for SocketInner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SocketInner")
