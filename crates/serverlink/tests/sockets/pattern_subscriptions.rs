@@ -170,10 +170,10 @@ fn patterns_of_a_peer_end_with_it() {
         sub.subscribe("b").unwrap();
         sub.psubscribe("b*").unwrap();
         sub.connect(&endpoint).unwrap();
-        let other = connected(&context, SocketType::Sub, &endpoint);
-        other.psubscribe("b*").unwrap();
         expect(&xpub, subscribe("a"));
         expect(&xpub, subscribe("b"));
+        let other = connected(&context, SocketType::Sub, &endpoint);
+        other.psubscribe("b*").unwrap();
         eventually("for all", || xpub.topics_count() == 5);
         eventually("for the other", || {
             xpub.send("b1").unwrap();
