@@ -5,6 +5,7 @@
 mod bench;
 mod counts;
 mod endure;
+mod excerpts;
 mod exit;
 mod instructions;
 mod layout;

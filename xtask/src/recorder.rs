@@ -18,6 +18,9 @@ const TICK: Duration = Duration::from_millis(200);
 /// process it left behind keeps open.
 const GRACE: u32 = 10;
 
+/// Of how many failing tests of one command the end of the report repeats what they printed.
+const MAX_EXCERPTS: usize = 5;
+
 /// Besides those of ServerLink, the variables shown with a command.
 const SHOWN_VARIABLES: &[&str] = &["CARGO_BUILD_TARGET", "RUSTDOCFLAGS"];
 
@@ -91,7 +94,12 @@ impl Recorder {
         }
         match counts {
             Some(counts) if counts.failed > 0 => {
-                self.failures.push(format!("{}: {what}: {} tests", self.suite, counts.failed));
+                let mut failure = format!("{}: {what}: {} tests", self.suite, counts.failed);
+                for told in runner.failures(&output).iter().take(MAX_EXCERPTS) {
+                    failure.push('\n');
+                    failure.push_str(told);
+                }
+                self.failures.push(failure);
             }
             Some(counts) if counts.executed() > 0 && status.success() => {}
             Some(counts) if counts.executed() == 0 => self.fail(&format!("{what}: no test ran")),
@@ -114,7 +122,7 @@ impl Recorder {
         self.flaky
     }
 
-    /// The counts, and a line for every failure.
+    /// The counts, and what there is to say of every failure.
     pub(crate) fn finish(mut self) -> (Counts, Vec<String>) {
         if self.counts.executed() == 0 {
             self.fail("nothing ran");

@@ -8,10 +8,13 @@ use crate::harness::{
     PATIENCE, STREAMS, TRANSPORTS, bound, context, eventually, shake_hands, socket,
 };
 
-/// The only peer.
+/// The only peer; one end may know of it a little later than the other.
 fn peer(socket: &Socket) -> PeerStatus {
-    let mut peers = socket.peers();
-    assert_eq!(peers.len(), 1, "{peers:?}");
+    let mut peers = Vec::new();
+    eventually("for the only peer", || {
+        peers = socket.peers();
+        peers.len() == 1
+    });
     peers.remove(0)
 }
 
