@@ -21,7 +21,8 @@ pub(super) const SUITE: Suite = Suite {
             ]);
         recorder.check("clippy with every feature", command);
         let mut command = bench::cargo("clippy");
-        command.args(["--all-targets", "--", "--deny=warnings"]);
+        // With the settings of the suite `bench`: libzmq is compiled once for both.
+        command.args(["--release", "--all-targets", "--", "--deny=warnings"]);
         recorder.check("clippy on the benchmark", command);
         let mut command = bench::comparisons(needs::cargo(), "clippy");
         command.arg("--target-dir").arg(layout::target().join("bench-windows"));
