@@ -124,6 +124,8 @@ fn an_xpub_hears_of_the_first_and_of_the_last_subscription() {
         let subs: Vec<_> =
             (0..3).map(|_| connected(&context, SocketType::Sub, &endpoint)).collect();
         await_peers(&xpub, 3);
+        // What a SUB has subscribed to before its handshake is told in an order of its own.
+        subs.iter().for_each(|sub| await_peers(sub, 1));
         for (n, sub) in subs.iter().enumerate() {
             sub.subscribe("topic").unwrap();
             sub.subscribe(format!("marker {n}")).unwrap();
