@@ -30,8 +30,18 @@ pub(crate) struct Recorder {
     counts: Counts,
     flaky: u64,
     failures: Vec<String>,
+    remarks: Vec<String>,
     log: File,
     display: Display,
+}
+
+/// How a suite ended.
+pub(crate) struct Summary {
+    pub(crate) counts: Counts,
+    /// What there is to say of every failure.
+    pub(crate) failures: Vec<String>,
+    /// What there is to say of every test that passed only when it was tried again.
+    pub(crate) remarks: Vec<String>,
 }
 
 /// How output is shown while it comes in.
@@ -57,7 +67,15 @@ impl Recorder {
             .map_err(|error| format!("cannot write {}: {error}", path.display()))?;
         let display =
             if verbose || !io::stdout().is_terminal() { Display::Stream } else { Display::Live };
-        Ok(Self { suite, counts: Counts::default(), flaky: 0, failures: Vec::new(), log, display })
+        Ok(Self {
+            suite,
+            counts: Counts::default(),
+            flaky: 0,
+            failures: Vec::new(),
+            remarks: Vec::new(),
+            log,
+            display,
+        })
     }
 
     /// Runs a command that counts as one test, passed if it succeeds.
@@ -88,18 +106,19 @@ impl Recorder {
         let counts = runner.counts(&output);
         self.counts += counts.unwrap_or_default();
         let flaky = runner.flaky(&output);
+        self.flaky += flaky;
+        let told = || {
+            let excerpts = runner.failures(&output).into_iter().take(MAX_EXCERPTS);
+            excerpts.fold(String::new(), |told, excerpt| told + "\n" + &excerpt)
+        };
         if flaky > 0 {
-            println!("    {flaky} passed only when tried again");
-            self.flaky += flaky;
+            let remark = format!("{}: {what}: {flaky} passed when tried again", self.suite);
+            self.remarks.push(remark + &told());
         }
         match counts {
             Some(counts) if counts.failed > 0 => {
-                let mut failure = format!("{}: {what}: {} tests", self.suite, counts.failed);
-                for told in runner.failures(&output).iter().take(MAX_EXCERPTS) {
-                    failure.push('\n');
-                    failure.push_str(told);
-                }
-                self.failures.push(failure);
+                let failure = format!("{}: {what}: {} tests", self.suite, counts.failed);
+                self.failures.push(failure + &told());
             }
             Some(counts) if counts.executed() > 0 && status.success() => {}
             Some(counts) if counts.executed() == 0 => self.fail(&format!("{what}: no test ran")),
@@ -122,12 +141,13 @@ impl Recorder {
         self.flaky
     }
 
-    /// The counts, and what there is to say of every failure.
-    pub(crate) fn finish(mut self) -> (Counts, Vec<String>) {
+    /// How it ended.
+    pub(crate) fn finish(mut self) -> Summary {
         if self.counts.executed() == 0 {
             self.fail("nothing ran");
         }
-        (self.counts, self.failures)
+        let Self { counts, failures, remarks, .. } = self;
+        Summary { counts, failures, remarks }
     }
 
     /// Runs a command to its end; `None` where it could not be started.

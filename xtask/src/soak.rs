@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use clap::{Args, ValueEnum};
 
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Summary};
 use crate::windows::Windows;
 use crate::{exit, needs, suites};
 
@@ -85,6 +85,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
             }
             let cargo = || {
                 let mut cargo = windows.map_or_else(suites::cargo, Windows::cargo);
+                if windows.is_none() {
+                    cargo.env("NEXTEST_RETRIES", "0");
+                }
                 if !arguments.verbose {
                     cargo.env("NEXTEST_STATUS_LEVEL", "retry");
                 }
@@ -120,7 +123,10 @@ fn report(
         suites::uring::report();
         outcome = exit::INCOMPLETE;
     }
-    let (counts, failures) = recorder.finish();
+    let Summary { counts, failures, remarks } = recorder.finish();
+    for remark in &remarks {
+        println!("FLAKY {remark}");
+    }
     for failure in &failures {
         println!("FAILED {failure}");
         outcome = exit::FAILED;

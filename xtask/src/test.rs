@@ -7,7 +7,7 @@ use clap::Args;
 use clap::builder::PossibleValuesParser;
 
 use crate::counts::Counts;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Summary};
 use crate::suites::{self, Suite};
 use crate::{exit, needs, selection};
 
@@ -99,6 +99,7 @@ pub(crate) fn run_suites(choice: &Choice<'_>) -> Result<u8, String> {
     let start = Instant::now();
     let mut outcomes = Vec::new();
     let mut failures = Vec::new();
+    let mut remarks = Vec::new();
     let mut left_out = Vec::new();
     for suite in chosen {
         let lacks: Vec<&needs::Need> =
@@ -113,11 +114,16 @@ pub(crate) fn run_suites(choice: &Choice<'_>) -> Result<u8, String> {
         let begun = Instant::now();
         let mut recorder = Recorder::new(suite.name, choice.verbose)?;
         (suite.run)(&mut recorder);
-        let (counts, mut failed) = recorder.finish();
+        let Summary { counts, failures: mut failed, remarks: mut tried_again } = recorder.finish();
         let time = begun.elapsed();
         println!("    {counts} in {:.1} s", time.as_secs_f64());
         failures.append(&mut failed);
+        remarks.append(&mut tried_again);
         outcomes.push(Outcome { name: suite.name, counts, time });
+    }
+    println!();
+    for remark in &remarks {
+        println!("FLAKY {remark}");
     }
     report(&outcomes, &failures, &left_out, start.elapsed());
     // Where the system forbids io_uring, no installation helps, and this run is as complete as any: that
@@ -135,7 +141,6 @@ fn report(
     left_out: &[(&str, Vec<&needs::Need>)],
     time: Duration,
 ) {
-    println!();
     for failure in failures {
         println!("FAILED {failure}");
     }
