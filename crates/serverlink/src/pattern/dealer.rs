@@ -29,7 +29,7 @@ impl Pattern for Dealer {
     }
 
     fn lost(&mut self, key: usize, peers: &mut Peers) {
-        if peers.options.immediate {
+        if peers.is_immediate(key) {
             self.outward.deactivate(key);
         }
     }

@@ -194,5 +194,5 @@ pub(crate) fn announcing() -> Box<CachePadded<dyn Pattern>> {
 
 /// The peer may be written to, unless messages may only go to connections that are there.
 fn writable_at_attach(peers: &Peers, key: usize) -> bool {
-    !peers.options.immediate || peers.info(key).is_some()
+    !peers.is_immediate(key) || peers.info(key).is_some()
 }

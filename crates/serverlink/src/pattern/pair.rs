@@ -30,8 +30,8 @@ impl Pattern for Pair {
         true
     }
 
-    fn lost(&mut self, _key: usize, peers: &mut Peers) {
-        self.writable &= !peers.options.immediate;
+    fn lost(&mut self, key: usize, peers: &mut Peers) {
+        self.writable &= !peers.is_immediate(key);
     }
 
     fn closed(&mut self, key: usize, _peers: &mut Peers) {

@@ -23,7 +23,7 @@ impl Pattern for Push {
     }
 
     fn lost(&mut self, key: usize, peers: &mut Peers) {
-        if peers.options.immediate {
+        if peers.is_immediate(key) {
             self.turns.deactivate(key);
         }
     }

@@ -35,6 +35,8 @@ struct Slot {
     info: Option<PeerInfo>,
     sources: Sources,
     closed: bool,
+    /// Whether it takes messages only while it is there.
+    immediate: bool,
     dropped: u64,
 }
 
@@ -58,7 +60,9 @@ impl Peers {
         });
         end.pipe.set_key(key);
         let sources = Sources::default();
-        self.slots[key] = Some(Slot { end, info: None, sources, closed: false, dropped: 0 });
+        let immediate = self.options.immediate;
+        self.slots[key] =
+            Some(Slot { end, info: None, sources, closed: false, immediate, dropped: 0 });
         key
     }
 
@@ -137,6 +141,11 @@ impl Peers {
 
     pub(crate) fn is_closed(&self, key: usize) -> bool {
         self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.closed)
+    }
+
+    /// Whether the option said so when the peer was connected to.
+    pub(crate) fn is_immediate(&self, key: usize) -> bool {
+        self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.immediate)
     }
 
     pub(crate) fn set_closed(&mut self, key: usize) {

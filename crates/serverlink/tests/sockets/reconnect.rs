@@ -99,6 +99,47 @@ fn an_immediate_socket_prefers_who_is_there() {
 }
 
 #[test]
+fn who_was_connected_to_before_has_messages_wait() {
+    for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
+        let context = context();
+        let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
+        let endpoint = vacant(&context);
+        let from = connected(&context, socket_type, &endpoint);
+        from.set_immediate(true).unwrap();
+        // Neither before its peer comes, nor once it has left.
+        for body in ["early", "later"] {
+            from.try_send(body).unwrap();
+            let (to, _) = bound(&context, to, &endpoint);
+            expect(&to, body);
+            drop(to);
+            await_peers(&from, 0);
+        }
+        from.disconnect(&endpoint).unwrap();
+        from.connect(&vacant(&context)).unwrap();
+        assert_eq!(errno(from.try_send("nobody there")), "EAGAIN");
+    }
+}
+
+/// And the other way round.
+#[test]
+fn an_immediate_peer_stays_one() {
+    let context = context();
+    let endpoint = vacant(&context);
+    let push = socket(&context, SocketType::Push);
+    push.set_immediate(true).unwrap();
+    push.connect(&endpoint).unwrap();
+    push.set_immediate(false).unwrap();
+    for _ in 0..2 {
+        assert_eq!(errno(push.try_send("nobody there")), "EAGAIN");
+        let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
+        push.send("somebody").unwrap();
+        expect(&pull, "somebody");
+        drop(pull);
+        await_peers(&push, 0);
+    }
+}
+
+#[test]
 fn a_connection_told_not_to_come_back_does_not() {
     let context = context();
     let (stranger, endpoint) = Stranger::new();
