@@ -51,11 +51,13 @@ macro_rules! options {
                 $(#[doc = $line])+
                 pub(crate) $name: $kept,
             )+
+            /// What the context had when the socket was opened.
+            pub(crate) zero_copy_receive: bool,
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($name: $default,)+ }
+                Self { $($name: $default,)+ zero_copy_receive: true }
             }
         }
 

@@ -72,6 +72,7 @@ impl Socket {
             let (mut core, context) = (inner.core(), runtime.options());
             let options = &mut core.peers.options;
             options.ipv6 = context.ipv6;
+            options.zero_copy_receive = context.zero_copy_receive;
             if !context.blocky {
                 options.linger = Some(Duration::ZERO);
             }

@@ -240,7 +240,6 @@ impl Connecter {
             _ => None,
         };
         Connection::start(
-            &self.runtime,
             (port, stream),
             Some((address, self.options.connect_timeout)),
             socks,

@@ -25,7 +25,6 @@ use super::{
 };
 use crate::{
     Message, MonitorEventKind,
-    context::Runtime,
     pipe::{Collector, Finished, Look, Outbox, Pipe, Producer},
 };
 
@@ -114,7 +113,6 @@ enum Receiving {
 impl Connection {
     /// Serves a stream that is there, or will be once it is connected to `address`.
     pub(crate) fn start(
-        runtime: &Runtime,
         (port, stream): (Port, Stream),
         address: Option<(&SockAddr, Option<Duration>)>,
         socks: Option<(Socks, Bytes)>,
@@ -123,7 +121,7 @@ impl Connection {
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let zero_copy = runtime.options().zero_copy_receive;
+        let zero_copy = origin.options().zero_copy_receive;
         let phase = match address {
             Some((_, timeout)) => {
                 Phase::Connecting(timeout.and_then(|timeout| now.checked_add(timeout)))

@@ -170,8 +170,7 @@ impl Listener {
             return Ok(());
         }
         self.tell_accepted(&stream);
-        let connection =
-            Connection::start(&self.runtime, (port, stream), None, None, protocol, outbox, me)?;
+        let connection = Connection::start((port, stream), None, None, protocol, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
         Ok(())
     }

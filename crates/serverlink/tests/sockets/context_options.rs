@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use serverlink::{
-    Context, Error, OptionAccess, OptionInfo, OptionTime, SocketType, context_options,
+    Context, Error, Message, OptionAccess, OptionInfo, OptionTime, Socket, SocketType,
+    context_options,
 };
 
 use crate::{
-    harness::{context, errno},
+    harness::{await_peers, bound, context, errno, eventually, socket},
     option_table::samples,
 };
 
@@ -195,20 +196,35 @@ fn threads_are_scheduled_as_the_options_say() {
     assert_eq!(errno(Context::builder().thread_policy(Some(99)).build()), "EIO");
 }
 
+/// How many of two long frames that are sent together share their memory with others.
+fn shared(pull: &Socket, push: &Socket) -> usize {
+    let body: Vec<u8> = (0..5_000).map(|n| n as u8).collect();
+    let message: Message = [body.clone(), body].into_iter().collect();
+    push.send(message.clone()).unwrap();
+    let received = pull.recv().unwrap();
+    assert_eq!(received, message);
+    received.iter().filter(|frame| frame.is_shared()).count()
+}
+
 #[test]
-fn long_frames_arrive_whole_whether_they_are_copied_or_not() {
-    for zero_copy in [true, false] {
-        let context = Context::builder().zero_copy_receive(zero_copy).build().unwrap();
-        let (pull, push) = crate::harness::couple(
-            &context,
-            "tcp://127.0.0.1:*",
-            SocketType::Pull,
-            SocketType::Push,
-        );
-        for size in [100, 5_000, 300_000] {
-            let body: Vec<u8> = (0..size).map(|n| n as u8).collect();
-            push.send(body.clone()).unwrap();
-            crate::harness::expect(&pull, body);
+fn long_frames_stay_where_they_were_received_unless_they_shall_be_copied() {
+    for endpoint in crate::harness::STREAMS {
+        let context = context();
+        let (push, endpoint) = bound(&context, SocketType::Push, endpoint);
+        // It holds for sockets that are opened later, whenever they connect.
+        let before = socket(&context, SocketType::Pull);
+        context.set_option(10, &0i32.to_ne_bytes()).unwrap();
+        assert!(!context.zero_copy_receive());
+        let after = socket(&context, SocketType::Pull);
+        after.connect(&endpoint).unwrap();
+        for _ in 0..100 {
+            assert_eq!(shared(&after, &push), 0);
         }
+        after.disconnect(&endpoint).unwrap();
+        await_peers(&push, 0);
+        before.connect(&endpoint).unwrap();
+        await_peers(&push, 1);
+        // They may come in two batches.
+        eventually("for both at once", || shared(&before, &push) == 2);
     }
 }
