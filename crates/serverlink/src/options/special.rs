@@ -192,7 +192,7 @@ pub(super) const ROWS: &[SpecialRow] = &[
                       sent and received as a whole.",
             ..PLAIN
         },
-        get: Some(|socket| Ok(int(i32::from(type_id(socket.socket_type()) > LAST_OF_MANY_FRAMES)))),
+        get: Some(|socket| Ok(int(has_single_frames(socket.socket_type()).into()))),
         set: None,
     },
     SpecialRow {
@@ -216,8 +216,12 @@ pub(super) const ROWS: &[SpecialRow] = &[
     },
 ];
 
-/// `ZMQ_STREAM`: the types after it have messages of one frame.
-const LAST_OF_MANY_FRAMES: i32 = 11;
+/// Whether messages of the type have one frame: libzmq's sockets of these are for several threads.
+fn has_single_frames(socket_type: SocketType) -> bool {
+    /// `ZMQ_STREAM`, after which all are such but DGRAM, whose messages begin with an address.
+    const LAST_OF_MANY: i32 = 11;
+    type_id(socket_type) > LAST_OF_MANY && socket_type != SocketType::Dgram
+}
 
 /// As libzmq has it, what is not for this socket now is no option of it.
 fn by_number(option: &'static str, result: Result<()>) -> Result<()> {

@@ -227,3 +227,31 @@ fn errors_carry_zeromqs_numbers() {
         assert_eq!(error.errno_name(), name);
     }
 }
+
+#[test]
+fn a_socket_tells_of_its_type_what_libzmq_does() {
+    use SocketType::*;
+    let context = context();
+    for (number, socket_type) in (0i32..).zip(SocketType::ALL) {
+        let socket = socket(&context, socket_type);
+        let told = |id| i32::from_ne_bytes(socket.option(id).unwrap().try_into().unwrap());
+        assert_eq!(told(16), number, "ZMQ_TYPE of {socket_type}");
+        let of_one_frame =
+            [Server, Client, Radio, Dish, Gather, Scatter, Peer, Channel].contains(&socket_type);
+        assert_eq!(told(81), of_one_frame.into(), "ZMQ_THREAD_SAFE of {socket_type}");
+        assert_eq!(told(43), 0, "ZMQ_MECHANISM: there is only NULL");
+    }
+}
+
+#[test]
+fn no_frames_follow_what_is_received_as_a_whole() {
+    let context = context();
+    let (pull, endpoint) = bound(&context, SocketType::Pull, "inproc://frames");
+    let push = connected(&context, SocketType::Push, &endpoint);
+    let message = crate::harness::frames(["one", "two"]);
+    push.send(message.clone()).unwrap();
+    let rcvmore = || pull.option(13).unwrap();
+    assert_eq!(rcvmore(), 0i32.to_ne_bytes());
+    expect(&pull, message);
+    assert_eq!(rcvmore(), 0i32.to_ne_bytes(), "ZMQ_RCVMORE");
+}
