@@ -345,7 +345,7 @@ options! {
 
     /// What a PUB or XPUB sends to each peer first; empty, nothing. A SUB takes it if it subscribes to
     /// it.
-    ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[Pub, XPub]), Later, Set, ANY_BYTES, ALL:
+    ZMQ_XPUB_WELCOME_MSG = 72, since "4.2", SocketsOf(&[Pub, XPub]), AtOnce, Set, ANY_BYTES, ALL:
         set_xpub_welcome_message(impl AsRef<[u8]>), xpub_welcome_message(Bytes) = Bytes::new();
 
     /// Whether a STREAM receives an empty frame when a peer connects, and another when it leaves.
