@@ -157,6 +157,23 @@ mod tests {
         }
     }
 
+    /// Elsewhere a full socket refuses, or holds as many as it likes.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn so_many_connections_wait_to_be_accepted() {
+        for backlog in [1, 5] {
+            let options = Options { backlog, ..Options::default() };
+            let stream = tcp::listen(&endpoint(), &options).expect("it listens").stream;
+            let Stream::Socket(listening) = stream;
+            let address = listening.local_addr().expect("it is bound").as_socket().expect("IPv4");
+            let wait = Duration::from_millis(300);
+            let come = || std::net::TcpStream::connect_timeout(&address, wait).ok();
+            let waiting: Vec<_> = std::iter::from_fn(come).take(100).collect();
+            // The kernel takes one more.
+            assert_eq!(waiting.len(), backlog as usize + 1);
+        }
+    }
+
     #[test]
     fn buffers_have_the_sizes_asked_for() {
         let options = Options {

@@ -400,5 +400,13 @@ mod tests {
         assert!(SockRef::from(&link.socket).multicast_loop_v4().unwrap());
         let link = connected("udp://192.0.2.255:9", &options);
         assert!(SockRef::from(&link.socket).broadcast().unwrap());
+        // Where this machine has IPv6.
+        if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+            options.multicast_loop = false;
+            let link = connected("udp://[ff02::7709]:9", &options);
+            let socket = SockRef::from(&link.socket);
+            assert_eq!(socket.multicast_hops_v6().unwrap(), 7);
+            assert!(!socket.multicast_loop_v6().unwrap());
+        }
     }
 }

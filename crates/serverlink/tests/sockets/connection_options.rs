@@ -13,7 +13,7 @@ use crate::harness::{
 };
 
 /// What is between two marks in what a peer sends when it connects.
-fn ready_of(stream: &mut TcpStream) -> Vec<u8> {
+pub(crate) fn ready_of(stream: &mut TcpStream) -> Vec<u8> {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     let mut greeting = [0; 64];
     stream.read_exact(&mut greeting).unwrap();
@@ -363,6 +363,7 @@ fn io_threads_serve_whom_they_are_told_to() {
     }
 }
 
+/// `ZMQ_IPV4ONLY`.
 #[test]
 fn an_option_of_old_is_the_opposite_of_another() {
     let socket = socket(&context(), SocketType::Pair);

@@ -8,7 +8,7 @@ use serverlink::{
 };
 
 use crate::{
-    harness::{await_peers, bound, context, errno, eventually, socket},
+    harness::{await_peers, bound, context, errno, eventually, expect, socket},
     option_table::samples,
 };
 
@@ -226,5 +226,113 @@ fn long_frames_stay_where_they_were_received_unless_they_shall_be_copied() {
         await_peers(&push, 1);
         // They may come in two batches.
         eventually("for both at once", || shared(&before, &push) == 2);
+    }
+}
+
+#[test]
+fn messages_may_be_longer_than_programs_in_c_are_told() {
+    let context = Context::builder().max_told_message_size(10).build().unwrap();
+    let (pull, endpoint) = bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
+    let push = crate::harness::connected(&context, SocketType::Push, &endpoint);
+    push.send(vec![7; 11]).unwrap();
+    expect(&pull, vec![7; 11]);
+    assert_eq!(context.max_told_message_size(), 10);
+}
+
+/// `ZMQ_SOCKET_LIMIT` and `ZMQ_MSG_T_SIZE`.
+#[test]
+fn what_is_only_told_is_as_in_libzmq() {
+    let context = Context::builder().max_sockets(7).build().unwrap();
+    for (name, id, value) in [("socket_limit", 3, 65_535i32), ("message_size", 6, 64)] {
+        assert_eq!(context.option(id).unwrap(), value.to_ne_bytes(), "{name}");
+    }
+}
+
+#[test]
+fn whether_contexts_wait_for_what_is_not_sent_is_as_they_have_it() {
+    let elsewhere = context();
+    let endpoint = crate::harness::vacant(&elsewhere);
+    for blocky in [false, true] {
+        let context = Context::builder().blocky(blocky).build().unwrap();
+        let push = context.socket(SocketType::Push).unwrap();
+        push.connect(&endpoint).unwrap();
+        push.send("owed").unwrap();
+        drop(push);
+        let patience = Duration::from_millis(if blocky { 50 } else { 30_000 });
+        let ended = context.terminate_timeout(patience).is_ok();
+        if !ended {
+            let (pull, _) = bound(&elsewhere, SocketType::Pull, &endpoint);
+            expect(&pull, "owed");
+            context.terminate();
+        }
+        assert_eq!(ended, !blocky);
+    }
+}
+
+#[test]
+fn contexts_open_sockets_to_ipv6() {
+    if !crate::endpoints::ipv6() {
+        return;
+    }
+    let context = Context::builder().ipv6(true).build().unwrap();
+    let (pull, endpoint) = bound(&context, SocketType::Pull, "tcp://*:*");
+    let port = endpoint.rsplit_once(':').unwrap().1;
+    let push =
+        crate::harness::connected(&context, SocketType::Push, &format!("tcp://[::1]:{port}"));
+    push.send("six").unwrap();
+    expect(&pull, "six");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn so_many_threads_serve_connections() {
+    for count in [1, 3] {
+        let prefix = format!("count{count}");
+        let _context =
+            Context::builder().io_threads(count).thread_name_prefix(Some(&prefix)).build().unwrap();
+        for number in 0..=count {
+            let there = thread(&format!("{prefix}/io-{number}"), "comm", "").is_some();
+            assert_eq!(there, number < count, "{number} of {count}");
+        }
+    }
+}
+
+/// How long a thread has run, in nanoseconds (proc(5)); none where the kernel does not count.
+#[cfg(target_os = "linux")]
+fn run_time(name: &str) -> Option<u64> {
+    let line = thread(name, "schedstat", "")?;
+    line.split(' ').next()?.parse().ok()
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn io_threads_serve_whom_their_affinity_names() {
+    let context =
+        Context::builder().io_threads(2).thread_name_prefix(Some("serves")).build().unwrap();
+    let names = ["serves/io-0", "serves/io-1"];
+    if run_time(names[0]).is_none() {
+        println!("skipped: no schedstat");
+        return;
+    }
+    let mut links = Vec::new();
+    for (number, affinity) in [(0, 0b01), (1, 0b10), (0, 0b01)] {
+        let [pull, push] = [SocketType::Pull, SocketType::Push].map(|socket_type| {
+            let socket = socket(&context, socket_type);
+            socket.set_affinity(affinity).unwrap();
+            socket
+        });
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        await_peers(&push, 1);
+        await_peers(&pull, 1);
+        let before = names.map(|name| run_time(name).unwrap());
+        for _ in 0..2000 {
+            push.send("served").unwrap();
+            expect(&pull, "served");
+        }
+        let after = names.map(|name| run_time(name).unwrap());
+        let took = [0, 1].map(|number| after[number] - before[number]);
+        assert!(took[number] > 10 * took[1 - number], "{took:?} by {number}");
+        // Lest its end be some work meanwhile.
+        links.push([pull, push]);
     }
 }

@@ -3,7 +3,11 @@
 use std::{net::TcpListener, time::Duration};
 
 use serverlink::SocketType;
+#[cfg(target_os = "linux")]
+use serverlink::{MonitorEvent, MonitorEventKind};
 
+#[cfg(target_os = "linux")]
+use crate::harness::PATIENCE;
 use crate::harness::{
     await_peers, bind_again, bound, connected, context, errno, expect, expect_nothing,
     expect_numbers, number, number_in, socket, vacancies,
@@ -112,6 +116,35 @@ fn an_attempt_to_connect_can_be_given_a_time() {
     push.connect(&endpoint).unwrap();
     push.send("y").unwrap();
     expect(&pull, "y");
+}
+
+/// A listener that takes nobody any more. Elsewhere a full one refuses, or holds as many as it likes.
+#[cfg(target_os = "linux")]
+#[test]
+fn an_attempt_that_nobody_answers_ends_when_told() {
+    let context = context();
+    let full = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    full.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    let _first = std::net::TcpStream::connect(address).unwrap();
+    let attempt = |timeout| {
+        let push = socket(&context, SocketType::Push);
+        let monitor = push.monitor();
+        push.set_connect_timeout(timeout).unwrap();
+        push.connect(&format!("tcp://{address}")).unwrap();
+        (push, monitor)
+    };
+    let (_patient, patience) = attempt(None);
+    let (_hasty, haste) = attempt(Some(Duration::from_millis(20)));
+    let retried =
+        |event: MonitorEvent| matches!(event.kind, MonitorEventKind::ConnectRetried { .. });
+    for _ in 0..3 {
+        while !retried(haste.recv_timeout(PATIENCE).expect("an event")) {}
+    }
+    while let Ok(event) = patience.try_recv() {
+        assert!(!retried(event));
+    }
 }
 
 #[test]

@@ -19,6 +19,8 @@ mod inproc;
 mod inproc_notices;
 mod interfaces;
 mod ipc;
+mod kernel_options;
+mod later_options;
 mod linger;
 mod load;
 mod monitor;

@@ -196,6 +196,14 @@ fn the_interval_doubles_up_to_its_maximum() {
 }
 
 #[test]
+fn the_interval_does_not_exceed_its_maximum() {
+    // Doubled each time, the last ones would be over five seconds.
+    let waits = attempts(&context(), 10, 20, 12);
+    let shortest = waits[9..].iter().min().unwrap();
+    assert!(*shortest < Duration::from_secs(2), "{waits:?}");
+}
+
+#[test]
 fn a_router_recognises_a_client_that_comes_back() {
     let context = context();
     for endpoint in vacancies(&context) {
