@@ -25,6 +25,7 @@ mod linger;
 mod load;
 mod monitor;
 mod monitor_ends;
+mod option_effects;
 mod option_page;
 mod option_table;
 mod options;

@@ -7,6 +7,8 @@ use serverlink::{
     message_options, socket_options,
 };
 
+use crate::option_effects::{OF_CONTEXTS, OF_MESSAGES, OF_SOCKETS, shown_by};
+
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/options.md");
 /// Set it to have the page written anew.
 const WRITE: &str = "SERVERLINK_WRITE_PAGES";
@@ -29,6 +31,9 @@ can do with an option.
 
 *from* tells from when on a value holds: at once, for what is bound or connected *later*, or for what
 is connected *next* and no longer.
+
+*shown by* names the tests that show what an option does, or, of one that is only told, what it tells:
+they are in `crates/serverlink/tests/sockets`, those of `src` in `crates/serverlink`.
 ";
 
 const MESSAGES: &str = "
@@ -39,8 +44,8 @@ of the connection it came by; `Received::option` tells these of each of its fram
 for it: whom a message came from is known from whose turn it was and from how many messages each
 connection brought, and only looked up when asked for.
 
-| id | libzmq's name | name | values | since | what it tells |
-|---|---|---|---|---|---|
+| id | libzmq's name | name | values | since | what it tells | shown by |
+|---|---|---|---|---|---|---|
 ";
 
 const PROPERTIES: &str = "
@@ -76,7 +81,7 @@ fn text(value: &[u8], form: OptionForm) -> String {
     }
 }
 
-fn row(info: &OptionInfo) -> String {
+fn row(info: &OptionInfo, shown: &str) -> String {
     let access = match info.access {
         OptionAccess::SetAndGet => "set, get",
         OptionAccess::Set => "set",
@@ -100,14 +105,15 @@ fn row(info: &OptionInfo) -> String {
     let default = info.default_value().map_or(String::new(), |value| text(&value, info.form));
     // Links to methods lead nowhere from here.
     let mut summary = info.summary.split_whitespace().collect::<Vec<_>>().join(" ");
-    while let Some(link) = summary.find("](Self::") {
+    let link = |summary: &str| ["](Self::", "](crate::"].iter().find_map(|it| summary.find(it));
+    while let Some(link) = link(&summary) {
         let end = summary[link..].find(')').expect("a link ends") + link;
         summary.replace_range(link..=end, "");
         let start = summary[..link].rfind('[').expect("a link begins");
         summary.remove(start);
     }
     format!(
-        "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
+        "| {} | `{}` | {} | {} | {} | {} | {} | {} | {} | {} | {} | {shown} |",
         info.id,
         info.constant,
         info.name,
@@ -129,28 +135,32 @@ fn page() -> String {
     let mut page = HEAD.to_owned();
     page.push_str(
         "\n## Sockets\n\n\
-         | id | libzmq's name | name | can be | values | default | sockets | from | since | systems | what it does |\n\
-         |---|---|---|---|---|---|---|---|---|---|---|\n",
+         | id | libzmq's name | name | can be | values | default | sockets | from | since | systems | what it does | shown by |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for info in &here {
-        writeln!(page, "{}", row(info)).unwrap();
+        writeln!(page, "{}", row(info, &shown_by(OF_SOCKETS, info.constant))).unwrap();
     }
     page.push_str(
         "\n## Contexts\n\n\
          The builder has a method of each name; `ContextBuilder::set_option`, `Context::set_option` and \
          `Context::option` take the\nnumbers. Two options have the same one: one is set, the other \
-         told.\n\n\
-         | id | libzmq's name | name | can be | values | default | must be set | since | systems | what it does |\n\
-         |---|---|---|---|---|---|---|---|---|---|\n",
+         told. Those that must be set before the\nstart are refused later; libzmq takes them at any \
+         time, and heeds them until the context opens its first\nsocket.\n\n\
+         | id | libzmq's name | name | can be | values | default | must be set | since | systems | what it does | shown by |\n\
+         |---|---|---|---|---|---|---|---|---|---|---|\n",
     );
     for info in &context_options() {
-        writeln!(page, "{}", row(info).replace(" | context |", " |")).unwrap();
+        let shown = shown_by(OF_CONTEXTS, info.constant);
+        writeln!(page, "{}", row(info, &shown).replace(" | context |", " |")).unwrap();
     }
     page.push_str(MESSAGES);
     for info in &message_options() {
         let summary = info.summary.split_whitespace().collect::<Vec<_>>().join(" ");
         let OptionInfo { id, constant, name, form, since, .. } = info;
-        writeln!(page, "| {id} | `{constant}` | {name} | {form} | {since} | {summary} |").unwrap();
+        let shown = shown_by(OF_MESSAGES, constant);
+        writeln!(page, "| {id} | `{constant}` | {name} | {form} | {since} | {summary} | {shown} |")
+            .unwrap();
     }
     page.push_str(PROPERTIES);
     page.push_str(
