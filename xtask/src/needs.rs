@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use crate::instructions;
 use crate::suites;
-use crate::toolchain::Toolchain;
+use crate::toolchain::{self, Toolchain};
 use crate::windows::{self, wine};
 
 /// Something a suite cannot run without.
@@ -17,7 +17,7 @@ pub(crate) struct Need {
     /// The packages of Debian that supply it.
     pub(crate) packages: &'static [&'static str],
     pub(crate) met: fn() -> bool,
-    /// Makes it below `target`, once the packages are there.
+    /// Makes or fetches it by other means: if possible without the packages, or else with them.
     pub(crate) make: Option<fn() -> bool>,
 }
 
@@ -71,7 +71,7 @@ pub(crate) const WINDOWS_RUST: Need = Need {
              or on Debian: apt-get install rustc-web cargo-web rust-web-src",
     packages: DEBIAN_RUST,
     met: || Toolchain::find(windows::TARGET).is_some(),
-    make: None,
+    make: Some(|| toolchain::add(&[windows::TARGET])),
 };
 
 pub(crate) const PLATFORMS_RUST: Need = Need {
@@ -80,7 +80,7 @@ pub(crate) const PLATFORMS_RUST: Need = Need {
              or on Debian: apt-get install rustc-web cargo-web rust-web-src",
     packages: DEBIAN_RUST,
     met: || suites::platforms::TARGETS.iter().all(|target| Toolchain::find(target).is_some()),
-    make: None,
+    make: Some(|| toolchain::add(suites::platforms::TARGETS)),
 };
 
 pub(crate) const DEBIAN_RUST: &[&str] = &["rustc-web", "cargo-web", "rust-web-src"];
@@ -109,23 +109,28 @@ pub(crate) fn provide(wanted: &[&Need], may_install: bool) -> Vec<&'static str> 
             missing.push(need);
         }
     }
-    let mut packages: Vec<&str> = missing.iter().flat_map(|need| need.packages).copied().collect();
-    packages.sort_unstable();
-    packages.dedup();
     if may_install {
+        make(&mut missing);
+        let mut packages: Vec<&str> =
+            missing.iter().flat_map(|need| need.packages).copied().collect();
+        packages.sort_unstable();
+        packages.dedup();
         if !packages.is_empty() && can_install() {
             install(&packages);
-        }
-        for need in &missing {
-            if let Some(make) = need.make
-                && !(need.met)()
-            {
-                println!("==> making {}", need.name);
-                make();
-            }
+            missing.retain(|need| !(need.met)());
+            make(&mut missing);
         }
     }
-    missing.iter().filter(|need| !(need.met)()).map(|need| need.name).collect()
+    missing.iter().map(|need| need.name).collect()
+}
+
+/// Makes what can be made of `missing`.
+fn make(missing: &mut Vec<&Need>) {
+    missing.retain(|need| {
+        let Some(make) = need.make else { return true };
+        println!("==> making {}", need.name);
+        !(make() && (need.met)())
+    });
 }
 
 /// Whether this is root on a system with `apt-get`.

@@ -78,6 +78,24 @@ impl Toolchain {
             .env("CARGO_TARGET_DIR", layout::cross_target());
         cargo
     }
+
+    /// Has a command of its cargo take warnings for errors.
+    pub(crate) fn deny_warnings(self, command: &mut Command) {
+        match self {
+            Self::Installed => command.env("RUSTFLAGS", "--deny=warnings"),
+            // Spares the standard library, which is built along.
+            Self::Debian => {
+                command.env("CARGO_UNSTABLE_WARNINGS", "true").env("CARGO_BUILD_WARNINGS", "deny")
+            }
+        };
+    }
+}
+
+/// Has rustup fetch the standard libraries of these targets, which spares building them.
+pub(crate) fn add(targets: &[&str]) -> bool {
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add"]).args(targets).stdin(Stdio::null());
+    rustup.status().is_ok_and(|status| status.success())
 }
 
 fn has_standard_library(target: &str) -> bool {

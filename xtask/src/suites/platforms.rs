@@ -37,10 +37,8 @@ fn run(recorder: &mut Recorder) {
         command
             .arg("check")
             .args(WITH_TESTS.contains(target).then_some("--all-targets"))
-            .args(PACKAGES.iter().flat_map(|name| ["--package", name]))
-            // Unlike RUSTFLAGS this spares the standard library.
-            .env("CARGO_UNSTABLE_WARNINGS", "true")
-            .env("CARGO_BUILD_WARNINGS", "deny");
+            .args(PACKAGES.iter().flat_map(|name| ["--package", name]));
+        toolchain.deny_warnings(&mut command);
         recorder.check(target, command);
     }
 }
