@@ -60,8 +60,7 @@ impl Socket {
         if !(row.set)(&mut core.peers.options, value) {
             return Err(info.out_of_range());
         }
-        core.peers.options.settle(id);
-        self.inner.refresh(core);
+        self.inner.option_set(core, id);
         Ok(())
     }
 
@@ -114,8 +113,7 @@ impl Socket {
         let mut core = self.inner.core();
         core.check()?;
         *field(&mut core.peers.options) = value;
-        core.peers.options.settle(id);
-        self.inner.refresh(core);
+        self.inner.option_set(core, id);
         Ok(())
     }
 

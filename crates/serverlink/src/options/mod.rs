@@ -46,8 +46,17 @@ impl Options {
         config
     }
 
+    /// Whether an option is one of the high-water marks.
+    pub(crate) fn is_mark(id: i32) -> bool {
+        /// `ZMQ_SNDHWM`.
+        const SEND: i32 = 23;
+        /// `ZMQ_RCVHWM`.
+        const RECEIVE: i32 = 24;
+        matches!(id, SEND | RECEIVE)
+    }
+
     /// Sets what goes with the option that was set last.
-    fn settle(&mut self, id: i32) {
+    pub(crate) fn settle(&mut self, id: i32) {
         /// `ZMQ_XPUB_VERBOSE`.
         const VERBOSE: i32 = 40;
         /// `ZMQ_XPUB_VERBOSER`.
@@ -85,15 +94,6 @@ impl Options {
 
     pub(crate) fn receive_limit(&self) -> usize {
         limit(self.receive_high_water_mark)
-    }
-
-    /// The limit of a queue within the process, which is the send queue of one side and the
-    /// receive queue of the other in one.
-    pub(crate) fn inproc_limit(sender: &Self, receiver: &Self) -> usize {
-        match (sender.send_high_water_mark, receiver.receive_high_water_mark) {
-            (0, _) | (_, 0) => usize::MAX,
-            (send, receive) => send.saturating_add(receive),
-        }
     }
 }
 

@@ -203,12 +203,14 @@ options! {
         OptionForm::int(OptionUnit::Bytes, 0).wide().or_none(&[-1]), ALL:
         set_max_message_size(Option<u64>), max_message_size(Option<u64>) = None;
 
-    /// How many messages may wait for each peer; 0 for no limit.
-    ZMQ_SNDHWM = 23, since "3.0", Sockets, Later, SetAndGet, MESSAGES, ALL:
+    /// How many messages may wait for each peer; 0 for no limit. What waits already stays, be it more.
+    /// Within the process this and the receive mark of the peer add up.
+    ZMQ_SNDHWM = 23, since "3.0", Sockets, AtOnce, SetAndGet, MESSAGES, ALL:
         set_send_high_water_mark(usize), send_high_water_mark(usize) = 1000;
 
-    /// How many messages of each peer may wait to be received; 0 for no limit.
-    ZMQ_RCVHWM = 24, since "3.0", Sockets, Later, SetAndGet, MESSAGES, ALL:
+    /// How many messages of each peer may wait to be received; 0 for no limit. What waits already stays,
+    /// be it more.
+    ZMQ_RCVHWM = 24, since "3.0", Sockets, AtOnce, SetAndGet, MESSAGES, ALL:
         set_receive_high_water_mark(usize), receive_high_water_mark(usize) = 1000;
 
     /// Through how many routers the multicast datagrams of a RADIO go; with 1 they stay in the network

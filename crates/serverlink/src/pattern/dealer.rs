@@ -1,6 +1,6 @@
 //! DEALER (RFC 28): messages are dealt out in turn, and taken from all peers in turn.
 
-use super::{Pattern, rotation::Rotation, writable_at_attach};
+use super::{Pattern, may_have_messages, rotation::Rotation};
 use crate::{Frame, Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
@@ -13,7 +13,7 @@ impl Pattern for Dealer {
     fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
         self.outward.insert(key);
         self.inward.insert(key);
-        if writable_at_attach(peers, key) {
+        if may_have_messages(peers, key) {
             self.outward.activate(key);
         }
         true

@@ -193,6 +193,6 @@ pub(crate) fn announcing() -> Box<CachePadded<dyn Pattern>> {
 }
 
 /// The peer may be written to, unless messages may only go to connections that are there.
-fn writable_at_attach(peers: &Peers, key: usize) -> bool {
+pub(crate) fn may_have_messages(peers: &Peers, key: usize) -> bool {
     !peers.is_immediate(key) || peers.info(key).is_some()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, mem};
 
-use super::{Pattern, writable_at_attach};
+use super::{Pattern, may_have_messages};
 use crate::{Error, Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
@@ -20,7 +20,7 @@ impl Pattern for Pair {
             return false;
         }
         self.peer = Some(key);
-        self.writable = writable_at_attach(peers, key);
+        self.writable = may_have_messages(peers, key);
         self.readable = false;
         true
     }

@@ -1,6 +1,6 @@
 //! PUSH (RFC 30): messages are dealt out in turn; with nobody to take one, it waits.
 
-use super::{Pattern, rotation::Rotation, writable_at_attach};
+use super::{Pattern, may_have_messages, rotation::Rotation};
 use crate::{Error, Message, Result, SocketType, socket::Peers};
 
 #[derive(Debug, Default)]
@@ -11,7 +11,7 @@ pub(crate) struct Push {
 impl Pattern for Push {
     fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
         self.turns.insert(key);
-        if writable_at_attach(peers, key) {
+        if may_have_messages(peers, key) {
             self.turns.activate(key);
         }
         true

@@ -69,6 +69,17 @@ impl Collector {
         (self.streaming && self.credit > 0) || outbox.has_room()
     }
 
+    /// Changes the high-water mark. True if the socket waits to be told that there is room, and there
+    /// is.
+    pub(crate) fn set_limit(&mut self, outbox: &Outbox, limit: usize) -> bool {
+        // What has collected counts by the new mark. It is written when the stream is looked at next.
+        let (resume, progress) = outbox.set_limit(limit, &mut self.staging);
+        if self.streaming {
+            self.note(progress);
+        }
+        resume
+    }
+
     /// Looks after the stream: see [`Look`].
     pub(crate) fn look(&mut self, outbox: &Outbox, connection: &Connection, patient: bool) -> Look {
         let (look, progress) = outbox.look(connection, patient, &mut self.staging);
@@ -112,8 +123,10 @@ impl Collector {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
-    use crate::{Context, Message, SocketType};
+    use crate::{Context, Message, SocketType, pipe::Pacer};
 
     /// A look that was due when its connection was lost finds the stream of the next one.
     #[test]
@@ -139,5 +152,27 @@ mod tests {
         assert_eq!(collector.queued(), 0);
         own.schedule_flush();
         assert_eq!(pull.recv().unwrap()[0], "second");
+    }
+    /// What a stream was allowed by the mark before is taken back.
+    #[test]
+    fn a_lowered_mark_holds_for_a_stream_that_goes_on() {
+        let outbox = Outbox::new(10, false, None, Arc::new(Pacer::new()));
+        let mut collector = Collector { staging: Staging::new(), streaming: true, credit: 9 };
+        let effects = &mut Effects::default();
+        let small = Message::from("small");
+        for _ in 0..3 {
+            collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
+        }
+        assert_eq!((collector.queued(), collector.credit), (3, 6));
+        assert!(!collector.set_limit(&outbox, 4));
+        assert_eq!((collector.queued(), outbox.waiting().0, collector.credit), (0, 3, 1));
+        collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
+        let more = collector.push(&outbox, Outgoing::Message(&small), effects);
+        assert_eq!(more, Err(Refused::Full));
+        assert!(!collector.set_limit(&outbox, 2), "there is no room");
+        assert!(collector.set_limit(&outbox, 5));
+        assert!(!collector.set_limit(&outbox, 6), "it was told");
+        collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
+        assert_eq!(outbox.waiting().0 + collector.queued(), 5, "nothing is lost");
     }
 }

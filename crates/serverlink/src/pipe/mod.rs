@@ -269,17 +269,17 @@ impl PipeEnd {
         matches!(self.outward, Outward::Datagrams(_))
     }
 
-    /// The ends of two pipes joined to each other, not yet owned; whether only the last message waits
-    /// for each of them.
-    pub(crate) fn inproc_pair(limit: usize, conflate: [bool; 2]) -> (Self, Self) {
+    /// The ends of two pipes joined to each other, not yet owned, which take nothing before either end
+    /// is told its [limits](Self::set_limits); whether only the last message waits for each of them.
+    pub(crate) fn inproc_pair(conflate: [bool; 2]) -> (Self, Self) {
         let [a, b] = conflate.map(|conflate| Pipe::new(Link::Inproc(OnceLock::new()), conflate));
         for (one, other) in [(&a, &b), (&b, &a)] {
             if let Link::Inproc(peer) = &one.link {
                 let _ = peer.set(Arc::downgrade(other));
             }
         }
-        let (to_a, from_b) = queue::channel(limit);
-        let (to_b, from_a) = queue::channel(limit);
+        let (to_a, from_b) = queue::channel(0);
+        let (to_b, from_a) = queue::channel(0);
         let outward = |conflate, queue| {
             if conflate { Outward::Latest(queue) } else { Outward::Inproc(queue) }
         };
@@ -289,11 +289,29 @@ impl PipeEnd {
         )
     }
 
-    /// Changes the high-water marks of both ways of a pipe within the process.
-    pub(crate) fn set_limits(&self, incoming: usize, outgoing: usize) {
-        self.incoming.set_limit(incoming);
-        if let Outward::Inproc(queue) = &self.outward {
-            queue.set_limit(outgoing);
+    /// Changes how many messages the owner lets wait each way; within the process the other end allows
+    /// some besides. True if the way out was full, and no longer is.
+    pub(crate) fn set_limits(
+        &mut self,
+        incoming: usize,
+        outgoing: usize,
+        effects: &mut Effects,
+    ) -> bool {
+        if self.incoming.allow(incoming) {
+            effects.push(self.writer_may_go_on());
+        }
+        match &mut self.outward {
+            Outward::Remote { outbox, collector } => collector.set_limit(outbox, outgoing),
+            Outward::Inproc(queue) => queue.allow(outgoing),
+            Outward::Latest(_) | Outward::Datagrams(_) => false,
+        }
+    }
+
+    /// What to do when who writes into the pipe was blocked, and need not be any more.
+    pub(crate) fn writer_may_go_on(&self) -> Effect {
+        match self.pipe.inproc_peer() {
+            Some(peer) => Effect::Writable(peer),
+            None => Effect::Resume(self.pipe.clone()),
         }
     }
 

@@ -272,6 +272,23 @@ impl Outbox {
         }
     }
 
+    /// Changes the high-water mark, and takes messages that were within the credit by the one before. True
+    /// if the socket waits to be told that there is room, and there is.
+    pub(super) fn set_limit(&self, limit: usize, messages: &mut Staging) -> (bool, Progress) {
+        let mut state = self.state();
+        if state.dead {
+            messages.clear();
+            return (false, state.progress());
+        }
+        state.staging.append(messages);
+        if !state.conflate {
+            state.limit = limit;
+        }
+        let resume = state.writer_blocked && state.queued() < state.limit;
+        state.writer_blocked &= !resume;
+        (resume, state.progress())
+    }
+
     /// Notes that the peer has sent something.
     pub(crate) fn note_heard(&self) {
         self.heard.store(true, Ordering::Relaxed);

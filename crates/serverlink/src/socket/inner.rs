@@ -117,6 +117,19 @@ impl Core {
         }
     }
 
+    /// Has the high-water marks hold for all peers as they are set now.
+    pub(crate) fn apply_marks(&mut self) {
+        let keys: Vec<_> = self.peers.keys().collect();
+        for key in keys {
+            let takes_messages = self.peers.apply_marks(key)
+                && !self.peers.is_closed(key)
+                && pattern::may_have_messages(&self.peers, key);
+            if takes_messages {
+                self.pattern.writable(key, &mut self.peers);
+            }
+        }
+    }
+
     fn take_effects(&mut self) -> Effects {
         self.settle();
         mem::take(&mut self.peers.effects)
@@ -367,6 +380,8 @@ impl SocketInner {
             return false;
         }
         let key = core.peers.insert(end);
+        // They may have been changed since it was made.
+        core.peers.apply_marks(key);
         let is_ready = info.is_some();
         core.peers.set_info(key, info);
         let mut accepted =

@@ -66,6 +66,14 @@ impl Peers {
         key
     }
 
+    /// Has the high-water marks hold for a peer as they are set now. True if it was full, and takes
+    /// messages again.
+    pub(super) fn apply_marks(&mut self, key: usize) -> bool {
+        let (incoming, outgoing) = (self.options.receive_limit(), self.options.send_limit());
+        let slot = self.slots.get_mut(key).and_then(Option::as_mut);
+        slot.is_some_and(|slot| slot.end.set_limits(incoming, outgoing, &mut self.effects))
+    }
+
     pub(crate) fn remove(&mut self, key: usize) -> Option<PipeEnd> {
         self.end_stream(key);
         let slot = self.slots.get_mut(key)?.take()?;
@@ -222,11 +230,7 @@ impl Peers {
     fn end_batch(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) else { return };
         if slot.end.incoming.release() {
-            let pipe = &slot.end.pipe;
-            self.effects.push(match pipe.inproc_peer() {
-                Some(peer) => Effect::Writable(peer),
-                None => Effect::Resume(pipe.clone()),
-            });
+            self.effects.push(slot.end.writer_may_go_on());
         }
         if slot.closed {
             // Its end should not wait for another call.

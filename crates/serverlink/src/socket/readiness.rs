@@ -7,6 +7,7 @@ use serverlink_io::{BiasedGuard, Port};
 use super::{Socket, SocketInner, inner::Core};
 use crate::{
     Error, Result,
+    options::Options,
     pattern::Watched,
     poller::{Direction, EventDescriptor, Events, Signal, Watch, Watchers},
 };
@@ -176,13 +177,26 @@ impl SocketInner {
         self.port().filter(|_| self.core().has_connections()).cloned()
     }
 
+    /// An option was set.
+    pub(crate) fn option_set(&self, mut core: BiasedGuard<'_, Core>, id: i32) {
+        core.peers.options.settle(id);
+        if Options::is_mark(id) {
+            core.apply_marks();
+        }
+        self.refresh(core);
+    }
+
     /// The options have changed, and with them perhaps what may be done.
     pub(crate) fn refresh(&self, mut guard: BiasedGuard<'_, Core>) {
-        let Some(watchers) = guard.watchers.clone() else { return };
-        let core = &mut *guard;
-        watchers.show_all(&mut core.pattern.0, &mut core.peers);
+        let watchers = guard.watchers.clone();
+        if let Some(watchers) = &watchers {
+            let core = &mut *guard;
+            watchers.show_all(&mut core.pattern.0, &mut core.peers);
+        }
         self.release(guard);
-        watchers.tell();
+        if let Some(watchers) = watchers {
+            watchers.tell();
+        }
     }
 
     fn descriptor(&self, direction: Direction) -> Result<EventDescriptor> {

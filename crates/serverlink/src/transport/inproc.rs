@@ -86,18 +86,17 @@ impl Registry {
         socket: &Arc<SocketInner>,
         options: &Options,
     ) -> Result<Arc<Pipe>> {
-        let (mut end, far) = PipeEnd::inproc_pair(
-            options.send_limit(),
-            // As in libzmq, the one that connects has it its way.
-            [
-                options.conflates_in(socket.socket_type()),
-                options.conflates_out(socket.socket_type()),
-            ],
-        );
+        // As in libzmq, the one that connects has it its way.
+        let (mut end, far) = PipeEnd::inproc_pair([
+            options.conflates_in(socket.socket_type()),
+            options.conflates_out(socket.socket_type()),
+        ]);
+        // Nobody is there yet to be told of it.
+        let effects = &mut Effects::default();
+        end.set_limits(options.receive_limit(), options.send_limit(), effects);
         let near = end.pipe.clone();
         near.set_owner(Arc::downgrade(socket));
-        // Nobody is there yet to be told of it.
-        say_hello(&mut end, options, &mut Effects::default());
+        say_hello(&mut end, options, effects);
         // Before anyone who binds the name meanwhile can find it.
         if !socket.attach_as(end, None, &options.connect_routing_id) {
             return Err(unwanted(socket.socket_type()));
@@ -169,10 +168,6 @@ fn join(
     connecting_options: &Options,
     near: &Arc<Pipe>,
 ) {
-    far.set_limits(
-        Options::inproc_limit(connecting_options, binder_options),
-        Options::inproc_limit(binder_options, connecting_options),
-    );
     let pipe = far.pipe.clone();
     pipe.set_owner(Arc::downgrade(binder));
     near.set_farewell(&binder_options.disconnect_message);

@@ -23,6 +23,7 @@ mod kernel_options;
 mod later_options;
 mod linger;
 mod load;
+mod marks_changed;
 mod monitor;
 mod monitor_ends;
 mod option_effects;

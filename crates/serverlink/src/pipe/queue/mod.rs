@@ -11,6 +11,9 @@
 //! change: the reader that found nothing is *asleep*, the writer that found no room is *blocked*.
 //! The mark is set only if the counter is still what that side has seen, so either it sees the
 //! change or the change sees the mark: no wake-up is lost, and nobody is told who does not wait.
+//!
+//! Either side may change how many messages there may be at any time: what the writer allows and what
+//! the reader does add up.
 
 mod block;
 #[cfg(all(test, loom))]
@@ -20,10 +23,10 @@ mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{fmt, mem, ptr};
+use std::{fmt, mem, ptr, sync::PoisonError};
 
 use block::{AHEAD, Block, Place};
-use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Ordering, UnsafeCell};
+use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell};
 
 use super::Refused;
 use crate::cache::CachePadded;
@@ -41,8 +44,12 @@ const LARGEST: usize = if cfg!(loom) { 2 } else { 128 };
 /// How many blocks the reader keeps at most for the writer to use again.
 const SPARE: usize = if cfg!(loom) { 2 } else { 8 };
 
-/// The two ends of a new queue of at most `limit` messages; `usize::MAX` for any number. Its reader
-/// is asleep.
+/// Whose part of the limit.
+const WRITERS: usize = 0;
+const READERS: usize = 1;
+
+/// The two ends of a new queue, of which the reader allows `limit` messages, `usize::MAX` for any
+/// number, and the writer none besides. Its reader is asleep.
 pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
     let shared = Arc::new(Shared {
         published: CachePadded(AtomicUsize::new(ASLEEP)),
@@ -52,6 +59,7 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         }),
         rare: CachePadded(Rare {
             limit: AtomicUsize::new(limit),
+            allowed: Mutex::new([0, limit]),
             abandoned: AtomicBool::new(false),
             start: UnsafeCell::new(Place::NOWHERE),
         }),
@@ -110,7 +118,10 @@ struct Reader<T> {
 
 /// What does not change while messages flow.
 struct Rare<T> {
+    /// How many messages there may be: the sum of what is allowed.
     limit: AtomicUsize,
+    /// What the writer allows, and what the reader does.
+    allowed: Mutex<[usize; 2]>,
     /// The reader has gone.
     abandoned: AtomicBool,
     /// Where the reader begins. The writer's until it publishes first, then the reader's.
@@ -181,15 +192,17 @@ impl<T> Producer<T> {
             if room > 0 || seen & BLOCKED != 0 {
                 return room;
             }
-            // Released by the writer, so that the reader sees how much is published.
+            // Released by the writer, so that the reader sees how much is published. Acquired from
+            // whoever has changed the limit and found nobody blocked.
             let marked = self.shared.reader.released.compare_exchange(
                 seen,
                 seen | BLOCKED,
-                Ordering::Release,
+                Ordering::AcqRel,
                 Ordering::Relaxed,
             );
             match marked {
-                Ok(_) => return 0,
+                // If the limit was raised meanwhile the mark is left: being told in vain does no harm.
+                Ok(_) => return self.seen_room(),
                 Err(changed) => seen = changed,
             }
         }
@@ -278,9 +291,10 @@ impl<T> Producer<T> {
         Some(block)
     }
 
-    /// Changes how many messages there may be.
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.shared.set_limit(limit);
+    /// Changes how many messages the writer allows there to be, besides those that the reader does. True
+    /// if it was blocked and may go on.
+    pub(crate) fn allow(&self, limit: usize) -> bool {
+        self.shared.allow(WRITERS, limit)
     }
 
     /// How many messages were written so far, and how many of them may be unread.
@@ -410,11 +424,7 @@ impl<T> Consumer<T> {
         }
         let published = shared.published.load(Ordering::Relaxed) & !ASLEEP;
         let queued = published.wrapping_sub(self.read) / ONE;
-        let resume = queued <= shared.rare.limit.load(Ordering::Relaxed) / 2;
-        if resume {
-            shared.reader.released.fetch_and(!BLOCKED, Ordering::Relaxed);
-        }
-        resume
+        queued <= shared.rare.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
     }
 
     /// Goes on to the next block, where the next message is.
@@ -457,9 +467,10 @@ impl<T> Consumer<T> {
         unsafe { Block::free(left_over) };
     }
 
-    /// Changes how many messages there may be.
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.shared.set_limit(limit);
+    /// Changes how many messages the reader allows there to be, besides those that the writer does. True
+    /// if the writer was blocked, may go on, and must be told.
+    pub(crate) fn allow(&self, limit: usize) -> bool {
+        self.shared.allow(READERS, limit)
     }
 }
 
@@ -489,8 +500,27 @@ impl<T> Drop for Consumer<T> {
 }
 
 impl<T> Shared<T> {
-    fn set_limit(&self, limit: usize) {
-        self.rare.limit.store(limit, Ordering::Relaxed);
+    /// Changes one part of the limit. What is queued stays there, be it too much. True if the writer was
+    /// blocked and may go on.
+    fn allow(&self, side: usize, limit: usize) -> bool {
+        let limit = {
+            let mut allowed = self.rare.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+            allowed[side] = limit;
+            let limit = allowed.iter().fold(0, |sum: usize, part| sum.saturating_add(*part));
+            self.rare.limit.store(limit, Ordering::Relaxed);
+            limit
+        };
+        // Acquired from a writer that is blocked, so as to see all it has published; released to one
+        // that is about to be, which sees the limit then.
+        let released = self.reader.released.fetch_add(0, Ordering::AcqRel);
+        let published = self.published.load(Ordering::Relaxed) & !ASLEEP;
+        let queued = published.wrapping_sub(released & !BLOCKED) / ONE;
+        released & BLOCKED != 0 && queued < limit && self.unblock()
+    }
+
+    /// The writer is blocked no longer. False if somebody else has said so meanwhile.
+    fn unblock(&self) -> bool {
+        self.reader.released.fetch_and(!BLOCKED, Ordering::Relaxed) & BLOCKED != 0
     }
 }
 

@@ -267,6 +267,66 @@ fn nobody_is_told_before_half_is_used_up() {
     });
 }
 
+/// Either side raises the limit while the writer looks for room: it goes on, though nothing is read.
+#[test]
+fn a_raised_limit_lets_a_writer_go_on() {
+    for readers in [false, true] {
+        model(3, move || {
+            let (mut writer, mut reader) = pair(1);
+            let bells = writer.bells.clone();
+            let writer_raises = !readers;
+            let writing = thread::spawn(move || {
+                assert!(writer.push(0));
+                if writer_raises {
+                    let mut message = writer.message(1);
+                    assert_eq!(writer.producer.push(&mut message), Err(Refused::Full));
+                    assert!(writer.producer.allow(1));
+                }
+                assert!(writer.push(1));
+            });
+            if readers && reader.consumer.allow(2) {
+                bells.writable.ring();
+            }
+            writing.join().unwrap();
+            assert_eq!([reader.read(), reader.read()], [0, 1]);
+        });
+    }
+}
+
+/// Both sides change the limit at once, and the writer waits for either.
+#[test]
+fn parts_of_the_limit_changed_at_once_add_up() {
+    model(3, || {
+        let (mut writer, mut reader) = pair(1);
+        assert!(writer.push(0));
+        let writing = thread::spawn(move || {
+            writer.producer.allow(1);
+            assert!(writer.push(1));
+            assert!(writer.push(2));
+        });
+        if reader.consumer.allow(2) {
+            reader.bells.writable.ring();
+        }
+        writing.join().unwrap();
+        assert_eq!([(); 3].map(|()| reader.read()), [0, 1, 2]);
+    });
+}
+
+/// A lowered limit neither loses what is queued nor leaves the writer waiting.
+#[test]
+fn a_lowered_limit_holds_the_writer_up_until_enough_is_read() {
+    model(3, || {
+        let (mut writer, mut reader) = pair(2);
+        let writing = thread::spawn(move || (0..4).for_each(|number| assert!(writer.push(number))));
+        assert_eq!(reader.read(), 0);
+        if reader.consumer.allow(1) {
+            reader.bells.writable.ring();
+        }
+        assert_eq!([(); 3].map(|()| reader.read()), [1, 2, 3]);
+        writing.join().unwrap();
+    });
+}
+
 /// Each sleep ends with one telling: a writer that need not tell does not.
 #[test]
 fn only_a_sleeper_is_told() {

@@ -100,10 +100,16 @@ fn another_limit_counts_at_once() {
     let (mut producer, mut consumer) = channel::<usize>(1);
     assert!(push(&mut producer, 0).is_ok());
     assert_eq!(push(&mut producer, 1), Err(Refused::Full));
-    consumer.set_limit(3);
+    assert!(consumer.allow(3), "it was blocked");
     assert!(push(&mut producer, 1).is_ok());
     assert_eq!(producer.room(), 1);
-    producer.set_limit(usize::MAX);
+    assert!(!producer.allow(2), "it was not");
+    assert_eq!(producer.room(), 3, "both parts count");
+    assert!(!consumer.allow(0));
+    assert_eq!(push(&mut producer, 2), Err(Refused::Full));
+    assert!(!consumer.allow(0), "there is no room yet");
+    assert!(producer.allow(usize::MAX));
+    assert_eq!(producer.room(), usize::MAX - 2);
     assert!((2..1000).all(|i| push(&mut producer, i).is_ok()));
     assert!((0..1000).all(|i| read(&mut consumer).is_some_and(|(number, _)| number == i)));
 }
@@ -173,7 +179,8 @@ enum Step {
     Write(usize),
     Publish,
     Read(usize),
-    Limit(usize),
+    /// What the writer allows, or what the reader does.
+    Limit(usize, usize),
     Room,
 }
 
@@ -184,7 +191,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (1..50usize).prop_map(Step::Write),
         2 => Just(Step::Publish),
         5 => (1..200usize).prop_map(Step::Read),
-        1 => prop_oneof![1..300usize, Just(usize::MAX)].prop_map(Step::Limit),
+        1 => (0..2usize, prop_oneof![1..300usize, Just(usize::MAX)])
+            .prop_map(|(side, limit)| Step::Limit(side, limit)),
         1 => Just(Step::Room),
     ]
 }
@@ -193,6 +201,7 @@ fn step() -> impl Strategy<Value = Step> {
 struct Model {
     queue: VecDeque<usize>,
     next: usize,
+    allowed: [usize; 2],
     limit: usize,
     unpublished: usize,
     /// Of the batch: how many are left, and how many were read.
@@ -207,6 +216,13 @@ impl Model {
         let room = self.limit.saturating_sub(self.queue.len() + self.unreleased);
         self.blocked |= room == 0;
         room
+    }
+
+    fn allow(&mut self, side: usize, limit: usize) -> bool {
+        self.allowed[side] = limit;
+        self.limit = self.allowed[0].saturating_add(self.allowed[1]);
+        let published = self.queue.len() - self.unpublished + self.unreleased;
+        published < self.limit && mem::take(&mut self.blocked)
     }
 
     fn write(&mut self) -> usize {
@@ -251,6 +267,7 @@ fn follows_the_model(steps: Vec<Step>, limit: usize, writer_first: bool) {
     let mut model = Model {
         queue: VecDeque::new(),
         next: 0,
+        allowed: [0, limit],
         limit,
         unpublished: 0,
         batch: 0,
@@ -291,9 +308,10 @@ fn follows_the_model(steps: Vec<Step>, limit: usize, writer_first: bool) {
                     assert_eq!(message, model.read());
                 }
             }
-            Step::Limit(limit) => {
-                producer.set_limit(limit);
-                model.limit = limit;
+            Step::Limit(side, limit) => {
+                let told =
+                    if side == WRITERS { producer.allow(limit) } else { consumer.allow(limit) };
+                assert_eq!(told, model.allow(side, limit));
             }
             Step::Room => {
                 // What the writer has seen; more may be known by now.
