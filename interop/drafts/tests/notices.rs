@@ -10,6 +10,7 @@ const XPUB_VERBOSE: i32 = 40;
 const XPUB_VERBOSER: i32 = 78;
 const ROUTING_ID: i32 = 5;
 const ROUTER_NOTIFY: i32 = 97;
+const HELLO_MSG: i32 = 110;
 const DISCONNECT_MSG: i32 = 111;
 const HICCUP_MSG: i32 = 114;
 
@@ -93,6 +94,53 @@ fn a_dealer_has_no_hiccups_within_the_process() {
     dealer.connect("inproc://router");
     drop(router);
     assert_eq!(dealer.recv_within(MOMENT), None);
+}
+
+/// What a SERVER or PEER that wants to hear of the end of links hears within the process, from one that
+/// has something to say first.
+#[test]
+fn servers_and_peers_hear_of_the_end_of_a_link_within_the_process() {
+    for (our_types, their_kinds) in [
+        ([SocketType::Server, SocketType::Client], [Kind::Server, Kind::Client]),
+        ([SocketType::Peer, SocketType::Peer], [Kind::Peer, Kind::Peer]),
+    ] {
+        for binds_first in [false, true] {
+            let context = Context::new().unwrap();
+            let [bound, leaves] = our_types.map(|kind| ours(&context, kind));
+            bound.set_option(DISCONNECT_MSG, b"gone").unwrap();
+            bound.set_option(HELLO_MSG, b"welcome").unwrap();
+            leaves.set_option(HELLO_MSG, b"here").unwrap();
+            if binds_first {
+                bound.bind("inproc://x").unwrap();
+            }
+            leaves.connect("inproc://x").unwrap();
+            if !binds_first {
+                bound.bind("inproc://x").unwrap();
+            }
+            assert_eq!(leaves.recv().unwrap()[0], "welcome");
+            drop(leaves);
+            let heard = [(); 2].map(|()| bound.recv().unwrap()[0].to_vec());
+            assert!(bound.try_recv().is_err());
+
+            let libzmq = Libzmq::new();
+            let [bound, leaves] = their_kinds.map(|kind| libzmq.socket(kind));
+            bound.set_bytes(DISCONNECT_MSG, b"gone");
+            bound.set_bytes(HELLO_MSG, b"welcome");
+            leaves.set_bytes(HELLO_MSG, b"here");
+            if binds_first {
+                let _ = bound.bind("inproc://x");
+            }
+            leaves.connect("inproc://x");
+            if !binds_first {
+                let _ = bound.bind("inproc://x");
+            }
+            assert_eq!(leaves.recv().body, b"welcome");
+            drop(leaves);
+            assert_eq!([(); 2].map(|()| bound.recv().body), heard);
+            assert_eq!(heard, [&b"here"[..], b"gone"]);
+            assert_eq!(bound.recv_within(MOMENT), None);
+        }
+    }
 }
 
 /// What an XPUB hears of two XSUBs that subscribe to a topic, and cancel that.

@@ -125,3 +125,102 @@ fn many_pass_in_order() {
         });
     });
 }
+
+const HELLO_MSG: i32 = 110;
+const DISCONNECT_MSG: i32 = 111;
+const HICCUP_MSG: i32 = 114;
+
+/// Over streams: a socket of ours, one of theirs, and where the one that is bound is.
+fn apart(our_type: SocketType, their_kind: Kind, test: impl Fn(serverlink::Socket, Socket, &str)) {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+        let (context, libzmq) = (Context::new().unwrap(), Libzmq::new());
+        test(ours(&context, our_type), libzmq.socket(their_kind), endpoint);
+    }
+}
+
+const BOTH_WAYS: [(SocketType, Kind); 3] = [
+    (SocketType::Client, Kind::Server),
+    (SocketType::Server, Kind::Client),
+    (SocketType::Peer, Kind::Peer),
+];
+
+#[test]
+fn each_greets_the_other() {
+    for (our_type, their_kind) in BOTH_WAYS {
+        for we_bind in [true, false] {
+            apart(our_type, their_kind, |a, b, endpoint| {
+                a.set_option(HELLO_MSG, b"from us").unwrap();
+                b.set_bytes(HELLO_MSG, b"from them");
+                if we_bind {
+                    b.connect(&a.bind(endpoint).unwrap());
+                } else {
+                    a.connect(&b.bind(endpoint)).unwrap();
+                }
+                same(&a.recv().unwrap()[0], b"from them");
+                same(&b.recv().body, b"from us");
+            });
+        }
+    }
+}
+
+#[test]
+fn who_is_bound_hears_of_the_others_end() {
+    for (our_type, their_kind) in
+        [(SocketType::Server, Kind::Client), (SocketType::Peer, Kind::Peer)]
+    {
+        apart(our_type, their_kind, |bound, leaves, endpoint| {
+            bound.set_option(DISCONNECT_MSG, b"gone").unwrap();
+            leaves.set_bytes(HELLO_MSG, b"here");
+            leaves.connect(&bound.bind(endpoint).unwrap());
+            let first = bound.recv().unwrap();
+            same(&first[0], b"here");
+            drop(leaves);
+            let last = bound.recv().unwrap();
+            same(&last[0], b"gone");
+            assert_eq!(last.routing_id(), first.routing_id());
+        });
+    }
+    for (our_type, their_kind) in
+        [(SocketType::Client, Kind::Server), (SocketType::Peer, Kind::Peer)]
+    {
+        apart(our_type, their_kind, |leaves, bound, endpoint| {
+            bound.set_bytes(DISCONNECT_MSG, b"gone");
+            leaves.set_option(HELLO_MSG, b"here").unwrap();
+            leaves.connect(&bound.bind(endpoint)).unwrap();
+            let first = bound.recv();
+            same(&first.body, b"here");
+            drop(leaves);
+            let last = bound.recv();
+            same(&last.body, b"gone");
+            assert_eq!(last.routing_id, first.routing_id);
+        });
+    }
+}
+
+#[test]
+fn who_connects_hears_of_a_lost_connection() {
+    for (our_type, their_kind) in
+        [(SocketType::Client, Kind::Server), (SocketType::Peer, Kind::Peer)]
+    {
+        apart(our_type, their_kind, |connects, bound, endpoint| {
+            connects.set_option(HICCUP_MSG, b"hiccup").unwrap();
+            bound.set_bytes(HELLO_MSG, b"here");
+            connects.connect(&bound.bind(endpoint)).unwrap();
+            same(&connects.recv().unwrap()[0], b"here");
+            drop(bound);
+            same(&connects.recv().unwrap()[0], b"hiccup");
+        });
+    }
+    for (our_type, their_kind) in
+        [(SocketType::Server, Kind::Client), (SocketType::Peer, Kind::Peer)]
+    {
+        apart(our_type, their_kind, |bound, connects, endpoint| {
+            connects.set_bytes(HICCUP_MSG, b"hiccup");
+            bound.set_option(HELLO_MSG, b"here").unwrap();
+            connects.connect(&bound.bind(endpoint).unwrap());
+            same(&connects.recv().body, b"here");
+            drop(bound);
+            same(&connects.recv().body, b"hiccup");
+        });
+    }
+}

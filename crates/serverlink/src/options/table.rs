@@ -19,7 +19,9 @@ use super::{
 };
 use crate::{
     Result, Socket,
-    SocketType::{Dealer, Pub, Pull, Push, Radio, Req, Router, Stream, Sub, XPub, XSub},
+    SocketType::{
+        Client, Dealer, Peer, Pub, Pull, Push, Radio, Req, Router, Server, Stream, Sub, XPub, XSub,
+    },
 };
 
 /// The row of an option whose value is a field of [`Options`].
@@ -446,13 +448,17 @@ options! {
         OptionForm::int(OptionUnit::One, 0).up_to(7), ALL:
         set_reconnect_stop(ReconnectStop), reconnect_stop(ReconnectStop) = ReconnectStop::NEVER;
 
-    /// What a ROUTER or DEALER sends to each peer first, with every connection; empty, nothing.
-    ZMQ_HELLO_MSG = 110, since "4.3.5", SocketsOf(&[Dealer, Router]), Later, Set, ANY_BYTES, ALL:
+    /// What a ROUTER, DEALER, CLIENT, SERVER or PEER sends to each peer first, with every connection;
+    /// empty, nothing.
+    ZMQ_HELLO_MSG = 110, since "4.3.5", SocketsOf(&[Client, Dealer, Peer, Router, Server]), Later, Set,
+        ANY_BYTES, ALL:
         set_hello_message(impl AsRef<[u8]>), hello_message(Bytes) = Bytes::new();
 
-    /// What a ROUTER receives, as if from the peer, when a connection that it accepted is lost; within
-    /// the process, when a socket that has connected to it disconnects or is closed. Empty, nothing.
-    ZMQ_DISCONNECT_MSG = 111, since "4.3.5", SocketsOf(&[Router]), Later, Set, ANY_BYTES, ALL:
+    /// What a ROUTER, SERVER or PEER receives, as if from the peer, when a connection that it accepted is
+    /// lost; within the process, when a socket that has connected to it disconnects or is closed. Empty,
+    /// nothing.
+    ZMQ_DISCONNECT_MSG = 111, since "4.3.5", SocketsOf(&[Peer, Router, Server]), Later, Set, ANY_BYTES,
+        ALL:
         set_disconnect_message(impl AsRef<[u8]>), disconnect_message(Bytes) = Bytes::new();
 
     /// The priority of the packets sent over `tcp://` within the system, from 0. Bind and connect
@@ -466,9 +472,9 @@ options! {
     ZMQ_BUSY_POLL = 113, since "4.3.5", Sockets, Later, Set, OptionForm::int(OptionUnit::One, 0), LINUX:
         set_busy_poll(u32), busy_poll(u32) = 0;
 
-    /// What a DEALER receives, as if from the peer, when a connection that it made over `tcp://` or
-    /// `ipc://` is lost; empty, nothing.
-    ZMQ_HICCUP_MSG = 114, since "4.3.5", SocketsOf(&[Dealer]), Later, Set, ANY_BYTES, ALL:
+    /// What a DEALER, CLIENT or PEER receives, as if from the peer, when a connection that it made over
+    /// `tcp://` or `ipc://` is lost; empty, nothing.
+    ZMQ_HICCUP_MSG = 114, since "4.3.5", SocketsOf(&[Client, Dealer, Peer]), Later, Set, ANY_BYTES, ALL:
         set_hiccup_message(impl AsRef<[u8]>), hiccup_message(Bytes) = Bytes::new();
 
     /// Whether an XSUB tells its peers of every end of a subscription, and not only of the last to

@@ -27,6 +27,7 @@ mod marks_changed;
 mod monitor;
 mod monitor_ends;
 mod option_effects;
+mod number_notices;
 mod option_page;
 mod option_table;
 mod options;
