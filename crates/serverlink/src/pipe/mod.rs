@@ -61,13 +61,20 @@ pub(crate) struct Pipe {
     link: Link,
     owner: OnceLock<Weak<SocketInner>>,
     /// Of a pipe whose owner has the last message only, that one, until it is read.
-    latest: Option<Box<Mutex<Option<Message>>>>,
+    latest: Option<Box<Mutex<Latest>>>,
     /// Where the owner keeps it; `usize::MAX` until it does.
     key: AtomicUsize,
     /// What the other end receives last when the owner leaves, if it is within the process.
     farewell: OnceLock<Bytes>,
     /// By what number its owner knows the peer, if it knows peers by numbers; zero if not.
     routing_id: AtomicU32,
+}
+
+#[derive(Debug, Default)]
+struct Latest {
+    message: Option<Message>,
+    /// How many were not read before another took their place.
+    replaced: u64,
 }
 
 #[derive(Debug)]
@@ -125,7 +132,16 @@ impl Pipe {
     /// told.
     pub(crate) fn set_latest(&self, message: Message) -> bool {
         let Some(latest) = &self.latest else { return false };
-        latest.lock().unwrap_or_else(PoisonError::into_inner).replace(message).is_none()
+        let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+        let was_read = latest.message.replace(message).is_none();
+        latest.replaced += u64::from(!was_read);
+        was_read
+    }
+
+    /// How many messages were not read before another took their place.
+    fn replaced(&self) -> u64 {
+        let latest = self.latest.as_ref();
+        latest.map_or(0, |latest| latest.lock().unwrap_or_else(PoisonError::into_inner).replaced)
     }
 
     #[inline]
@@ -136,7 +152,7 @@ impl Pipe {
     /// What `judge` says of the last message, if it has not been read.
     pub(crate) fn judge_latest(&self, judge: impl FnOnce(&Message) -> bool) -> Option<bool> {
         let latest = self.latest.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        latest.as_ref().map(judge)
+        latest.message.as_ref().map(judge)
     }
 
     /// Reads the last message, if it has not been read.
@@ -224,13 +240,13 @@ impl Pipe {
 }
 
 #[cold]
-fn is_there(latest: &Mutex<Option<Message>>) -> bool {
-    latest.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+fn is_there(latest: &Mutex<Latest>) -> bool {
+    latest.lock().unwrap_or_else(PoisonError::into_inner).message.is_some()
 }
 
 #[cold]
-fn take(latest: &Mutex<Option<Message>>, message: &mut Message) -> bool {
-    let Some(taken) = latest.lock().unwrap_or_else(PoisonError::into_inner).take() else {
+fn take(latest: &Mutex<Latest>, message: &mut Message) -> bool {
+    let Some(taken) = latest.lock().unwrap_or_else(PoisonError::into_inner).message.take() else {
         return false;
     };
     *message = taken;
@@ -378,6 +394,7 @@ impl PipeEnd {
         let mut statistics = PeerStatistics {
             messages_received: received as u64,
             queued_incoming,
+            dropped: self.pipe.replaced(),
             ..PeerStatistics::default()
         };
         match &self.outward {
@@ -388,14 +405,18 @@ impl PipeEnd {
                 statistics.queued_outgoing = written.queued + collector.queued();
                 statistics.queued_outgoing_bytes =
                     written.queued_bytes + collector.queued_bytes() as u64;
+                statistics.dropped += written.replaced;
             }
             Outward::Inproc(queue) | Outward::Latest(queue) => {
                 let (sent, queued_outgoing) = queue.counts();
                 statistics.messages_sent = sent as u64;
                 statistics.queued_outgoing = queued_outgoing;
+                // They wait at the peer, for us as for it.
+                let peer = self.pipe.inproc_peer();
+                statistics.dropped += peer.map_or(0, |peer| peer.replaced());
             }
             // What was sent is not counted: nobody knows what became of it.
-            Outward::Datagrams(_) => {}
+            Outward::Datagrams(link) => statistics.dropped += link.dropped(),
         }
         statistics
     }

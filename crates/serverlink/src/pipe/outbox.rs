@@ -116,6 +116,8 @@ pub(super) struct Written {
     pub(super) bytes: u64,
     pub(super) queued: usize,
     pub(super) queued_bytes: u64,
+    /// How many messages another took the place of.
+    pub(super) replaced: u64,
 }
 
 /// What to do about a message that was taken.
@@ -235,6 +237,7 @@ impl Outbox {
             return Err(Refused::Full);
         }
         if state.conflate {
+            state.written.replaced += state.staging.messages() as u64;
             state.staging.clear();
         }
         state.staging.push(message);

@@ -143,7 +143,7 @@ impl Peers {
     pub(super) fn statistics(&self, key: usize) -> Option<(Arc<Pipe>, PeerStatistics)> {
         let slot = self.slots.get(key)?.as_ref()?;
         let mut statistics = slot.end.statistics();
-        statistics.dropped = slot.dropped;
+        statistics.dropped += slot.dropped;
         Some((slot.end.pipe.clone(), statistics))
     }
 

@@ -57,10 +57,12 @@ pub struct PeerStatistics {
     pub queued_outgoing_bytes: u64,
     /// Messages that wait to be received from the socket.
     pub queued_incoming: usize,
-    /// Messages for this peer that were dropped: because its high-water mark was reached (PUB, XPUB,
-    /// RADIO, ROUTER, XSUB, and the replies of a REP), or because its connection was lost (STREAM).
-    /// Those that a newer one has taken the place of, where only the last one
-    /// [waits](Socket::set_conflate), and datagrams, are not counted.
+    /// Messages that were dropped: those for this peer because its high-water mark was reached (PUB,
+    /// XPUB, RADIO, ROUTER, XSUB, and the replies of a REP), or because its connection was lost
+    /// (STREAM); those for and from it that a newer one has taken the place of, where only the last one
+    /// [waits](Socket::set_conflate), which both ends count within the process; datagrams that have
+    /// come when the receive mark was reached, and those that the system would not send. What the
+    /// system or the network drops by itself nobody knows.
     pub dropped: u64,
     /// When the last bytes came over the present connection; not told within the process.
     pub last_heard: Option<Instant>,

@@ -7,7 +7,10 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
-    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -48,6 +51,8 @@ pub(crate) struct Datagrams {
     addressed: bool,
     pipe: OnceLock<Arc<Pipe>>,
     input: Mutex<Input>,
+    /// How many datagrams were neither kept nor sent.
+    dropped: AtomicUsize,
 }
 
 #[derive(Debug)]
@@ -162,6 +167,7 @@ impl Datagrams {
             addressed: owner.socket_type() == SocketType::Dgram,
             pipe: OnceLock::new(),
             input: Mutex::new(Input { inlet: None, buffer: Box::default() }),
+            dropped: AtomicUsize::new(0),
         });
         let (end, inlet) =
             PipeEnd::datagrams(Arc::downgrade(owner), options.receive_limit(), link.clone());
@@ -206,13 +212,25 @@ impl Datagrams {
     pub(crate) fn send(&self, message: &Message) {
         let (Some(first), Some(body)) = (message.frame(0), message.frame(1)) else { return };
         // What the system does not take at once is lost, as anything may be that it does take.
-        if self.addressed {
-            if let Some(to) = parse_address(first) {
-                let _ = self.socket.send_to(body, to);
-            }
+        let sent = if self.addressed {
+            parse_address(first).map(|to| self.socket.send_to(body, to))
         } else if let (Some(to), Ok(length)) = (self.target, u8::try_from(first.len())) {
-            let _ = self.socket.send_to(&[&[length], &first[..], body].concat(), to);
+            Some(self.socket.send_to(&[&[length], &first[..], body].concat(), to))
+        } else {
+            None
+        };
+        if matches!(sent, Some(Err(_))) {
+            self.note_dropped();
         }
+    }
+
+    fn note_dropped(&self) {
+        self.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many datagrams were dropped here, both ways.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed) as u64
     }
 
     fn input(&self) -> MutexGuard<'_, Input> {
@@ -240,10 +258,11 @@ impl Datagrams {
             let datagram = &buffer[..length];
             let message =
                 if self.addressed { Some(addressed(from, datagram)) } else { grouped(datagram) };
-            if let Some(message) = message
-                && inlet.room() > 0
-            {
+            let Some(message) = message else { continue };
+            if inlet.room() > 0 {
                 inlet.write(message);
+            } else {
+                self.note_dropped();
             }
         }
         let tell = inlet.publish();

@@ -5,7 +5,8 @@ use std::io::Write;
 use serverlink::{Message, PeerStatistics, Socket, SocketType};
 
 use crate::harness::{
-    STREAMS, bound, context, eventually, expect, frames, shake_hands, socket, vacant,
+    STREAMS, TRANSPORTS, await_peers, bound, connected, context, eventually, expect, frames,
+    number, shake_hands, socket, vacancies, vacant,
 };
 
 fn statistics(socket: &Socket) -> PeerStatistics {
@@ -127,4 +128,58 @@ fn a_peer_was_heard_when_it_last_sent_something() {
         expect(&pull, "x");
         assert!(statistics(&pull).last_heard.unwrap() > heard);
     }
+}
+
+#[test]
+fn messages_that_newer_ones_replace_are_counted_where_they_wait() {
+    let context = context();
+    for endpoint in vacancies(&context) {
+        let push = socket(&context, SocketType::Push);
+        push.set_conflate(true).unwrap();
+        push.connect(&endpoint).unwrap();
+        (0..10).for_each(|n| push.send(number(n)).unwrap());
+        let counted = statistics(&push);
+        assert_eq!((counted.dropped, counted.queued_outgoing), (9, 1));
+    }
+    for endpoint in TRANSPORTS {
+        let (push, endpoint) = bound(&context, SocketType::Push, endpoint);
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_conflate(true).unwrap();
+        pull.connect(&endpoint).unwrap();
+        await_peers(&push, 1);
+        (0..10).for_each(|n| push.send(number(n)).unwrap());
+        eventually("for all to arrive", || statistics(&pull).dropped == 9);
+        expect(&pull, number(9));
+        assert_eq!(statistics(&pull).dropped, 9);
+        // Within the process it waits for both.
+        let expected = if endpoint.starts_with("inproc") { 9 } else { 0 };
+        assert_eq!(statistics(&push).dropped, expected);
+    }
+}
+
+#[test]
+fn datagrams_that_are_not_kept_are_counted() {
+    for socket_type in [SocketType::Dish, SocketType::Dgram] {
+        let context = context();
+        let receiver = socket(&context, socket_type);
+        receiver.set_receive_high_water_mark(10).unwrap();
+        let endpoint = receiver.bind("udp://127.0.0.1:*").unwrap();
+        let address = endpoint.strip_prefix("udp://").unwrap();
+        let stranger = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        // A group, or what a DGRAM takes for a body.
+        (0..50).for_each(|_| _ = stranger.send_to(b"\x01gx", address).unwrap());
+        eventually("for all to arrive", || statistics(&receiver).dropped == 40);
+        assert_eq!(statistics(&receiver).queued_incoming, 10);
+    }
+}
+
+#[test]
+fn datagrams_that_the_system_does_not_send_are_counted() {
+    let context = context();
+    let (_dish, endpoint) = bound(&context, SocketType::Dish, "udp://127.0.0.1:*");
+    let radio = connected(&context, SocketType::Radio, &endpoint);
+    radio.send(Message::from("fits").with_group("group")).unwrap();
+    assert_eq!(statistics(&radio).dropped, 0);
+    radio.send(Message::from(vec![0; 70_000]).with_group("group")).unwrap();
+    assert_eq!(statistics(&radio).dropped, 1);
 }
