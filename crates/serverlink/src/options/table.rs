@@ -381,7 +381,8 @@ options! {
     ZMQ_XPUB_VERBOSER = 78, since "4.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_verboser(bool), xpub_verboser(bool) = false;
 
-    /// How long one attempt to connect may take; `None`: as long as the system tries.
+    /// How long one attempt to connect may take, and before it the look-up of a name; `None`: as long as
+    /// the system tries.
     ZMQ_CONNECT_TIMEOUT = 79, since "4.2", Sockets, Later, SetAndGet, INTERVAL, ALL:
         set_connect_timeout(Option<Duration>), connect_timeout(Option<Duration>) = None;
 

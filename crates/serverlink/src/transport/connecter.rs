@@ -55,6 +55,7 @@ pub(crate) struct Connecter {
 #[derive(Debug)]
 struct State {
     phase: Phase,
+    look_up: LookUp,
     /// Where else to try before waiting.
     addresses: VecDeque<SockAddr>,
     /// The back-off after the last failure.
@@ -69,11 +70,21 @@ struct State {
 
 #[derive(Debug)]
 enum Phase {
-    Resolving(Option<io::Result<Vec<SockAddr>>>),
+    /// Waiting for addresses, but not after this timer goes off.
+    Resolving(Option<TimerId>),
     Connecting(Arc<Connection>),
     Connected(Arc<Connection>),
     Waiting(TimerId),
     Stopped,
+}
+
+/// What is asked about the addresses. Nothing ends it but the answer, which may come too late, to be
+/// dropped, or to be that of the next attempt.
+#[derive(Debug)]
+enum LookUp {
+    None,
+    Asked,
+    Answered(io::Result<Vec<SockAddr>>),
 }
 
 impl Phase {
@@ -124,6 +135,7 @@ impl Connecter {
             outbox,
             state: Mutex::new(State {
                 phase: Phase::Resolving(None),
+                look_up: LookUp::None,
                 addresses: VecDeque::new(),
                 interval: None,
                 refused: false,
@@ -178,30 +190,51 @@ impl Connecter {
             self.connect(state);
             return;
         }
-        state.phase = Phase::Resolving(None);
-        let Some(me) = self.me.upgrade() else { return };
-        let asking =
-            thread::Builder::new().name("serverlink-resolve".to_owned()).spawn(move || {
-                let answer = me.dialled().resolve(&me.options);
-                if let Phase::Resolving(slot) = &mut me.state().phase {
-                    *slot = Some(answer);
-                }
-                me.port.post(me.clone(), RESOLVED);
-            });
-        if asking.is_err() {
-            self.wait(state);
+        // However often it is tried, one thread at most waits for a name server.
+        if matches!(state.look_up, LookUp::None) {
+            if self.ask().is_err() {
+                self.wait(state);
+                return;
+            }
+            state.look_up = LookUp::Asked;
         }
+        let deadline =
+            self.options.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let timer = deadline.and_then(|deadline| {
+            let me = self.me.upgrade()?;
+            Some(self.port.set_timer(deadline, me, 0))
+        });
+        state.phase = Phase::Resolving(timer);
+    }
+
+    /// Has a thread ask for the addresses. It may be long; nothing that it holds is waited for.
+    fn ask(&self) -> io::Result<()> {
+        let (me, endpoint) = (self.me.clone(), self.dialled().clone());
+        let options = self.options.clone();
+        let asks = move || {
+            let answer = endpoint.resolve(&options);
+            if let Some(me) = me.upgrade() {
+                me.state().look_up = LookUp::Answered(answer);
+                me.port.post(me.clone(), RESOLVED);
+            }
+        };
+        thread::Builder::new().name("serverlink-resolve".to_owned()).spawn(asks).map(drop)
     }
 
     fn resolved(&self, state: &mut State) {
-        let Phase::Resolving(answer) = &mut state.phase else { return };
-        match answer.take() {
-            Some(Ok(addresses)) => {
+        let LookUp::Answered(answer) = mem::replace(&mut state.look_up, LookUp::None) else {
+            return;
+        };
+        let Phase::Resolving(timer) = state.phase else { return };
+        if let Some(timer) = timer {
+            self.port.cancel_timer(timer);
+        }
+        match answer {
+            Ok(addresses) => {
                 state.addresses = addresses.into();
                 self.connect(state);
             }
-            Some(Err(_)) => self.wait(state),
-            None => {}
+            Err(_) => self.wait(state),
         }
     }
 
@@ -279,8 +312,10 @@ impl Connecter {
                 // The context waits until it has ended.
                 connection.close(Closing { deadline: Some(Instant::now()), guard });
             }
-            Phase::Waiting(timer) => _ = self.port.cancel_timer(timer),
-            Phase::Resolving(_) | Phase::Stopped => {}
+            Phase::Waiting(timer) | Phase::Resolving(Some(timer)) => {
+                self.port.cancel_timer(timer);
+            }
+            Phase::Resolving(None) | Phase::Stopped => {}
         }
         if let Some(timer) = state.linger_timer.take() {
             self.port.cancel_timer(timer);
@@ -321,11 +356,11 @@ impl Handler for Connecter {
             Event::Posted { tag: RESOLVED } => self.resolved(&mut state),
             Event::Posted { tag: CLOSE } => self.begin_closing(&mut state),
             Event::Timer { id, .. } if state.linger_timer == Some(id) => self.stop(&mut state),
-            Event::Timer { id, .. } => {
-                if matches!(state.phase, Phase::Waiting(timer) if timer == id) {
-                    self.resolve(&mut state);
-                }
-            }
+            Event::Timer { id, .. } => match state.phase {
+                Phase::Waiting(timer) if timer == id => self.resolve(&mut state),
+                Phase::Resolving(Some(timer)) if timer == id => self.wait(&mut state),
+                _ => {}
+            },
             _ => {}
         }
         let stopped = matches!(state.phase, Phase::Stopped);
@@ -410,5 +445,81 @@ impl Origin for Connecter {
         {
             owner.pipe_closed(&self.pipe);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{net::Ipv4Addr, sync::mpsc};
+
+    use super::{super::tcp::names, *};
+    use crate::{Context, Socket};
+
+    const PATIENCE: Duration = Duration::from_secs(30);
+
+    /// A PUSH that is to connect to a name, and what it has to send.
+    fn asking(context: &Context, name: &str, port: &str, timeout: Option<Duration>) -> Socket {
+        names::set(name, None);
+        let push = context.socket(SocketType::Push).unwrap();
+        push.set_connect_timeout(timeout).unwrap();
+        push.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+        push.connect(&format!("tcp://{name}:{port}")).unwrap();
+        push.send("to a name").unwrap();
+        push
+    }
+
+    fn until(mut condition: impl FnMut() -> bool) {
+        let begun = Instant::now();
+        while !condition() {
+            assert!(begun.elapsed() < PATIENCE, "waited in vain");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn a_look_up_that_takes_too_long_is_a_failed_attempt_and_is_not_made_twice_at_once() {
+        let context = Context::new().unwrap();
+        let pull = context.socket(SocketType::Pull).unwrap();
+        pull.set_receive_timeout(Some(PATIENCE)).unwrap();
+        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        let port = endpoint.rsplit(':').next().unwrap();
+        let patient = asking(&context, "patient.test", port, None);
+        let name = "impatient.test";
+        let impatient = asking(&context, name, port, Some(Duration::from_millis(5)));
+        let [untired, tired] = [&patient, &impatient].map(|push| push.monitor());
+        let mut failed = 0;
+        while failed < 5 {
+            let event = tired.recv_timeout(PATIENCE).unwrap();
+            failed += u32::from(matches!(event.kind, MonitorEventKind::ConnectRetried { .. }));
+        }
+        assert_eq!(names::asked(name), 1);
+        assert!(untired.try_recv().is_err(), "there is no limit");
+        for name in [name, "patient.test"] {
+            names::set(name, Some(Ipv4Addr::LOCALHOST.into()));
+            assert_eq!(pull.recv().unwrap()[0], "to a name");
+        }
+        assert_eq!(names::asked("patient.test"), 1);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_look_up_that_hangs() {
+        let (done, ended) = mpsc::channel();
+        let ending = thread::spawn(move || {
+            for timeout in [None, Some(Duration::from_secs(3600))] {
+                let context = Context::new().unwrap();
+                let push = asking(&context, "hangs.test", "9", timeout);
+                until(|| names::asked("hangs.test") > 0);
+                push.set_linger(Some(Duration::ZERO)).unwrap();
+                let idle = context.socket(SocketType::Pull).unwrap();
+                idle.connect("tcp://hangs.test:9").unwrap();
+                drop((push, idle));
+                context.terminate();
+            }
+            let _ = done.send(());
+        });
+        assert!(ended.recv_timeout(PATIENCE).is_ok(), "it waits");
+        ending.join().unwrap();
+        // The threads that ask end, too.
+        names::set("hangs.test", Some(Ipv4Addr::LOCALHOST.into()));
     }
 }

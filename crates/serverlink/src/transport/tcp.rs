@@ -145,6 +145,10 @@ pub(super) fn addresses(endpoint: &TcpEndpoint, ipv6: bool) -> io::Result<Vec<So
 /// All addresses of a host, at least one. Names give IPv4 addresses, unless IPv6 is wanted too.
 /// This may block.
 fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
+    #[cfg(test)]
+    if let Some(address) = names::wait_for(host) {
+        return Ok(vec![SocketAddr::from((address, port))]);
+    }
     let literal = host.parse::<IpAddr>().is_ok() || host.contains('%');
     let mut addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     if !literal && !ipv6 {
@@ -157,4 +161,50 @@ fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
         ));
     }
     Ok(addresses)
+}
+
+/// Names that tests know, and answers to them that take as long as tests want.
+#[cfg(test)]
+pub(super) mod names {
+    use std::{
+        collections::HashMap,
+        net::IpAddr,
+        sync::{Condvar, Mutex},
+    };
+
+    #[derive(Default)]
+    struct Name {
+        asked: usize,
+        address: Option<IpAddr>,
+    }
+
+    static NAMES: Mutex<Option<HashMap<String, Name>>> = Mutex::new(None);
+    static ANSWERED: Condvar = Condvar::new();
+
+    fn with<T>(host: &str, look: impl FnOnce(&mut Name) -> T) -> T {
+        let mut names = NAMES.lock().unwrap();
+        look(names.get_or_insert_default().entry(host.to_owned()).or_default())
+    }
+
+    /// Makes a name one of these, or says what its address is.
+    pub(in super::super) fn set(host: &str, address: Option<IpAddr>) {
+        with(host, |name| name.address = address);
+        ANSWERED.notify_all();
+    }
+
+    /// How many times a name was looked up.
+    pub(in super::super) fn asked(host: &str) -> usize {
+        with(host, |name| name.asked)
+    }
+
+    /// The address of one of these names, once it is known.
+    pub(super) fn wait_for(host: &str) -> Option<IpAddr> {
+        let mut names = NAMES.lock().unwrap();
+        names.as_mut()?.get_mut(host)?.asked += 1;
+        let unknown = |names: &mut Option<HashMap<String, Name>>| {
+            names.as_ref().is_some_and(|names| names[host].address.is_none())
+        };
+        let names = ANSWERED.wait_while(names, unknown).unwrap();
+        names.as_ref()?[host].address
+    }
 }
