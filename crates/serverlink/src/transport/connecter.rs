@@ -463,6 +463,7 @@ mod tests {
         let push = context.socket(SocketType::Push).unwrap();
         push.set_connect_timeout(timeout).unwrap();
         push.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+        push.set_linger(Some(Duration::ZERO)).unwrap();
         push.connect(&format!("tcp://{name}:{port}")).unwrap();
         push.send("to a name").unwrap();
         push
@@ -509,7 +510,6 @@ mod tests {
                 let context = Context::new().unwrap();
                 let push = asking(&context, "hangs.test", "9", timeout);
                 until(|| names::asked("hangs.test") > 0);
-                push.set_linger(Some(Duration::ZERO)).unwrap();
                 let idle = context.socket(SocketType::Pull).unwrap();
                 idle.connect("tcp://hangs.test:9").unwrap();
                 drop((push, idle));

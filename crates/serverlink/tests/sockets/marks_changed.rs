@@ -302,6 +302,7 @@ fn connections_that_come_later_have_the_marks_there_are_now() {
         let from = connected(&context, SocketType::Push, &endpoint);
         from.set_send_high_water_mark(2).unwrap();
         await_peers(&from, 1);
+        await_peers(&to, 1);
         if endpoint.starts_with("inproc") {
             assert_eq!(fill(&from), 6);
         } else {
