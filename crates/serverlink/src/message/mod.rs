@@ -168,6 +168,14 @@ impl Message {
         }
     }
 
+    /// Makes a message without frames one of this.
+    #[inline(always)]
+    pub(crate) fn set_frame(&mut self, frame: Frame) {
+        debug_assert!(self.is_empty(), "it has frames");
+        // There is nothing to drop, which the compiler does not always see.
+        mem::forget(mem::replace(&mut self.0, Frames::One(frame)));
+    }
+
     /// Makes a message without frames one of a copy of `body`.
     // In its place: to be moved there, in other pieces than it was written in, would take longer than
     // to copy it.
@@ -182,7 +190,7 @@ impl Message {
     /// Makes a message without frames one of the first `len` bytes of `window`.
     #[inline]
     pub(crate) fn set_inline(&mut self, window: &[u8; INLINE], len: usize) {
-        self.0 = Frames::One(Frame::inline(window, len));
+        self.set_frame(Frame::inline(window, len));
     }
 
     /// Puts a frame before all others, an envelope for instance.

@@ -184,7 +184,7 @@ impl Connection {
 fn fill(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
     match body.window() {
         Some(window) if body.len() <= window.len() => message.set_inline(window, body.len()),
-        _ => message.push_back(frame(body, slice_from)),
+        _ => message.set_frame(frame(body, slice_from)),
     }
 }
 
