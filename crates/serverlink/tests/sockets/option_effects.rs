@@ -98,6 +98,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         &[
             "high_water.rs: an_absent_peer_is_owed_exactly_the_mark",
             "a_link_within_the_process_holds_both_marks",
+            "marks_changed.rs: a_sender_that_waits_goes_on_when_either_mark_is_raised",
         ],
     ),
     (
@@ -105,6 +106,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         &[
             "high_water.rs: a_link_within_the_process_holds_both_marks",
             "a_slow_reader_bounds_what_its_peer_may_send",
+            "marks_changed.rs: a_connection_reads_on_when_the_receive_mark_is_raised",
         ],
     ),
     ("ZMQ_MULTICAST_HOPS", &["src/transport/udp.rs: what_the_options_say_is_told_to_the_system"]),
@@ -317,6 +319,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         "ZMQ_HELLO_MSG",
         &[
             "router_options.rs: peers_are_greeted_first",
+            "number_notices.rs: peers_are_greeted_first",
             "later_options.rs: notices_of_routers_and_what_they_say_first_and_last",
         ],
     ),
@@ -324,6 +327,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         "ZMQ_DISCONNECT_MSG",
         &[
             "router_options.rs: a_lost_peer_has_a_last_word",
+            "number_notices.rs: a_lost_peer_has_a_last_word",
             "later_options.rs: notices_of_routers_and_what_they_say_first_and_last",
         ],
     ),
