@@ -157,6 +157,11 @@ fn values(form: OptionForm) -> Vec<Vec<u8>> {
             .into(),
         OptionForm::Mask => texts(&[0, 4, 7, 8, 9]),
         OptionForm::Ids => texts(&[1, 3, 4, 8]),
+        OptionForm::Networks => {
+            ["127.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/33", "10.0.0.0/", ""]
+                .map(|text| text.as_bytes().to_vec())
+                .into()
+        }
         _ => Vec::new(),
     }
 }

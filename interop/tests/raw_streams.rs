@@ -1,15 +1,19 @@
-//! STREAM sockets of both libraries, which speak nothing but what their users say.
+//! STREAM sockets of both libraries, which speak nothing but what their users say; and our ROUTER that
+//! does the same.
 
 use std::time::Duration;
 
-use serverlink::SocketType::Stream;
+use serverlink::SocketType::{Router, Stream};
 use serverlink_interop::{
     Contexts, Library,
     Library::{Libzmq, ServerLink},
     Peer, Transport, until,
 };
 
-/// A STREAM of each library, joined, and under what id each knows the other.
+/// What our end may be.
+const OURS: [serverlink::SocketType; 2] = [Stream, Router];
+
+/// A STREAM of libzmq and one of ours, or a raw ROUTER, joined, and under what id each knows the other.
 struct Scene {
     ours: (Peer, Vec<u8>),
     theirs: (Peer, Vec<u8>),
@@ -17,9 +21,12 @@ struct Scene {
 }
 
 impl Scene {
-    fn new(binder: Library) -> Self {
+    fn new(binder: Library, our_type: serverlink::SocketType) -> Self {
         let contexts = Contexts::new();
-        let (ours, theirs) = (contexts.open(ServerLink, Stream), contexts.open(Libzmq, Stream));
+        let (ours, theirs) = (contexts.open(ServerLink, our_type), contexts.open(Libzmq, Stream));
+        if our_type == Router {
+            ours.ours().set_router_raw(true).unwrap();
+        }
         match binder {
             ServerLink => theirs.connect(&ours.bind_over(Transport::Tcp)),
             Libzmq => ours.connect(&theirs.bind_over(Transport::Tcp)),
@@ -57,8 +64,9 @@ fn expect_bytes((peer, id): &(Peer, Vec<u8>), expected: &[u8]) {
 
 #[test]
 fn bytes_pass_both_ways() {
-    for binder in Library::BOTH {
-        let scene = Scene::new(binder);
+    for (binder, our_type) in Library::BOTH.into_iter().flat_map(|one| OURS.map(|ours| (one, ours)))
+    {
+        let scene = Scene::new(binder, our_type);
         let large: Vec<u8> = (0..3 << 20).map(|n| (n % 251) as u8).collect();
         for [from, to] in scene.both_ways() {
             for bytes in [b"hello", &large[..], b"\0", b"bye"] {
@@ -71,9 +79,10 @@ fn bytes_pass_both_ways() {
 
 #[test]
 fn either_ends_the_connection() {
-    for binder in Library::BOTH {
+    for (binder, our_type) in Library::BOTH.into_iter().flat_map(|one| OURS.map(|ours| (one, ours)))
+    {
         for ends in Library::BOTH {
-            let scene = Scene::new(binder);
+            let scene = Scene::new(binder, our_type);
             let [[a, b], [c, d]] = scene.both_ways();
             let [from, to] = if ends == ServerLink { [a, b] } else { [c, d] };
             from.0.send([&from.1[..], b"the last"]);

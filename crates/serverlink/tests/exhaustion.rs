@@ -52,15 +52,21 @@ fn exhaust() {
         let mut client = TcpStream::connect(address).unwrap();
         client.set_read_timeout(Some(PATIENCE)).unwrap();
 
-        let (before, used) = (context.statistics(), clock.read());
-        assert!(pull.recv_timeout(Duration::from_secs(1)).is_err());
-        let (after, used) = (context.statistics(), clock.read() - used);
+        let (before, used, start) = (context.statistics(), clock.read(), Instant::now());
+        let mut after = before;
+        // A second, or longer on a busy machine.
+        while after.failed - before.failed < 2 {
+            assert!(start.elapsed() < PATIENCE, "it is not tried again");
+            assert!(pull.recv_timeout(Duration::from_secs(1)).is_err());
+            after = context.statistics();
+        }
+        let (used, seconds) = (clock.read() - used, start.elapsed().as_secs_f64());
         // Ten pauses a second, each an attempt, a timer and a turn or two.
-        let failed = after.failed - before.failed;
-        assert!((2..=15).contains(&failed), "{failed} attempts in a second");
-        let turns = after.turns - before.turns;
-        assert!(turns <= 100, "{turns} turns in a second");
-        assert!(used <= Duration::from_millis(50), "{used:?} in a second");
+        let failed = (after.failed - before.failed) as f64;
+        assert!(failed <= 15.0 * seconds, "{failed} attempts in {seconds} s");
+        let turns = (after.turns - before.turns) as f64;
+        assert!(turns <= 100.0 * seconds, "{turns} turns in {seconds} s");
+        assert!(used <= Duration::from_millis(50).mul_f64(seconds), "{used:?} in {seconds} s");
 
         hoard.clear();
         client.write_all(&[0xff]).unwrap();

@@ -48,6 +48,9 @@ pub enum OptionForm {
     Descriptor,
     /// A list of `uint32_t`: each is added to those before, and an empty value takes all away.
     Ids,
+    /// A list of networks, as text: an IP address, or the first bits that addresses have in common, as
+    /// in `192.168.1.0/24`. Each is added to those before, and an empty value takes all away.
+    Networks,
 }
 
 /// What counts as yes.
@@ -144,6 +147,7 @@ impl fmt::Display for OptionForm {
             Self::Property => f.write_str("X-name:value, to be added"),
             Self::Descriptor => f.write_str("a descriptor"),
             Self::Ids => f.write_str("an id, to be added; nothing, to take all away"),
+            Self::Networks => f.write_str("address/bits, to be added; nothing, to take all away"),
         }
     }
 }

@@ -8,6 +8,7 @@ mod context;
 mod form;
 mod info;
 mod message;
+mod network;
 mod special;
 mod table;
 mod unsupported;
@@ -25,6 +26,7 @@ pub use context::context_options;
 pub use form::{OptionForm, OptionTruth, OptionUnit};
 pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
 pub use message::message_options;
+pub(crate) use network::Network;
 pub(crate) use table::Options;
 
 impl Options {

@@ -98,7 +98,11 @@ pub(super) const ROWS: &[SpecialRow] = &[
             id: 14,
             form: OptionForm::Descriptor,
             since: "2.1",
-            summary: "A descriptor, to be polled for readability only, that is readable once                       something has changed since the option `events` was asked for, or a call found                       that it would have to wait: then ask again. It is the socket's, and must not                       be read from or closed. libzmq has none for the types whose messages have one                       frame.",
+            summary: "A descriptor, to be polled for readability only, that is readable once \
+                      something has changed since the option `events` was asked for, or a call \
+                      found that it would have to wait: then ask again. It is the socket's, and \
+                      must not be read from or closed. libzmq has none for the types whose messages \
+                      have one frame.",
             ..PLAIN
         },
         get: Some(|socket| Ok(descriptor(&socket.change_descriptor()?))),
@@ -110,7 +114,8 @@ pub(super) const ROWS: &[SpecialRow] = &[
             constant: "ZMQ_EVENTS",
             id: 15,
             since: "2.1",
-            summary: "What can be done without waiting: the sum of 1, if a message can be received,                       and 2, if one can be sent.",
+            summary: "What can be done without waiting: the sum of 1, if a message can be received, \
+                      and 2, if one can be sent.",
             ..PLAIN
         },
         get: Some(|socket| {

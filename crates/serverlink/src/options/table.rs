@@ -256,6 +256,12 @@ options! {
     ZMQ_TCP_KEEPALIVE_INTVL = 37, since "3.0", Sockets, Later, SetAndGet, KEEPALIVE_SECONDS, NOT_OPENBSD:
         set_tcp_keepalive_interval(Option<Duration>), tcp_keepalive_interval(Option<Duration>) = None;
 
+    /// From where peers may connect to `tcp://` endpoints: IP addresses, or networks such as
+    /// `192.168.1.0/24`. From everywhere if there are none; others are disconnected without a word. The
+    /// setter replaces those set before.
+    ZMQ_TCP_ACCEPT_FILTER = 38, since "3.2", Sockets, Later, Set, OptionForm::Networks, ALL:
+        set_tcp_accept_filter(&[&str]), tcp_accept_filter(Vec<String>) = Vec::new();
+
     /// Whether messages go only to peers that are connected, and do not wait for those that will be.
     ZMQ_IMMEDIATE = 39, since "3.3", Sockets, Later, SetAndGet, FLAG, ALL:
         set_immediate(bool), immediate(bool) = false;
@@ -265,6 +271,12 @@ options! {
     /// [`set_xpub_verboser`](Self::set_xpub_verboser) has set before.
     ZMQ_XPUB_VERBOSE = 40, since "3.2", SocketsOf(&[XPub]), AtOnce, Set, POSITIVE, ALL:
         set_xpub_verbose(bool), xpub_verbose(bool) = false;
+
+    /// Whether a ROUTER's connections carry bytes as they are, and no ZMTP, as those of a STREAM do: a
+    /// message is a routing id and one frame of bytes, of which an empty one tells of a new connection
+    /// and of its end, and sent, ends it. It is deprecated; use STREAM.
+    ZMQ_ROUTER_RAW = 41, since "3.3", SocketsOf(&[Router]), Later, Set, POSITIVE, ALL:
+        set_router_raw(bool), router_raw(bool) = false;
 
     /// Whether host names may give IPv6 addresses, and `tcp://*` takes IPv6 connections too. Literal
     /// IPv6 addresses work in any case.

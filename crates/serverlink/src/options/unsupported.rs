@@ -27,10 +27,6 @@ macro_rules! unsupported {
 }
 
 unsupported! {
-    "it is deprecated, and ZAP, which comes later, does the same":
-        ZMQ_TCP_ACCEPT_FILTER = 38 since "3.2";
-    "it is deprecated, and STREAM does the same":
-        ZMQ_ROUTER_RAW = 41 since "3.3";
     "sockets make their descriptors themselves":
         ZMQ_USE_FD = 89 since "4.2";
     "there is no PGM transport":

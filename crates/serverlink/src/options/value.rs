@@ -5,7 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serverlink_zmtp::PATTERNS_PROPERTY;
 
-use super::{OptionForm, OptionTruth, OptionUnit};
+use super::{Network, OptionForm, OptionTruth, OptionUnit};
 
 /// The value of an option, as it is kept.
 pub(crate) trait Value: Clone {
@@ -252,6 +252,34 @@ impl Value for Option<String> {
         // C programs may count the zero byte at the end in, or not.
         let text = std::str::from_utf8(bytes.strip_suffix(b"\0").unwrap_or(bytes)).ok()?;
         Some(Self::keep(Some(text))).filter(|value| value.fits(form))
+    }
+}
+
+impl Keeps<&[&str]> for Vec<String> {
+    fn keep(given: &[&str]) -> Self {
+        given.iter().map(|&text| text.to_owned()).collect()
+    }
+}
+
+impl Value for Vec<String> {
+    fn fits(&self, form: &OptionForm) -> bool {
+        *form == OptionForm::Networks && self.iter().all(|text| Network::parse(text).is_some())
+    }
+
+    fn encode(&self, _form: &OptionForm) -> Vec<u8> {
+        self.join("\n").into_bytes()
+    }
+
+    fn changed(&self, bytes: &[u8], form: &OptionForm) -> Option<Self> {
+        // C programs may count the zero byte at the end in, or not.
+        let text = std::str::from_utf8(bytes.strip_suffix(b"\0").unwrap_or(bytes)).ok()?;
+        let mut networks = self.clone();
+        if text.is_empty() {
+            networks.clear();
+        } else {
+            networks.push(text.to_owned());
+        }
+        Some(networks).filter(|networks| networks.fits(form))
     }
 }
 

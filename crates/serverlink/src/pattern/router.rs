@@ -1,6 +1,6 @@
 //! ROUTER (RFC 28): every peer has a routing id, which the first frame of each message names.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use bytes::Bytes;
 
@@ -16,6 +16,8 @@ pub(crate) struct Router {
     /// Those of them that the user has given.
     given: Vec<usize>,
     fresh: FreshIds,
+    /// Peers that speak no ZMTP.
+    raw: HashSet<usize>,
 }
 
 /// Ids for peers that have none of their own: five bytes that begin with zero.
@@ -51,7 +53,22 @@ impl Router {
             ids: Vec::new(),
             given: Vec::new(),
             fresh: FreshIds::new(),
+            raw: HashSet::new(),
         }
+    }
+
+    /// Sends bytes to a peer that speaks no ZMTP, or none at all, which end its connection.
+    #[cold]
+    fn send_raw(&mut self, key: usize, body: &Frame, peers: &mut Peers) -> Result<(), Refused> {
+        if !body.is_empty() {
+            return peers.write_raw(key, body);
+        }
+        // What it has sent, and sends yet, is not wanted any more.
+        self.forget(key);
+        self.ids[key] = None;
+        self.given.retain(|&named| named != key);
+        peers.finish(key);
+        Ok(())
     }
 
     fn forget(&mut self, key: usize) {
@@ -81,8 +98,11 @@ impl Pattern for Router {
         true
     }
 
-    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
         self.turns.insert(key);
+        if peers.is_raw(key) {
+            self.raw.insert(key);
+        }
         if self.ids.len() <= key {
             self.ids.resize(key + 1, None);
         }
@@ -121,10 +141,17 @@ impl Pattern for Router {
             self.by_id.insert(id.clone(), key);
             self.ids[key] = Some(id);
         }
-        if peers.options.probe_router {
+        if peers.options.probe_router && !self.raw.contains(&key) {
             let _ = peers.write(key, &mut Message::from(Frame::new()));
         }
         true
+    }
+
+    fn lost(&mut self, key: usize, peers: &mut Peers) {
+        if self.raw.contains(&key) {
+            // The rest of one stream is not the beginning of another.
+            peers.discard(key);
+        }
     }
 
     fn closed(&mut self, key: usize, _peers: &mut Peers) {
@@ -138,6 +165,7 @@ impl Pattern for Router {
             *id = None;
         }
         self.given.retain(|&named| named != key);
+        self.raw.remove(&key);
         self.turns.remove(key);
     }
 
@@ -166,7 +194,17 @@ impl Pattern for Router {
             message.push_front(id);
             return Err(Error::HostUnreachable { routing_id });
         };
-        match peers.write(key, message) {
+        let result = if self.raw.is_empty() || !self.raw.contains(&key) {
+            peers.write(key, message)
+        } else if let (Some(body), 1) = (message.frame(0), message.len()) {
+            self.send_raw(key, body, peers)
+        } else {
+            message.push_front(id);
+            return Err(Error::InvalidMessage(
+                "for a peer that speaks no ZMTP a message is a routing id and one frame of bytes",
+            ));
+        };
+        match result {
             Err(Refused::Full | Refused::Gone) if mandatory => {
                 message.push_front(id);
                 Err(Error::WouldBlock)

@@ -262,6 +262,15 @@ impl Peers {
         }
     }
 
+    /// Whether a peer speaks no ZMTP, or will not once it is there.
+    pub(crate) fn is_raw(&self, key: usize) -> bool {
+        let Some(slot) = self.slots.get(key).and_then(Option::as_ref) else { return false };
+        match &slot.info {
+            Some(info) => info.is_raw,
+            None => self.options.router_raw && slot.end.pipe.outbox().is_some(),
+        }
+    }
+
     /// Whether a peer is whoever gets datagrams, of whom nothing is known.
     pub(crate) fn is_datagrams(&self, key: usize) -> bool {
         let slot = self.slots.get(key).and_then(Option::as_ref);

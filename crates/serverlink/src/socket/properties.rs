@@ -26,6 +26,8 @@ pub struct PeerProperties {
     pub(crate) metadata: Vec<(String, Bytes)>,
     pub(crate) address: Option<String>,
     pub(crate) descriptor: Option<u64>,
+    /// Whether it speaks no ZMTP.
+    pub(crate) is_raw: bool,
 }
 
 impl PeerProperties {
@@ -39,6 +41,7 @@ impl PeerProperties {
             metadata: Vec::new(),
             address: None,
             descriptor: None,
+            is_raw: false,
         }
     }
 

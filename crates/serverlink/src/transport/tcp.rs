@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Result,
     endpoint::{Host, StreamEndpoint, TcpEndpoint, invalid},
-    options::Options,
+    options::{Network, Options},
 };
 
 /// A listening socket for `endpoint`.
@@ -79,10 +79,25 @@ pub(super) fn unconnected(
     Ok(socket)
 }
 
-/// Sets a socket just accepted up. Not every system lets it have what its listener was told.
+/// Sets a socket just accepted up, unless its peer is not wanted. Not every system lets it have what its
+/// listener was told.
 pub(super) fn accepted(socket: &Socket, options: &Options) -> io::Result<()> {
+    admit(socket, options)?;
     socket.set_tcp_nodelay(true)?;
     tune(socket, socket.local_addr()?.domain(), options)
+}
+
+/// An error, if a peer connects from where none may.
+fn admit(socket: &Socket, options: &Options) -> io::Result<()> {
+    if options.tcp_accept_filter.is_empty() {
+        return Ok(());
+    }
+    let peer = socket.peer_addr()?.as_socket().map(|address| address.ip());
+    let mut networks = options.tcp_accept_filter.iter().filter_map(|text| Network::parse(text));
+    if networks.any(|network| peer.is_some_and(|peer| network.contains(peer))) {
+        return Ok(());
+    }
+    Err(io::ErrorKind::PermissionDenied.into())
 }
 
 /// The endpoint a listening socket is bound to.

@@ -1,7 +1,7 @@
 //! What the options of connections do.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
 };
 
@@ -361,6 +361,66 @@ fn io_threads_serve_whom_they_are_told_to() {
         push.send("served").unwrap();
         expect(&pull, "served");
     }
+}
+
+/// Whether who connects is greeted, and not turned away.
+fn greets(endpoint: &str) -> bool {
+    let mut stream = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    loop {
+        match stream.read(&mut [0]) {
+            Ok(length) => return length > 0,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+            Err(error) => panic!("neither a greeting nor an end: {error}"),
+        }
+    }
+}
+
+#[test]
+fn peers_may_connect_from_where_they_are_told_to() {
+    let context = context();
+    for (filter, welcome) in [
+        (&[][..], true),
+        (&["127.0.0.1"], true),
+        (&["10.0.0.0/8", "127.0.0.0/8"], true),
+        (&["127.0.0.2/31"], false),
+        (&["::1", "10.0.0.0/8"], false),
+    ] {
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_tcp_accept_filter(filter).unwrap();
+        let endpoint = pull.bind("tcp://127.0.0.1:*").unwrap();
+        assert_eq!(greets(&endpoint), welcome, "{filter:?}");
+        // By number they are added, and taken away.
+        pull.set_option(38, b"127.0.0.1/32").unwrap();
+        assert_eq!(pull.tcp_accept_filter().len(), filter.len() + 1);
+        assert!(greets(&pull.bind("tcp://127.0.0.1:*").unwrap()));
+        pull.set_option(38, b"").unwrap();
+        assert!(pull.tcp_accept_filter().is_empty());
+        assert_eq!(greets(&endpoint), welcome, "{filter:?} holds for what was bound before");
+    }
+    let pull = socket(&context, SocketType::Pull);
+    let error = pull.set_tcp_accept_filter(&["127.0.0.1", "localhost"]).unwrap_err();
+    assert!(error.to_string().contains("tcp_accept_filter"), "{error}");
+}
+
+#[test]
+fn who_is_turned_away_does_not_harm_the_others() {
+    let context = context();
+    let pull = socket(&context, SocketType::Pull);
+    pull.set_ipv6(true).unwrap();
+    pull.set_tcp_accept_filter(&["127.0.0.1"]).unwrap();
+    // An address of IPv4 is one, whatever the socket takes besides.
+    let port = pull.bind("tcp://*:*").unwrap().rsplit(':').next().unwrap().to_owned();
+    let push = connected(&context, SocketType::Push, &format!("tcp://127.0.0.1:{port}"));
+    push.send("first").unwrap();
+    expect(&pull, "first");
+    if let Ok(stream) = TcpStream::connect(format!("[::1]:{port}")) {
+        drop(stream);
+        assert!(!greets(&format!("tcp://[::1]:{port}")));
+    }
+    push.send("second").unwrap();
+    expect(&pull, "second");
 }
 
 /// `ZMQ_IPV4ONLY`.

@@ -147,12 +147,27 @@ pub(crate) const OF_SOCKETS: Effects = &[
         ],
     ),
     (
+        "ZMQ_TCP_ACCEPT_FILTER",
+        &[
+            "connection_options.rs: peers_may_connect_from_where_they_are_told_to",
+            "who_is_turned_away_does_not_harm_the_others",
+        ],
+    ),
+    (
         "ZMQ_IMMEDIATE",
         &[
             "reconnect.rs: an_immediate_socket_sends_only_to_who_is_there",
             "an_immediate_socket_prefers_who_is_there",
             "who_was_connected_to_before_has_messages_wait",
             "an_immediate_peer_stays_one",
+        ],
+    ),
+    (
+        "ZMQ_ROUTER_RAW",
+        &[
+            "stream.rs: a_router_may_do_the_same",
+            "a_raw_router_that_connects_sends_nothing_but_bytes",
+            "what_a_router_speaks_holds_for_endpoints_bound_later",
         ],
     ),
     (

@@ -74,6 +74,12 @@ pub(crate) fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                 .into(),
         ),
         OptionForm::Ids => (vec![vec![1, 0, 0, 0], vec![]], vec![vec![1], vec![1; 3], vec![1; 8]]),
+        OptionForm::Networks => (
+            [&b"192.168.1.0/24"[..], b"::1\0", b"10.0.0.1", b""].map(<[u8]>::to_vec).into(),
+            [&b"10.0.0.1/33"[..], b"localhost", b"10.0.0.1/", b"\xFF", b"1.2.3.4\0\0"]
+                .map(<[u8]>::to_vec)
+                .into(),
+        ),
         // It is only told.
         OptionForm::Descriptor => (vec![int(0)], vec![]),
         other => panic!("no samples of {other:?}"),

@@ -216,6 +216,86 @@ fn what_is_no_message_of_a_stream_comes_back() {
     }
 }
 
+/// `ZMQ_ROUTER_RAW`.
+#[test]
+fn a_router_may_do_the_same() {
+    let context = context();
+    let router = socket(&context, SocketType::Router);
+    router.set_router_raw(true).unwrap();
+    router.set_probe_router(true).unwrap();
+    let address = router.bind("tcp://127.0.0.1:*").unwrap().replace("tcp://", "");
+    let (mut first, first_id) = (client(&address), notified(&router));
+    let (mut second, second_id) = (client(&address), notified(&router));
+    first.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(read(&router, &first_id, 18), b"GET / HTTP/1.0\r\n\r\n");
+    router.send(to(&first_id, "HTTP/1.0 200 OK\r\n\r\n")).unwrap();
+    router.send(to(&first_id, "")).unwrap();
+    let mut received = Vec::new();
+    first.write_all(b"nobody wants this any more").unwrap();
+    first.read_to_end(&mut received).unwrap();
+    assert_eq!(received, b"HTTP/1.0 200 OK\r\n\r\n");
+    drop(first);
+    await_peers(&router, 1);
+    // To nobody, as ROUTERs have it.
+    router.send(to(&first_id, "too late")).unwrap();
+    router.set_router_mandatory(true).unwrap();
+    assert_eq!(errno(router.send(to(&first_id, "too late"))), "EHOSTUNREACH");
+    let mut three = to(&second_id, "a");
+    three.push_back("b");
+    let refused = router.send(three.clone()).unwrap_err();
+    assert_eq!((refused.error.errno_name(), refused.message), ("EINVAL", three));
+    second.write_all(b"marker").unwrap();
+    assert_eq!(read(&router, &second_id, 6), b"marker");
+    drop(second);
+    assert_eq!(notified(&router), second_id);
+    expect_nothing(&router);
+}
+
+#[test]
+fn a_raw_router_that_connects_sends_nothing_but_bytes() {
+    let context = context();
+    let (listener, endpoint) = listener();
+    let router = socket(&context, SocketType::Router);
+    router.set_router_raw(true).unwrap();
+    router.set_connect_routing_id("server").unwrap();
+    router.connect(&endpoint).unwrap();
+    router.send(frames(["server", "before anything comes"])).unwrap();
+    let mut peer = patient(listener.accept().unwrap().0);
+    let mut received = [0; 21];
+    peer.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"before anything comes");
+    expect(&router, frames(["server", ""]));
+    peer.write_all(b"answer").unwrap();
+    assert_eq!(read(&router, &Frame::from("server"), 6), b"answer");
+    router.send(frames(["server", ""])).unwrap();
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+}
+
+#[test]
+fn what_a_router_speaks_holds_for_endpoints_bound_later() {
+    let context = context();
+    let router = socket(&context, SocketType::Router);
+    let early = router.bind("tcp://127.0.0.1:*").unwrap();
+    router.set_router_raw(true).unwrap();
+    let late = router.bind("tcp://127.0.0.1:*").unwrap().replace("tcp://", "");
+    router.set_router_raw(false).unwrap();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.set_routing_id("dealer").unwrap();
+    dealer.connect(&early).unwrap();
+    dealer.send(frames(["a", "b"])).unwrap();
+    expect(&router, frames(["dealer", "a", "b"]));
+    let mut client = client(&late);
+    let id = notified(&router);
+    client.write_all(b"x").unwrap();
+    assert_eq!(read(&router, &id, 1), b"x");
+    router.send(to(&id, "y")).unwrap();
+    router.send(frames(["dealer", "c", "d"])).unwrap();
+    expect(&dealer, frames(["c", "d"]));
+    let mut received = [0; 1];
+    client.read_exact(&mut received).unwrap();
+    assert_eq!(&received, b"y");
+}
+
 #[test]
 fn a_slow_reader_bounds_what_its_peer_may_send() {
     const MARK: usize = 4;

@@ -22,6 +22,7 @@ impl Protocol {
     pub(crate) fn new(options: &Options, socket_type: SocketType, as_server: bool) -> Self {
         match socket_type {
             SocketType::Stream => Self::Raw(Raw::new(options.stream_notify, Instant::now())),
+            SocketType::Router if options.router_raw => Self::Raw(Raw::new(true, Instant::now())),
             _ => {
                 let config = options.protocol(socket_type, as_server);
                 Self::Zmtp(zmtp::Connection::new(config, Instant::now()))

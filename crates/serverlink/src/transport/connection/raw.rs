@@ -89,7 +89,8 @@ impl Connection {
         let message = match raw.stage {
             Stage::New => {
                 raw.stage = if raw.notify { Stage::Unannounced } else { Stage::Open };
-                let info = PeerProperties::of_stranger(Version::V3_1);
+                let stranger = PeerProperties::of_stranger(Version::V3_1);
+                let info = PeerProperties { is_raw: true, ..stranger };
                 return self.established(inlet, info, Framing::Present, None);
             }
             Stage::Unannounced => {
