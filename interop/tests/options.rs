@@ -33,6 +33,7 @@ const ON_OTHER_SOCKETS: &[&str] = &[
     "ZMQ_PROBE_ROUTER",
     "ZMQ_ROUTER_HANDOVER",
     "ZMQ_ROUTER_MANDATORY",
+    "ZMQ_ROUTER_RAW",
     "ZMQ_XPUB_MANUAL",
     "ZMQ_XPUB_MANUAL_LAST_VALUE",
     "ZMQ_XPUB_VERBOSE",
@@ -158,7 +159,7 @@ fn values(form: OptionForm) -> Vec<Vec<u8>> {
         OptionForm::Mask => texts(&[0, 4, 7, 8, 9]),
         OptionForm::Ids => texts(&[1, 3, 4, 8]),
         OptionForm::Networks => {
-            ["127.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/33", "10.0.0.0/", ""]
+            ["127.0.0.1", "10.0.0.0/8", "0.0.0.0/0", "10.0.0.0/33", "10.0.0.0/"]
                 .map(|text| text.as_bytes().to_vec())
                 .into()
         }
