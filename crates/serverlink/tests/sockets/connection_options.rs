@@ -371,7 +371,14 @@ fn greets(endpoint: &str) -> bool {
         match stream.read(&mut [0]) {
             Ok(length) => return length > 0,
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => return false,
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted
+                ) =>
+            {
+                return false;
+            }
             Err(error) => panic!("neither a greeting nor an end: {error}"),
         }
     }
