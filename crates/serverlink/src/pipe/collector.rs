@@ -153,6 +153,7 @@ mod tests {
         own.schedule_flush();
         assert_eq!(pull.recv().unwrap()[0], "second");
     }
+
     /// What a stream was allowed by the mark before is taken back.
     #[test]
     fn a_lowered_mark_holds_for_a_stream_that_goes_on() {
