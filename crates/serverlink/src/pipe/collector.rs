@@ -26,19 +26,21 @@ impl Collector {
         Self { staging: Staging::new(), streaming: false, credit: 0 }
     }
 
-    /// Takes a message, unless the high-water mark is reached.
+    /// Takes a message, unless the high-water mark is reached; as [`Outbox::push`] does, if no stream is
+    /// going on.
     #[inline]
     pub(crate) fn push(
         &mut self,
         outbox: &Outbox,
         message: Outgoing<'_>,
+        among_many: bool,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
         if self.streaming && self.credit > 1 && self.staging.push_small(message) {
             self.credit -= 1;
             return Ok(());
         }
-        self.push_any(outbox, message, effects)
+        self.push_any(outbox, message, among_many, effects)
     }
 
     #[inline(never)]
@@ -46,10 +48,11 @@ impl Collector {
         &mut self,
         outbox: &Outbox,
         message: Outgoing<'_>,
+        among_many: bool,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
         if !self.streaming || self.credit == 0 {
-            let (flush, progress) = outbox.push(message)?;
+            let (flush, progress) = outbox.push(message, among_many)?;
             self.note(progress);
             effects.flush(flush);
             return Ok(());
@@ -162,18 +165,18 @@ mod tests {
         let effects = &mut Effects::default();
         let small = Message::from("small");
         for _ in 0..3 {
-            collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
+            collector.push(&outbox, Outgoing::Message(&small), false, effects).unwrap();
         }
         assert_eq!((collector.queued(), collector.credit), (3, 6));
         assert!(!collector.set_limit(&outbox, 4));
         assert_eq!((collector.queued(), outbox.waiting().0, collector.credit), (0, 3, 1));
-        collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
-        let more = collector.push(&outbox, Outgoing::Message(&small), effects);
+        collector.push(&outbox, Outgoing::Message(&small), false, effects).unwrap();
+        let more = collector.push(&outbox, Outgoing::Message(&small), false, effects);
         assert_eq!(more, Err(Refused::Full));
         assert!(!collector.set_limit(&outbox, 2), "there is no room");
         assert!(collector.set_limit(&outbox, 5));
         assert!(!collector.set_limit(&outbox, 6), "it was told");
-        collector.push(&outbox, Outgoing::Message(&small), effects).unwrap();
+        collector.push(&outbox, Outgoing::Message(&small), false, effects).unwrap();
         assert_eq!(outbox.waiting().0 + collector.queued(), 5, "nothing is lost");
     }
 }

@@ -341,7 +341,7 @@ impl PipeEnd {
     ) -> Result<(), Refused> {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => {
-                collector.push(outbox, Outgoing::Message(message), effects)?;
+                collector.push(outbox, Outgoing::Message(message), false, effects)?;
             }
             Outward::Inproc(queue) => {
                 if queue.push(message)? {
@@ -359,17 +359,18 @@ impl PipeEnd {
         Ok(())
     }
 
-    /// Sends a message down the pipe that others get too; `encoded`, if it could be.
+    /// Sends a message down the pipe that others get too, maybe many; `encoded`, if it could be.
     pub(crate) fn write_copy(
         &mut self,
         message: &Message,
         encoded: Option<&[u8]>,
+        among_many: bool,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => {
                 let outgoing = encoded.map_or(Outgoing::Message(message), Outgoing::Encoded);
-                collector.push(outbox, outgoing, effects)
+                collector.push(outbox, outgoing, among_many, effects)
             }
             Outward::Inproc(queue) => match message.only_frame().and_then(Frame::as_inline) {
                 Some((window, len)) => {
@@ -425,7 +426,7 @@ impl PipeEnd {
     pub(crate) fn write_raw(&mut self, body: &Frame, effects: &mut Effects) -> Result<(), Refused> {
         match &mut self.outward {
             Outward::Remote { outbox, collector } => {
-                collector.push(outbox, Outgoing::Raw(body), effects)
+                collector.push(outbox, Outgoing::Raw(body), false, effects)
             }
             Outward::Inproc(_) | Outward::Latest(_) | Outward::Datagrams(_) => {
                 self.write(&mut Message::from(body), effects)

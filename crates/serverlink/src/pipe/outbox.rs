@@ -226,8 +226,13 @@ impl Outbox {
         self.state().connection.clone()
     }
 
-    /// Takes a message, unless the high-water mark is reached.
-    pub(super) fn push(&self, message: Outgoing<'_>) -> Result<(Flush, Progress), Refused> {
+    /// Takes a message, unless the high-water mark is reached. One `among_many` that the socket sends to
+    /// as many peers is not written at once by who sends.
+    pub(super) fn push(
+        &self,
+        message: Outgoing<'_>,
+        among_many: bool,
+    ) -> Result<(Flush, Progress), Refused> {
         let mut state = self.state();
         if state.dead {
             return Err(Refused::Gone);
@@ -245,7 +250,7 @@ impl Outbox {
             let size = state.batch_size;
             state.staging.cut_from(size);
         }
-        let flush = state.flush_needed(self);
+        let flush = state.flush_needed(self, among_many);
         Ok((flush, state.progress()))
     }
 
@@ -260,7 +265,7 @@ impl Outbox {
         if state.pace.streaming {
             messages.prepare(&mut state.spare);
         }
-        let flush = state.flush_needed(self);
+        let flush = state.flush_needed(self, false);
         (flush, state.progress())
     }
 
@@ -398,7 +403,8 @@ impl Outbox {
             state.pace.collecting = COLLECTING;
             Look::Write(COLLECTING)
         } else {
-            state.pace = Pace::default();
+            // The next message that follows a write closely continues it.
+            state.pace = Pace { alone: state.pace.alone, ..Pace::default() };
             // Idle connections are many: they keep as little as they can.
             state.spare = Vec::new();
             state.buffers = Vec::new();
@@ -590,7 +596,7 @@ impl State {
         }
     }
 
-    fn flush_needed(&mut self, outbox: &Outbox) -> Flush {
+    fn flush_needed(&mut self, outbox: &Outbox, among_many: bool) -> Flush {
         if !self.ready || matches!(self.writer, Writer::InFlight { .. }) {
             return Flush::No;
         }
@@ -599,12 +605,17 @@ impl State {
             return Flush::No;
         }
         let Some(connection) = &self.connection else { return Flush::No };
-        if somebody_will || self.direct || !self.pace.begins_stream(outbox) {
+        if somebody_will || self.direct {
             return self.write_now();
         }
+        let wait = match self.pace.begins_stream(outbox) {
+            true => COLLECTING,
+            false if among_many => Duration::ZERO,
+            false => return self.write_now(),
+        };
         self.pace.streaming = true;
         self.pace.collecting = COLLECTING;
-        Flush::Stream(connection.clone(), COLLECTING)
+        Flush::Stream(connection.clone(), wait)
     }
 }
 
@@ -616,6 +627,71 @@ impl Pace {
             self.alone = 0;
         }
         self.alone = self.alone.saturating_add(1);
-        self.alone > ALONE && outbox.pacer.wrote_within(STREAMING)
+        self.alone > ALONE && outbox.pacer.follows_within(STREAMING)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Context, Message, Socket, SocketType};
+
+    /// Two sockets, the outbox of the first, which is idle, and its connection.
+    fn pair() -> ([Socket; 2], Arc<Outbox>, Arc<Connection>) {
+        let context = Context::new().unwrap();
+        let pull = context.socket(SocketType::Pull).unwrap();
+        let push = context.socket(SocketType::Push).unwrap();
+        push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+        // Taken only from a peer that is there.
+        push.send("first").unwrap();
+        pull.recv().unwrap();
+        let outbox = push.inner.only_outbox();
+        while !outbox.is_drained() {
+            std::thread::yield_now();
+        }
+        let connection = outbox.connection().unwrap();
+        ([push, pull], outbox, connection)
+    }
+
+    fn push(outbox: &Outbox, among_many: bool) -> Flush {
+        let message = Message::from("message");
+        outbox.push(Outgoing::Message(&message), among_many).unwrap().0
+    }
+
+    #[test]
+    fn what_many_get_is_left_to_the_thread_that_looks_after_streams() {
+        let ([_push, pull], outbox, connection) = pair();
+        let Flush::Stream(_, wait) = push(&outbox, true) else { panic!("no stream") };
+        assert_eq!(wait, Duration::ZERO);
+        assert!(matches!(push(&outbox, true), Flush::No), "the look finds that too");
+        connection.look_after_stream(wait);
+        (0..2).for_each(|_| assert_eq!(pull.recv().unwrap()[0], "message"));
+    }
+
+    /// A sender that was kept from sending for a moment need not write message by message again.
+    #[test]
+    fn a_stream_that_has_ended_goes_on_with_the_next_message_that_follows_closely() {
+        let ([_push, pull], outbox, connection) = pair();
+        for round in 0..3 {
+            let mut sent = 1;
+            loop {
+                outbox.pacer.wrote_last();
+                match push(&outbox, false) {
+                    Flush::Direct(connection, buffers) => connection.send(buffers),
+                    Flush::Stream(..) => break,
+                    Flush::No => panic!("nobody writes"),
+                }
+                sent += 1;
+            }
+            assert!(if round == 0 { sent > 1 } else { sent == 1 }, "{sent} in round {round}");
+            let collected = &mut Staging::new();
+            assert_eq!(outbox.look(&connection, false, collected).0, Look::Write(COLLECTING));
+            connection.schedule_flush();
+            (0..sent).for_each(|_| assert_eq!(pull.recv().unwrap()[0], "message"));
+            while !outbox.is_drained() {
+                std::thread::yield_now();
+            }
+            assert_eq!(outbox.look(&connection, false, collected).0, Look::Over);
+        }
     }
 }

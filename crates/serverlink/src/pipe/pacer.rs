@@ -28,9 +28,20 @@ impl Pacer {
         self.last_write.store(self.now(), Ordering::Relaxed);
     }
 
-    /// Whether the socket has written within the last `span`.
-    pub(super) fn wrote_within(&self, span: Duration) -> bool {
-        let last = self.last_write.load(Ordering::Relaxed);
-        last > 0 && u128::from(self.now().saturating_sub(last)) < span.as_nanos()
+    /// Whether the socket has written within the last `span`, or a stream to another peer has begun: all
+    /// peers that get the same message begin one, if the first does.
+    pub(super) fn follows_within(&self, span: Duration) -> bool {
+        let (last, now) = (self.last_write.load(Ordering::Relaxed), self.now());
+        let follows = last > 0 && u128::from(now.saturating_sub(last)) < span.as_nanos();
+        if follows {
+            self.last_write.store(now, Ordering::Relaxed);
+        }
+        follows
+    }
+
+    /// Has what is sent next follow a write, whenever that is.
+    #[cfg(test)]
+    pub(super) fn wrote_last(&self) {
+        self.last_write.store(u64::MAX, Ordering::Relaxed);
     }
 }

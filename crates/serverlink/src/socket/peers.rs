@@ -12,6 +12,10 @@ use crate::{
     transport::Connection,
 };
 
+/// To more peers than this a message is not written by who sends it, whom that would keep too long, but
+/// by the I/O thread: what follows meanwhile is written together.
+const MANY: usize = 16;
+
 /// All peers of a socket, each under a small number, its key; with them what patterns need
 /// besides: the options, and the effects of what is being done.
 #[derive(Debug)]
@@ -317,11 +321,12 @@ impl Peers {
             [] | [_] => None,
             _ => encode_once(message, &mut self.encoded).then_some(&self.encoded[..]),
         };
+        let among_many = keys.len() > MANY;
         for &key in keys {
             let slot = self.slots.get_mut(key).and_then(Option::as_mut);
-            let result = slot
-                .ok_or(Refused::Gone)
-                .and_then(|slot| slot.end.write_copy(message, encoded, &mut self.effects));
+            let result = slot.ok_or(Refused::Gone).and_then(|slot| {
+                slot.end.write_copy(message, encoded, among_many, &mut self.effects)
+            });
             if result.is_err()
                 && let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
             {

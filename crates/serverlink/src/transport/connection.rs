@@ -211,7 +211,7 @@ impl Connection {
 
     /// Has the I/O thread look after the stream of messages that it writes, first after `wait`.
     pub(crate) fn look_after_stream(&self, wait: Duration) {
-        if self.port.timer_grain() > wait {
+        if wait.is_zero() || self.port.timer_grain() > wait {
             self.post(LOOK_AT_STREAM);
         } else if let Some(me) = self.me.upgrade() {
             self.port.set_timer(Instant::now() + wait, me, LOOK_AT_STREAM);

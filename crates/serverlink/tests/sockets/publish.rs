@@ -116,6 +116,37 @@ fn every_subscriber_has_its_own_copy() {
     }
 }
 
+/// They are too many for who sends to write to each: what is sent must not wait for more to be.
+#[test]
+fn one_message_alone_reaches_many_subscribers() {
+    const MANY: u32 = 40;
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let (xpub, endpoint) = bound(&context, SocketType::XPub, endpoint);
+        xpub.set_xpub_verbose(true).unwrap();
+        let subs: Vec<_> =
+            (0..MANY).map(|_| connected(&context, SocketType::Sub, &endpoint)).collect();
+        for sub in &subs {
+            sub.subscribe("").unwrap();
+            expect(&xpub, subscribe(""));
+        }
+        for round in 0..10 {
+            xpub.send(number(round)).unwrap();
+            for sub in &subs {
+                expect(sub, number(round));
+            }
+        }
+        for round in 0..100 {
+            xpub.send(number(round)).unwrap();
+        }
+        for round in 0..100 {
+            for sub in &subs {
+                expect(sub, number(round));
+            }
+        }
+    }
+}
+
 #[test]
 fn an_xpub_hears_of_the_first_and_of_the_last_subscription() {
     for endpoint in TRANSPORTS {
