@@ -167,7 +167,7 @@ impl<V: Default> GlobMap<V> {
 
     /// Whether a topic begins with the literal prefix of some pattern.
     pub(super) fn has_prefix_of(&self, topic: &[u8]) -> bool {
-        self.by_prefix.has_prefix_of(topic)
+        self.by_prefix.prefixes_of(topic).next().is_some()
     }
 
     /// The values of the patterns that match a topic.

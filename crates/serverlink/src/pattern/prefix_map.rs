@@ -11,11 +11,13 @@ pub(crate) struct PrefixMap<V> {
     topics: BTreeMap<Box<[u8]>, V>,
     /// The empty topic is among them, which every message begins with.
     everything: bool,
+    /// The topic that a message was found to begin with last, if it is there still.
+    recent: Vec<u8>,
 }
 
 impl<V> Default for PrefixMap<V> {
     fn default() -> Self {
-        Self { topics: BTreeMap::new(), everything: false }
+        Self { topics: BTreeMap::new(), everything: false, recent: Vec::new() }
     }
 }
 
@@ -44,6 +46,7 @@ impl<V> PrefixMap<V> {
 
     pub(crate) fn remove(&mut self, topic: &[u8]) {
         self.everything &= !topic.is_empty();
+        self.recent.clear();
         self.topics.remove(topic);
     }
 
@@ -61,41 +64,60 @@ impl<V> PrefixMap<V> {
 
     /// Keeps what `keep` says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &mut V) -> bool) {
+        self.recent.clear();
         self.topics.retain(|topic, value| keep(topic, value));
         self.everything = self.topics.contains_key(&[][..]);
     }
 
-    /// Whether `body` begins with one of the topics.
+    /// Whether `body` begins with one of the topics. Messages of one topic often follow each other: the
+    /// one found last is tried first.
     #[inline]
-    pub(crate) fn has_prefix_of(&self, body: &[u8]) -> bool {
-        self.everything || self.prefixes_of(body).next().is_some()
+    pub(crate) fn has_prefix_of(&mut self, body: &[u8]) -> bool {
+        let recent = !self.recent.is_empty() && body.starts_with(&self.recent);
+        self.everything || recent || self.find_prefix_of(body)
+    }
+
+    #[inline(never)]
+    fn find_prefix_of(&mut self, body: &[u8]) -> bool {
+        let Self { topics, recent, .. } = self;
+        let Some((topic, _)) = entries_of(topics, body).next() else { return false };
+        recent.clear();
+        recent.extend_from_slice(topic);
+        true
     }
 
     /// The values of all topics that `body` begins with, the longest first.
     pub(crate) fn prefixes_of<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = &'a V> {
-        // The greatest topic not after `rest` is a prefix, or tells how long one can be at most:
-        // a longer one would lie between the two.
-        // One alone, as a publisher often has, is compared and not searched for.
-        let only = if self.topics.len() == 1 { self.topics.first_key_value() } else { None };
-        let only = only.filter(|(topic, _)| body.starts_with(topic)).map(|(_, value)| value);
-        let mut rest = (self.topics.len() > 1).then_some(body);
-        let others = std::iter::from_fn(move || {
-            while let Some(bound) = rest {
-                let (topic, value) = self
-                    .topics
-                    .range::<[u8], _>((Bound::Unbounded, Bound::Included(bound)))
-                    .next_back()?;
-                let common = topic.iter().zip(bound).take_while(|(a, b)| a == b).count();
-                if common == topic.len() {
-                    rest = topic.len().checked_sub(1).map(|shorter| &bound[..shorter]);
-                    return Some(value);
-                }
-                rest = Some(&bound[..common]);
-            }
-            None
-        });
-        only.into_iter().chain(others)
+        entries_of(&self.topics, body).map(|(_, value)| value)
     }
+}
+
+/// All topics that `body` begins with, the longest first.
+fn entries_of<'a, V>(
+    topics: &'a BTreeMap<Box<[u8]>, V>,
+    body: &'a [u8],
+) -> impl Iterator<Item = (&'a [u8], &'a V)> {
+    // The greatest topic not after `rest` is a prefix, or tells how long one can be at most:
+    // a longer one would lie between the two.
+    // One alone, as a publisher often has, is compared and not searched for.
+    let only = if topics.len() == 1 { topics.first_key_value() } else { None };
+    let only =
+        only.filter(|(topic, _)| body.starts_with(topic)).map(|(topic, value)| (&**topic, value));
+    let mut rest = (topics.len() > 1).then_some(body);
+    let others = std::iter::from_fn(move || {
+        while let Some(bound) = rest {
+            let (topic, value) =
+                topics.range::<[u8], _>((Bound::Unbounded, Bound::Included(bound))).next_back()?;
+            let common = topic.iter().zip(bound).take_while(|(a, b)| a == b).count();
+            if common == topic.len() {
+                rest = topic.len().checked_sub(1).map(|shorter| &bound[..shorter]);
+                return Some((&**topic, value));
+            }
+            rest = Some(&bound[..common]);
+        }
+        None
+    });
+    only.into_iter().chain(others)
 }
 
 #[cfg(test)]
@@ -110,7 +132,7 @@ mod tests {
             let mut word =
                 |most| -> Vec<u8> { (0..random.usize(..most)).map(|_| random.u8(..2)).collect() };
             let topics: Vec<_> = (0..count).map(|_| word(6)).collect();
-            let body = word(8);
+            let (body, another) = (word(8), word(8));
             let mut map = PrefixMap::default();
             topics.iter().for_each(|topic| map.insert(topic, topic.clone()));
             let gone = word(3);
@@ -123,8 +145,17 @@ mod tests {
                 topics.into_iter().filter(|it| body.starts_with(it) && *it != gone).collect();
             expected.sort_by_key(|topic| std::cmp::Reverse(topic.len()));
             expected.dedup();
-            assert_eq!(map.has_prefix_of(&body), !expected.is_empty());
             assert_eq!(map.prefixes_of(&body).cloned().collect::<Vec<_>>(), expected);
+            // The one found last is remembered, but not when it is gone.
+            for body in [&body, &another, &body] {
+                let expected = map.topics.keys().any(|topic| body.starts_with(topic));
+                assert_eq!(map.has_prefix_of(body), expected);
+            }
+            map.remove(expected.first().map_or(&[], |topic| topic));
+            let rest = expected.len().saturating_sub(1);
+            assert_eq!(map.has_prefix_of(&body), rest > 0);
+            map.retain(|_, _| false);
+            assert!(!map.has_prefix_of(&body));
         }
     }
 }

@@ -172,7 +172,7 @@ impl Pattern for Subscribe {
             // A publisher may send more than was asked for.
             if takes(
                 self.extended,
-                &self.subscriptions,
+                &mut self.subscriptions,
                 &self.patterns,
                 message,
                 peers.options.invert_matching,
@@ -226,7 +226,7 @@ fn needs_stand_ins(key: usize, peers: &Peers) -> bool {
 #[inline]
 fn takes(
     extended: bool,
-    subscriptions: &PrefixMap<usize>,
+    subscriptions: &mut PrefixMap<usize>,
     patterns: &GlobMap<usize>,
     message: &Message,
     invert: bool,
