@@ -2,6 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
+use super::prefetch;
 use crate::message::INLINE;
 
 /// Flags, length, and the longest body that is held inline.
@@ -77,6 +78,9 @@ impl Chunk {
             room[2 + HEAD..].copy_from_slice(tail);
         }
         self.filled += 2 + len;
+        // For the message after the next: another core has read what was here before.
+        let next = self.memory.as_ptr().wrapping_add(self.filled).cast::<[u8; SHORT_FRAME]>();
+        prefetch::fetch_end(next.wrapping_add(1), true);
         true
     }
 

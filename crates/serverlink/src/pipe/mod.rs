@@ -6,6 +6,8 @@ mod effects;
 mod older;
 mod outbox;
 mod pacer;
+#[allow(unsafe_code, reason = "hints to the processor are instructions of its own")]
+mod prefetch;
 #[allow(unsafe_code, reason = "its two ends share memory without a lock")]
 mod queue;
 mod staging;

@@ -397,6 +397,7 @@ impl Outbox {
         }
         state.pace.seen = state.pace.writes;
         state.staging.append(collected);
+        collected.reuse(&mut state.spare);
         let look = if state.has_work() && matches!(state.writer, Writer::Idle) {
             // That write will be no news.
             state.pace.seen += 1;
@@ -406,8 +407,8 @@ impl Outbox {
             // The next message that follows a write closely continues it.
             state.pace = Pace { alone: state.pace.alone, ..Pace::default() };
             // Idle connections are many: they keep as little as they can.
-            state.spare = Vec::new();
             state.buffers = Vec::new();
+            state.spare.truncate(1);
             Look::Over
         };
         (look, Some(state.progress()))

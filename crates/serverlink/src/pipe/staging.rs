@@ -1,6 +1,6 @@
 //! Messages encoded for the wire, waiting to be written.
 
-use std::{collections::VecDeque, mem};
+use std::{collections::VecDeque, mem, ops::RangeInclusive};
 
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Frames, encode_frame, encode_header};
@@ -12,8 +12,10 @@ use crate::{Frame, Message};
 const CHUNK: usize = 64 * 1024;
 /// Room for a chunk and the message that fills it.
 const ROOMY: usize = CHUNK + SHARE_FROM + 9;
-/// How many chunks are kept to be used again.
+/// How many chunks are kept to be used again,
 const SPARE: usize = 4;
+/// and of what size: neither little ones, nor bodies that were shared.
+const WORTH_KEEPING: RangeInclusive<usize> = 4 * 1024..=2 * ROOMY;
 /// What a connection may keep that sends little: room for a few messages.
 const SMALL: usize = 512;
 /// Bodies from this size on are referred to and not copied.
@@ -58,7 +60,7 @@ impl Segment {
     /// The memory of a chunk that nobody refers to any more.
     fn into_chunk(self) -> Option<BytesMut> {
         let chunk = self.bytes.try_into_mut().ok()?;
-        (chunk.capacity() >= CHUNK).then_some(chunk)
+        WORTH_KEEPING.contains(&chunk.capacity()).then_some(chunk)
     }
 }
 
@@ -184,6 +186,16 @@ impl Staging {
         }
     }
 
+    /// Goes on in memory that was used before, if there is little here.
+    pub(super) fn reuse(&mut self, spare: &mut Vec<BytesMut>) {
+        if self.tail.capacity() < *WORTH_KEEPING.start()
+            && let Some(memory) = spare.pop()
+        {
+            self.cut();
+            self.tail = Chunk::new(memory);
+        }
+    }
+
     fn begin_chunk(&mut self) {
         self.cut();
         let memory = self.spare.pop().unwrap_or_else(|| BytesMut::with_capacity(ROOMY));
@@ -229,9 +241,9 @@ impl Staging {
         }
     }
 
-    /// A whole chunk leaves as such, to be used again; of small ones the rest can be used.
+    /// A chunk leaves as such, to be used again; of small ones the rest can be used.
     fn split_tail(&mut self) -> Bytes {
-        if self.tail.capacity() >= CHUNK {
+        if self.tail.capacity() >= *WORTH_KEEPING.start() {
             mem::replace(&mut self.tail, Chunk::new(BytesMut::new())).freeze()
         } else {
             self.tail.split()
@@ -410,6 +422,34 @@ mod tests {
         assert_eq!(bytes(&batch), wire(&all));
         let whole = batch.iter().filter(|segment| segment.bytes.len() >= CHUNK).count();
         assert!(whole >= 1 && batch.len() == whole + 1, "{whole} of {}", batch.len());
+    }
+
+    #[test]
+    fn the_memory_of_what_was_written_is_used_again() {
+        let spare = &mut Vec::new();
+        let mut written = |messages: Vec<Message>, staging: &mut Staging| {
+            messages.iter().for_each(|message| staging.push(Outgoing::Message(message)));
+            drop(messages);
+            let mut batch = take(staging, usize::MAX);
+            let start = batch[0].bytes.as_ptr();
+            Staging::recycle(&mut batch, spare);
+            staging.reuse(spare);
+            start
+        };
+        let small = Message::from([7; INLINE]);
+        let many = vec![small.clone(); 100];
+        let mut staging = Staging::new();
+        let first = written(many.clone(), &mut staging);
+        assert_eq!(written(many, &mut staging), first);
+        assert_eq!(written(vec![small.clone()], &mut staging), first);
+        // Neither a few bytes nor a whole body are kept.
+        for message in [small, Message::from(vec![7; 1 << 20])] {
+            let mut staging = Staging::new();
+            let first = written(vec![message], &mut staging);
+            assert!(staging.tail.capacity() <= 2 * ROOMY);
+            assert_ne!(staging.tail.split().as_ptr(), first);
+        }
+        assert_eq!(spare.len(), 0);
     }
 
     #[test]

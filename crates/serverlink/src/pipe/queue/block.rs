@@ -2,7 +2,7 @@
 
 use std::{mem, mem::MaybeUninit, ops::Range, ptr};
 
-use super::{prefetch, sync::UnsafeCell};
+use super::{super::prefetch, sync::UnsafeCell};
 
 pub(super) type Slot<T> = UnsafeCell<MaybeUninit<T>>;
 

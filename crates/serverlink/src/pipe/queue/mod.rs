@@ -18,7 +18,6 @@
 mod block;
 #[cfg(all(test, loom))]
 mod model;
-mod prefetch;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
