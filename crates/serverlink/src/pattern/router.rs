@@ -1,6 +1,6 @@
 //! ROUTER (RFC 28): every peer has a routing id, which the first frame of each message names.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use bytes::Bytes;
 
@@ -16,8 +16,6 @@ pub(crate) struct Router {
     /// Those of them that the user has given.
     given: Vec<usize>,
     fresh: FreshIds,
-    /// Peers that speak no ZMTP.
-    raw: HashSet<usize>,
 }
 
 /// Ids for peers that have none of their own: five bytes that begin with zero.
@@ -53,7 +51,6 @@ impl Router {
             ids: Vec::new(),
             given: Vec::new(),
             fresh: FreshIds::new(),
-            raw: HashSet::new(),
         }
     }
 
@@ -98,11 +95,8 @@ impl Pattern for Router {
         true
     }
 
-    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
+    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
         self.turns.insert(key);
-        if peers.is_raw(key) {
-            self.raw.insert(key);
-        }
         if self.ids.len() <= key {
             self.ids.resize(key + 1, None);
         }
@@ -141,14 +135,14 @@ impl Pattern for Router {
             self.by_id.insert(id.clone(), key);
             self.ids[key] = Some(id);
         }
-        if peers.options.probe_router && !self.raw.contains(&key) {
+        if peers.options.probe_router && !peers.is_raw(key) {
             let _ = peers.write(key, &mut Message::from(Frame::new()));
         }
         true
     }
 
     fn lost(&mut self, key: usize, peers: &mut Peers) {
-        if self.raw.contains(&key) {
+        if peers.is_raw(key) {
             // The rest of one stream is not the beginning of another.
             peers.discard(key);
         }
@@ -165,7 +159,6 @@ impl Pattern for Router {
             *id = None;
         }
         self.given.retain(|&named| named != key);
-        self.raw.remove(&key);
         self.turns.remove(key);
     }
 
@@ -194,7 +187,7 @@ impl Pattern for Router {
             message.push_front(id);
             return Err(Error::HostUnreachable { routing_id });
         };
-        let result = if self.raw.is_empty() || !self.raw.contains(&key) {
+        let result = if !peers.is_raw(key) {
             peers.write(key, message)
         } else if let (Some(body), 1) = (message.frame(0), message.len()) {
             self.send_raw(key, body, peers)

@@ -41,6 +41,8 @@ struct Slot {
     closed: bool,
     /// Whether it takes messages only while it is there.
     immediate: bool,
+    /// Whether it speaks no ZMTP.
+    raw: bool,
     dropped: u64,
 }
 
@@ -65,8 +67,10 @@ impl Peers {
         end.pipe.set_key(key);
         let sources = Sources::default();
         let immediate = self.options.immediate;
+        // Until it has told of itself: as the option says of what is connected to.
+        let raw = self.options.router_raw && end.pipe.outbox().is_some();
         self.slots[key] =
-            Some(Slot { end, info: None, sources, closed: false, immediate, dropped: 0 });
+            Some(Slot { end, info: None, sources, closed: false, immediate, raw, dropped: 0 });
         key
     }
 
@@ -120,6 +124,7 @@ impl Peers {
             if let Some(info) = &info {
                 let (come, unread) = slot.end.incoming.counts();
                 slot.sources.begin(info.clone(), come, come.saturating_sub(unread));
+                slot.raw = info.is_raw;
             }
             slot.info = info;
         }
@@ -268,11 +273,7 @@ impl Peers {
 
     /// Whether a peer speaks no ZMTP, or will not once it is there.
     pub(crate) fn is_raw(&self, key: usize) -> bool {
-        let Some(slot) = self.slots.get(key).and_then(Option::as_ref) else { return false };
-        match &slot.info {
-            Some(info) => info.is_raw,
-            None => self.options.router_raw && slot.end.pipe.outbox().is_some(),
-        }
+        self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.raw)
     }
 
     /// Whether a peer is whoever gets datagrams, of whom nothing is known.
