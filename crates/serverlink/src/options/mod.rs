@@ -26,7 +26,7 @@ pub use context::context_options;
 pub use form::{OptionForm, OptionTruth, OptionUnit};
 pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime};
 pub use message::message_options;
-pub(crate) use network::Network;
+use network::Network;
 pub(crate) use table::Options;
 
 impl Options {

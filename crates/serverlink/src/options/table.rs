@@ -9,13 +9,14 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
+    Network,
     OptionAccess::{Set, SetAndGet},
     OptionForm, OptionInfo,
     OptionOwners::{Sockets, SocketsOf},
     OptionSystems,
     OptionTime::{AtOnce, Later, Next},
     OptionTruth, OptionUnit, ReconnectStop, RouterNotify,
-    value::{Keeps, Value},
+    value::{Keeps, Tells, Value},
 };
 use crate::{
     Result, Socket,
@@ -39,12 +40,14 @@ pub(super) struct Row {
 /// ZMQ_NAME = id, since "version", owners, time, access, form, systems:
 ///     set_name(what the setter is given), name(what is kept) = default;
 /// ```
+///
+/// What is kept may be followed by `as` and what the getter tells, if that is something else.
 macro_rules! options {
     ($(
         $(#[doc = $line:literal])+
         $constant:ident = $id:literal, since $since:literal, $owners:expr, $time:ident,
             $access:ident, $form:expr, $systems:ident:
-            $set:ident($given:ty), $name:ident($kept:ty) = $default:expr;
+            $set:ident($given:ty), $name:ident($kept:ty $(as $told:ty)?) = $default:expr;
     )+) => {
         /// What a socket is set to.
         #[derive(Debug, Clone)]
@@ -116,11 +119,21 @@ macro_rules! options {
                     ") has set, or `", stringify!($default), "`."
                 )]
                 #[must_use]
-                pub fn $name(&self) -> $kept {
-                    self.field(|options| options.$name.clone())
+                pub fn $name(&self) -> told!($kept $(, $told)?) {
+                    self.field(|options| options.$name.tell())
                 }
             )+
         }
+    };
+}
+
+/// What a getter tells.
+macro_rules! told {
+    ($kept:ty) => {
+        $kept
+    };
+    ($kept:ty, $told:ty) => {
+        $told
     };
 }
 
@@ -260,7 +273,8 @@ options! {
     /// `192.168.1.0/24`. From everywhere if there are none; others are disconnected without a word. The
     /// setter replaces those set before.
     ZMQ_TCP_ACCEPT_FILTER = 38, since "3.2", Sockets, Later, Set, OptionForm::Networks, ALL:
-        set_tcp_accept_filter(&[&str]), tcp_accept_filter(Vec<String>) = Vec::new();
+        set_tcp_accept_filter(&[&str]),
+        tcp_accept_filter(Vec<(String, Option<Network>)> as Vec<String>) = Vec::new();
 
     /// Whether messages go only to peers that are connected, and do not wait for those that will be.
     ZMQ_IMMEDIATE = 39, since "3.3", Sockets, Later, SetAndGet, FLAG, ALL:

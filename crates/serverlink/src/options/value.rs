@@ -24,6 +24,17 @@ pub(crate) trait Keeps<Given> {
     fn keep(given: Given) -> Self;
 }
 
+/// What is kept becomes what a getter tells.
+pub(crate) trait Tells<Told> {
+    fn tell(&self) -> Told;
+}
+
+impl<V: Value> Tells<V> for V {
+    fn tell(&self) -> V {
+        self.clone()
+    }
+}
+
 /// A value that the C API writes as a number.
 pub(crate) trait Number: Clone {
     /// The number, in whole units; nothing if the value is none.
@@ -255,19 +266,33 @@ impl Value for Option<String> {
     }
 }
 
-impl Keeps<&[&str]> for Vec<String> {
+/// A network as it was written, and as it was read if it is one.
+type Written = (String, Option<Network>);
+
+fn read(text: &str) -> Written {
+    (text.to_owned(), Network::parse(text))
+}
+
+impl Keeps<&[&str]> for Vec<Written> {
     fn keep(given: &[&str]) -> Self {
-        given.iter().map(|&text| text.to_owned()).collect()
+        given.iter().map(|text| read(text)).collect()
     }
 }
 
-impl Value for Vec<String> {
+impl Tells<Vec<String>> for Vec<Written> {
+    fn tell(&self) -> Vec<String> {
+        self.iter().map(|(text, _)| text.clone()).collect()
+    }
+}
+
+impl Value for Vec<Written> {
     fn fits(&self, form: &OptionForm) -> bool {
-        *form == OptionForm::Networks && self.iter().all(|text| Network::parse(text).is_some())
+        *form == OptionForm::Networks && self.iter().all(|(_, network)| network.is_some())
     }
 
     fn encode(&self, _form: &OptionForm) -> Vec<u8> {
-        self.join("\n").into_bytes()
+        let texts: Vec<String> = self.tell();
+        texts.join("\n").into_bytes()
     }
 
     fn changed(&self, bytes: &[u8], form: &OptionForm) -> Option<Self> {
@@ -277,7 +302,7 @@ impl Value for Vec<String> {
         if text.is_empty() {
             networks.clear();
         } else {
-            networks.push(text.to_owned());
+            networks.push(read(text));
         }
         Some(networks).filter(|networks| networks.fits(form))
     }

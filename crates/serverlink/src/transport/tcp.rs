@@ -15,7 +15,7 @@ use super::{
 use crate::{
     Error, Result,
     endpoint::{Host, StreamEndpoint, TcpEndpoint, invalid},
-    options::{Network, Options},
+    options::Options,
 };
 
 /// A listening socket for `endpoint`.
@@ -93,7 +93,7 @@ fn admit(socket: &Socket, options: &Options) -> io::Result<()> {
         return Ok(());
     }
     let peer = socket.peer_addr()?.as_socket().map(|address| address.ip());
-    let mut networks = options.tcp_accept_filter.iter().filter_map(|text| Network::parse(text));
+    let mut networks = options.tcp_accept_filter.iter().filter_map(|(_, network)| *network);
     if networks.any(|network| peer.is_some_and(|peer| network.contains(peer))) {
         return Ok(());
     }
