@@ -281,6 +281,20 @@ impl Peer {
         }
     }
 
+    /// Sets the sizes of the system's buffers for what is bound or connected next.
+    pub fn set_buffers(&self, bytes: u16) {
+        match &self.socket {
+            Socket::ServerLink(socket) => {
+                socket.set_send_buffer(Some(bytes.into())).unwrap();
+                socket.set_receive_buffer(Some(bytes.into())).unwrap();
+            }
+            Socket::Libzmq(_, socket) => {
+                socket.set_sndbuf(bytes.into()).unwrap();
+                socket.set_rcvbuf(bytes.into()).unwrap();
+            }
+        }
+    }
+
     /// Sets the name by which a ROUTER knows it.
     pub fn set_routing_id(&self, id: &str) {
         set!(self, socket => socket.set_routing_id(id), socket.set_identity(id.as_bytes()));
