@@ -304,16 +304,38 @@ fn run_time(name: &str) -> Option<u64> {
     line.split(' ').next()?.parse().ok()
 }
 
+/// A context of two I/O threads, and their names; none where the kernel does not count.
+#[cfg(target_os = "linux")]
+fn two_threads(prefix: &str) -> Option<(Context, [String; 2])> {
+    let context =
+        Context::builder().io_threads(2).thread_name_prefix(Some(prefix)).build().unwrap();
+    let names = [0, 1].map(|number| format!("{prefix}/io-{number}"));
+    if run_time(&names[0]).is_none() {
+        println!("skipped: no schedstat");
+        return None;
+    }
+    Some((context, names))
+}
+
+/// Messages from one to the other have one of the threads work, and not the other.
+#[cfg(target_os = "linux")]
+#[track_caller]
+fn expect_service(number: usize, names: &[String; 2], push: &Socket, pull: &Socket) {
+    let times = || [0, 1].map(|number| run_time(&names[number]).unwrap());
+    let before = times();
+    for _ in 0..2000 {
+        push.send("served").unwrap();
+        expect(pull, "served");
+    }
+    let after = times();
+    let took = [0, 1].map(|number| after[number] - before[number]);
+    assert!(took[number] > 10 * took[1 - number], "{took:?} by {number}");
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn io_threads_serve_whom_their_affinity_names() {
-    let context =
-        Context::builder().io_threads(2).thread_name_prefix(Some("serves")).build().unwrap();
-    let names = ["serves/io-0", "serves/io-1"];
-    if run_time(names[0]).is_none() {
-        println!("skipped: no schedstat");
-        return;
-    }
+    let Some((context, names)) = two_threads("serves") else { return };
     let mut links = Vec::new();
     for (number, affinity) in [(0, 0b01), (1, 0b10), (0, 0b01)] {
         let [pull, push] = [SocketType::Pull, SocketType::Push].map(|socket_type| {
@@ -324,15 +346,31 @@ fn io_threads_serve_whom_their_affinity_names() {
         push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
         await_peers(&push, 1);
         await_peers(&pull, 1);
-        let before = names.map(|name| run_time(name).unwrap());
-        for _ in 0..2000 {
-            push.send("served").unwrap();
-            expect(&pull, "served");
-        }
-        let after = names.map(|name| run_time(name).unwrap());
-        let took = [0, 1].map(|number| after[number] - before[number]);
-        assert!(took[number] > 10 * took[1 - number], "{took:?} by {number}");
+        expect_service(number, &names, &push, &pull);
         // Lest its end be some work meanwhile.
         links.push([pull, push]);
     }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_affinity_holds_for_what_is_bound_and_connected_later() {
+    let Some((context, names)) = two_threads("later") else { return };
+    let [pull, push] = [SocketType::Pull, SocketType::Push].map(|kind| socket(&context, kind));
+    let endpoints = [0b01, 0b10].map(|affinity| {
+        pull.set_affinity(affinity).unwrap();
+        pull.bind("tcp://127.0.0.1:*").unwrap()
+    });
+    push.set_affinity(0b01).unwrap();
+    push.connect(&endpoints[0]).unwrap();
+    push.set_affinity(0b10).unwrap();
+    await_peers(&push, 1);
+    await_peers(&pull, 1);
+    expect_service(0, &names, &push, &pull);
+    push.disconnect(&endpoints[0]).unwrap();
+    await_peers(&pull, 0);
+    push.connect(&endpoints[1]).unwrap();
+    await_peers(&push, 1);
+    await_peers(&pull, 1);
+    expect_service(1, &names, &push, &pull);
 }

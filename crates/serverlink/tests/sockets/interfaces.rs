@@ -155,6 +155,27 @@ fn a_radio_may_keep_its_datagrams_from_this_machine() {
 }
 
 #[test]
+fn what_a_radio_keeps_from_this_machine_holds_for_groups_connected_to_later() {
+    let context = context();
+    let Some((name, _)) = outward(false) else { return };
+    let [early, late] = [(); 2].map(|()| format!("udp://{name};239.255.77.10:{}", vacant_port()));
+    let [first, second] = [&early, &late].map(|endpoint| {
+        let (dish, _) = bound(&context, SocketType::Dish, endpoint);
+        dish.join("g").unwrap();
+        dish
+    });
+    let radio = connected(&context, SocketType::Radio, &early);
+    radio.set_multicast_loop(false).unwrap();
+    radio.connect(&late).unwrap();
+    radio.send(to("g", "to all")).unwrap();
+    expect(&first, "to all");
+    // Of both groups the second has this alone.
+    connected(&context, SocketType::Radio, &late).send(to("g", "marker")).unwrap();
+    expect(&second, "marker");
+    expect_nothing(&first);
+}
+
+#[test]
 fn who_names_an_interface_that_is_not_there_is_told_which_are() {
     let context = context();
     let there = format!("{LOOPBACK} (127.0.0.1");

@@ -1,6 +1,8 @@
 //! What is set holds for what is bound or connected later: what is bound or connected already is as it
 //! was, also for those who come later.
 
+#[cfg(target_os = "linux")]
+use std::process::Command;
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
@@ -8,11 +10,12 @@ use std::{
 };
 
 use serverlink::{
-    Frame, Message, MonitorEventKind, ReconnectStop, RouterNotify, Socket, SocketType,
+    Context, Frame, Message, MonitorEventKind, ReconnectStop, RouterNotify, Socket, SocketType,
 };
 
 use crate::{
     connection_options::ready_of,
+    endpoints::ipv6,
     harness::{
         PATIENCE, await_peers, bind_again, bound, connected, context, eventually, expect,
         expect_nothing, expect_numbers, number, shake_hands, socket, vacant,
@@ -277,4 +280,127 @@ fn through_which_proxy_one_connects() {
     let mut asked = [0; 3];
     client.read_exact(&mut asked).unwrap();
     assert_eq!(asked, [5, 1, 0]);
+}
+
+/// What is bound to any address of IPv4 leaves its port to others in IPv6.
+#[test]
+fn whether_connections_come_by_ipv6() {
+    if !ipv6() {
+        return;
+    }
+    let pull = socket(&context(), SocketType::Pull);
+    let early = pull.bind("tcp://*:*").unwrap();
+    pull.set_ipv6(true).unwrap();
+    let late = pull.bind("tcp://*:*").unwrap();
+    let come = |endpoint: &str| {
+        let port = endpoint.rsplit(':').next().unwrap();
+        TcpStream::connect(format!("[::1]:{port}"))
+    };
+    assert_eq!(come(&early).unwrap_err().kind(), ErrorKind::ConnectionRefused);
+    let mut stranger = come(&late).unwrap();
+    shake_hands(&mut stranger, "PUSH");
+    await_peers(&pull, 1);
+}
+
+/// How many events and writes at once there are while something is done.
+fn events(context: &Context, act: impl FnOnce()) -> u64 {
+    let count = || context.statistics().completions + context.statistics().sends_at_once;
+    let before = count();
+    act();
+    count() - before
+}
+
+#[test]
+fn how_much_is_read_at_once() {
+    const COUNT: usize = 400;
+    let context = context();
+    let pull = socket(&context, SocketType::Pull);
+    let streams = strangers(&pull, |pull| pull.set_in_batch_size(Some(250)).unwrap());
+    let [early, late] = streams.map(|mut stream| {
+        shake_hands(&mut stream, "PUSH");
+        ready_of(&mut stream);
+        let frame = [&[0, 250][..], &[7; 250]].concat();
+        events(&context, || {
+            stream.write_all(&frame.repeat(COUNT)).unwrap();
+            (0..COUNT).for_each(|_| expect(&pull, vec![7; 250]));
+        })
+    });
+    assert!(early < 100 && late >= 400, "{early} and {late} events for 100 kB");
+}
+
+#[test]
+fn how_much_is_written_at_once() {
+    const COUNT: usize = 200;
+    let context = context();
+    let listeners = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    let push = socket(&context, SocketType::Push);
+    for (listener, size) in listeners.iter().zip([None, Some(1000)]) {
+        push.set_out_batch_size(size).unwrap();
+        push.connect(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+    }
+    // They wait for handshakes, as many for each.
+    (0..2 * COUNT).for_each(|_| push.send(vec![7; 500]).unwrap());
+    let [early, late] = listeners.map(|listener| {
+        let (mut stream, _) = listener.accept().unwrap();
+        events(&context, || {
+            shake_hands(&mut stream, "PULL");
+            ready_of(&mut stream);
+            // Each has a long header.
+            stream.read_exact(&mut vec![0; COUNT * 509]).unwrap();
+        })
+    });
+    assert!(early < 50 && late >= 60, "{early} and {late} events for 100 kB");
+}
+
+/// A listener that takes nobody any more. Elsewhere a full one refuses, or holds as many as it likes.
+#[cfg(target_os = "linux")]
+#[test]
+fn how_long_an_attempt_may_take() {
+    let full = || {
+        let socket =
+            socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let address = socket.local_addr().unwrap().as_socket().unwrap();
+        (TcpStream::connect(address).unwrap(), socket, format!("tcp://{address}"))
+    };
+    let (early, late) = (full(), full());
+    let push = socket(&context(), SocketType::Push);
+    let monitor = push.monitor();
+    push.connect(&early.2).unwrap();
+    push.set_connect_timeout(Some(Duration::from_millis(20))).unwrap();
+    push.connect(&late.2).unwrap();
+    for _ in 0..3 {
+        eventually("for another attempt", || {
+            let event = monitor.recv_timeout(PATIENCE).expect("an event");
+            let retried = matches!(event.kind, MonitorEventKind::ConnectRetried { .. });
+            assert!(!retried || event.endpoint == late.2, "{event:?}");
+            retried
+        });
+    }
+}
+
+/// By what the kernel says of listening sockets (`ss(8)`): everybody is taken at once, so that nobody
+/// is seen to wait.
+#[cfg(target_os = "linux")]
+#[test]
+fn how_many_may_wait_to_be_accepted() {
+    let pull = socket(&context(), SocketType::Pull);
+    let early = pull.bind("tcp://127.0.0.1:*").unwrap();
+    assert_ne!(pull.backlog(), 7);
+    pull.set_backlog(7).unwrap();
+    let late = pull.bind("tcp://127.0.0.1:*").unwrap();
+    for (endpoint, backlog) in [(early, "100"), (late, "7")] {
+        let port = endpoint.rsplit(':').next().unwrap();
+        let listening = format!("sport = :{port}");
+        let Ok(output) = Command::new("ss").args(["-H", "-l", "-t", "-n", &listening]).output()
+        else {
+            println!("skipped: no ss");
+            return;
+        };
+        let line = String::from_utf8(output.stdout).unwrap();
+        // The state, how many wait, and how many may.
+        let columns: Vec<_> = line.split_whitespace().collect();
+        assert_eq!(columns.get(2), Some(&backlog), "{line}");
+    }
 }

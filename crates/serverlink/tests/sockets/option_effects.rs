@@ -13,6 +13,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         "ZMQ_AFFINITY",
         &[
             "context_options.rs: io_threads_serve_whom_their_affinity_names",
+            "an_affinity_holds_for_what_is_bound_and_connected_later",
             "connection_options.rs: io_threads_serve_whom_they_are_told_to",
         ],
     ),
@@ -78,7 +79,13 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "later_options.rs: when_connections_are_not_made_anew",
         ],
     ),
-    ("ZMQ_BACKLOG", &["src/transport/tune.rs: so_many_connections_wait_to_be_accepted"]),
+    (
+        "ZMQ_BACKLOG",
+        &[
+            "src/transport/tune.rs: so_many_connections_wait_to_be_accepted",
+            "later_options.rs: how_many_may_wait_to_be_accepted",
+        ],
+    ),
     (
         "ZMQ_RECONNECT_IVL_MAX",
         &[
@@ -182,6 +189,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         &[
             "endpoints.rs: ipv6_addresses_work",
             "interfaces.rs: an_interface_has_an_ipv6_address_where_that_is_wanted",
+            "later_options.rs: whether_connections_come_by_ipv6",
         ],
     ),
     ("ZMQ_MECHANISM", &["options.rs: a_socket_tells_of_its_type_what_libzmq_does"]),
@@ -207,12 +215,18 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "src/transport/tune.rs: packets_have_the_type_of_service_asked_for",
         ],
     ),
-    ("ZMQ_IPC_FILTER_PID", &["ipc/peers.rs: a_filter_says_who_may_come"]),
+    (
+        "ZMQ_IPC_FILTER_PID",
+        &["ipc/peers.rs: a_filter_says_who_may_come", "a_filter_holds_for_endpoints_bound_later"],
+    ),
     (
         "ZMQ_IPC_FILTER_UID",
         &["ipc/peers.rs: a_filter_says_who_may_come", "a_filter_holds_for_endpoints_bound_later"],
     ),
-    ("ZMQ_IPC_FILTER_GID", &["ipc/peers.rs: a_filter_says_who_may_come"]),
+    (
+        "ZMQ_IPC_FILTER_GID",
+        &["ipc/peers.rs: a_filter_says_who_may_come", "a_filter_holds_for_endpoints_bound_later"],
+    ),
     (
         "ZMQ_CONNECT_ROUTING_ID",
         &[
@@ -270,7 +284,13 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "verbosity.rs: the_one_set_last_counts",
         ],
     ),
-    ("ZMQ_CONNECT_TIMEOUT", &["endpoints.rs: an_attempt_that_nobody_answers_ends_when_told"]),
+    (
+        "ZMQ_CONNECT_TIMEOUT",
+        &[
+            "endpoints.rs: an_attempt_that_nobody_answers_ends_when_told",
+            "later_options.rs: how_long_an_attempt_may_take",
+        ],
+    ),
     (
         "ZMQ_TCP_MAXRT",
         &[
@@ -298,6 +318,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
         "ZMQ_MULTICAST_LOOP",
         &[
             "interfaces.rs: a_radio_may_keep_its_datagrams_from_this_machine",
+            "what_a_radio_keeps_from_this_machine_holds_for_groups_connected_to_later",
             "src/transport/udp.rs: what_the_options_say_is_told_to_the_system",
         ],
     ),
@@ -315,8 +336,20 @@ pub(crate) const OF_SOCKETS: Effects = &[
     ),
     ("ZMQ_SOCKS_USERNAME", &["connection_options.rs: a_proxy_connects_sockets"]),
     ("ZMQ_SOCKS_PASSWORD", &["connection_options.rs: a_proxy_connects_sockets"]),
-    ("ZMQ_IN_BATCH_SIZE", &["connection_options.rs: batches_have_the_sizes_they_are_told"]),
-    ("ZMQ_OUT_BATCH_SIZE", &["connection_options.rs: batches_have_the_sizes_they_are_told"]),
+    (
+        "ZMQ_IN_BATCH_SIZE",
+        &[
+            "connection_options.rs: batches_have_the_sizes_they_are_told",
+            "later_options.rs: how_much_is_read_at_once",
+        ],
+    ),
+    (
+        "ZMQ_OUT_BATCH_SIZE",
+        &[
+            "connection_options.rs: batches_have_the_sizes_they_are_told",
+            "later_options.rs: how_much_is_written_at_once",
+        ],
+    ),
     (
         "ZMQ_ONLY_FIRST_SUBSCRIBE",
         &["publish_options.rs: every_frame_may_subscribe_unless_only_the_first_shall"],

@@ -96,14 +96,25 @@ fn a_filter_says_who_may_come() {
 
 #[test]
 fn a_filter_holds_for_endpoints_bound_later() {
+    type Filter = fn(&Socket) -> serverlink::Result<()>;
     let context = context();
     let folder = Folder::new();
-    let (before, after) = (folder.path("before"), folder.path("after"));
+    let before = folder.path("before");
     let pull = socket(&context, SocketType::Pull);
     pull.bind(&endpoint(&before)).unwrap();
-    pull.set_ipc_filter_uid(&[NOBODY]).unwrap();
-    pull.bind(&endpoint(&after)).unwrap();
-    assert_eq!((greets(&before), greets(&after)), (true, false));
+    let mut filters: Vec<Filter> =
+        vec![|it| it.set_ipc_filter_uid(&[NOBODY]), |it| it.set_ipc_filter_gid(&[NOBODY])];
+    if cfg!(any(target_os = "linux", target_vendor = "apple")) {
+        filters.push(|it| it.set_ipc_filter_pid(&[process::id() + 1]));
+    }
+    for (number, filter) in filters.into_iter().enumerate() {
+        let after = folder.path(&number.to_string());
+        filter(&pull).unwrap();
+        pull.bind(&endpoint(&after)).unwrap();
+        assert_eq!((greets(&before), greets(&after)), (true, false));
+        pull.set_ipc_filter_uid(&[]).unwrap();
+        pull.set_ipc_filter_gid(&[]).unwrap();
+    }
     // It is nothing to TCP.
     let tcp = pull.bind("tcp://127.0.0.1:*").unwrap();
     let push = connected(&context, SocketType::Push, &tcp);
