@@ -104,6 +104,36 @@ fn a_message_sent_to_many_is_the_same_for_all() {
     }
 }
 
+/// What a type puts before a message at one end, another takes off at the other.
+#[test]
+fn what_comes_back_is_what_was_sent_whatever_the_types() {
+    for endpoint in TRANSPORTS {
+        for (asks, answers) in [
+            (SocketType::Req, SocketType::Rep),
+            (SocketType::Dealer, SocketType::Router),
+            (SocketType::XSub, SocketType::XPub),
+        ] {
+            let context = context();
+            let (one, other) = couple(&context, endpoint, answers, asks);
+            if asks == SocketType::XSub {
+                other.send("\u{1}").unwrap();
+                expect(&one, "\u{1}");
+            }
+            for size in SIZES {
+                let message: Message = [body(size, 6), vec![], body(size, 7)].into_iter().collect();
+                other.send(message.clone()).unwrap();
+                let mut received = one.recv().unwrap();
+                one.send(received.clone()).unwrap();
+                if answers == SocketType::Router {
+                    received.pop_front().unwrap();
+                }
+                assert!(received == message, "{asks}: {size} bytes");
+                assert!(other.recv().unwrap() == message, "{answers}: {size} bytes");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_received_message_can_be_passed_on_and_kept() {
     let context = context();

@@ -51,11 +51,27 @@ fn a_stream_goes_on_when_the_listener_comes_back() {
 fn what_is_sent_while_nobody_is_there_waits() {
     let context = context();
     for endpoint in vacancies(&context) {
-        for socket_type in [SocketType::Push, SocketType::Dealer] {
-            let to = if socket_type == SocketType::Push { SocketType::Pull } else { socket_type };
-            let from = connected(&context, socket_type, &endpoint);
+        for (socket_type, to) in [
+            (SocketType::Push, SocketType::Pull),
+            (SocketType::Dealer, SocketType::Dealer),
+            (SocketType::Router, SocketType::Dealer),
+            (SocketType::Pair, SocketType::Pair),
+        ] {
+            let from = socket(&context, socket_type);
+            let is_router = socket_type == SocketType::Router;
+            if is_router {
+                from.set_router_mandatory(true).unwrap();
+                from.set_connect_routing_id("peer").unwrap();
+            }
+            from.connect(&endpoint).unwrap();
             for round in 0..3 {
-                (0..50).for_each(|n| from.send(number(50 * round + n)).unwrap());
+                for n in 0..50 {
+                    let mut message = number(50 * round + n);
+                    if is_router {
+                        message.push_front("peer");
+                    }
+                    from.send(message).unwrap();
+                }
                 let (to, _) = bound(&context, to, &endpoint);
                 expect_numbers(&to, 50 * round..50 * (round + 1));
                 drop(to);
