@@ -1,6 +1,6 @@
 //! From a packet to a handler.
 
-use std::{mem, sync::Arc};
+use std::sync::Arc;
 
 use super::{
     errors,
@@ -74,15 +74,8 @@ impl Inner {
     /// It is that of a packet dequeued with the key of operations, and is asked once.
     unsafe fn of_overlapped(overlapped: *mut Overlapped) -> (Arc<Self>, Direction) {
         let operation = overlapped.cast::<Operation>();
-        // SAFETY: the `OVERLAPPED` is the first field of an operation within an entry that `submit`
-        // leaked a reference to; the direction is never written after it was made.
-        unsafe {
-            let direction = (*operation).direction;
-            let offset = match direction {
-                Direction::Inward => mem::offset_of!(Self, inward),
-                Direction::Outward => mem::offset_of!(Self, outward),
-            };
-            (Arc::from_raw(operation.byte_sub(offset).cast::<Self>()), direction)
-        }
+        // SAFETY: the pointer is one that `prepare` made of an operation within an entry that `submit`
+        // leaked a reference to; what is read was never written after it was made.
+        unsafe { (Arc::from_raw((*operation).entry), (*operation).direction) }
     }
 }

@@ -50,8 +50,8 @@ impl Inner {
         handler: Arc<dyn Handler>,
     ) -> Arc<Self> {
         Arc::new_cyclic(|entry| Self {
-            inward: Operation::new(Direction::Inward),
-            outward: Operation::new(Direction::Outward),
+            inward: Operation::new(entry.as_ptr(), Direction::Inward),
+            outward: Operation::new(entry.as_ptr(), Direction::Outward),
             linked: AtomicBool::new(false),
             skips,
             nature: descriptor.nature(),

@@ -4,7 +4,7 @@ use std::{
     cell::UnsafeCell,
     io,
     mem::{self, MaybeUninit},
-    ptr::NonNull,
+    ptr::{self, NonNull},
     sync::atomic::{AtomicUsize, Ordering},
 };
 
@@ -12,6 +12,7 @@ use super::{
     accept::{self, Accept},
     connect::{self, Connect},
     errors::Call,
+    inner::Inner,
     kernel::{Called, Handle, Kernel, Nature, Overlapped, System, Vector},
     probe::{self, Probe},
     receive::Receive,
@@ -28,6 +29,8 @@ use crate::{Direction, Event};
 #[repr(C)]
 pub(super) struct Operation {
     overlapped: UnsafeCell<Overlapped>,
+    /// The entry that it is part of: what a reference given to the kernel is taken back by.
+    pub(super) entry: *const Inner,
     pub(super) direction: Direction,
     pub(super) slot: Slot,
     /// What the operation was last issued on, for `CancelIoEx`.
@@ -45,15 +48,17 @@ pub(super) struct Work {
 }
 
 // SAFETY: `overlapped` and `work` are touched only by the owner of the memory, which `slot` hands
-// from thread to kernel to thread with acquire and release; what `work` holds may change threads.
+// from thread to kernel to thread with acquire and release; what `work` holds may change threads,
+// and so may `entry`, which is never written after it was made.
 unsafe impl std::marker::Send for Operation {}
 // SAFETY: as above.
 unsafe impl Sync for Operation {}
 
 impl Operation {
-    pub(super) fn new(direction: Direction) -> Self {
+    pub(super) fn new(entry: *const Inner, direction: Direction) -> Self {
         Self {
             overlapped: UnsafeCell::new(Overlapped::default()),
+            entry,
             direction,
             slot: Slot::new(),
             issued_on: AtomicUsize::default(),
@@ -72,7 +77,7 @@ impl Operation {
         unsafe { &mut *self.work.get() }
     }
 
-    /// The cleared `OVERLAPPED`, for a call on `handle`.
+    /// The cleared `OVERLAPPED`, for a call on `handle`. The pointer leads to all of the operation.
     ///
     /// # Safety
     ///
@@ -82,7 +87,7 @@ impl Operation {
         self.issued_on.store(handle, Ordering::Relaxed);
         // SAFETY: the caller holds the slot, so the kernel does not use this memory.
         unsafe { *self.overlapped.get() = Overlapped::default() };
-        self.overlapped.get()
+        ptr::from_ref(self).cast::<Overlapped>().cast_mut()
     }
 
     /// How the operation ended.

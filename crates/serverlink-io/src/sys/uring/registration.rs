@@ -89,7 +89,8 @@ impl Registration {
 
     /// What the kernel calls this registration's operation of one direction.
     fn name(&self, direction: Direction) -> u64 {
-        let address = std::ptr::from_ref(self).expose_provenance() as u64;
+        // Of the reference count as well, which a pointer made of `self` would not lead to.
+        let address = self.this.as_ptr().expose_provenance() as u64;
         match direction {
             Direction::Inward => address,
             Direction::Outward => address | OUTWARD,
