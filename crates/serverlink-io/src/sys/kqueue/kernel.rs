@@ -1,5 +1,11 @@
 //! The system calls.
 
+#![allow(
+    clippy::unnecessary_cast,
+    clippy::useless_conversion,
+    reason = "the types differ from system to system"
+)]
+
 use std::{
     io,
     mem::{self, MaybeUninit},

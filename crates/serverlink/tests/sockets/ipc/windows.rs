@@ -49,7 +49,7 @@ fn names_are_paths() {
     early.send("early").unwrap();
     let pull = socket(&context, SocketType::Pull);
     assert_eq!(pull.bind(&endpoint).unwrap(), endpoint);
-    assert_eq!(pull.last_endpoint(), Some(endpoint.clone()));
+    assert_eq!(pull.last_endpoint(), Some(endpoint));
     expect(&pull, "early");
     // By another way to the same file.
     let folder = file.parent().unwrap().join(".").join(file.file_name().unwrap());
