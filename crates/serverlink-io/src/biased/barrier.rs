@@ -4,12 +4,12 @@
 //! keeps only the compiler from it; a [`heavy`] one makes it as good as a full barrier, on whichever
 //! processor a thread of this process is between the two.
 
-#[cfg(loom)]
+#[cfg(any(loom, miri))]
 pub(super) use model::{heavy, is_available, light};
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 pub(super) use system::{heavy, is_available, light};
 
-#[cfg(not(loom))]
+#[cfg(not(any(loom, miri)))]
 mod system {
     use std::sync::atomic::{Ordering, compiler_fence};
 
@@ -20,20 +20,20 @@ mod system {
     }
 
     /// Whether there is a `heavy` barrier.
-    #[cfg(not(all(target_os = "linux", not(miri))))]
+    #[cfg(not(target_os = "linux"))]
     pub(in super::super) fn is_available() -> bool {
         false
     }
 
     /// Is not called where there is none.
-    #[cfg(not(all(target_os = "linux", not(miri))))]
+    #[cfg(not(target_os = "linux"))]
     pub(in super::super) fn heavy() {}
 
-    #[cfg(all(target_os = "linux", not(miri)))]
+    #[cfg(target_os = "linux")]
     pub(in super::super) use linux::{heavy, is_available};
 
     /// `membarrier(2)`.
-    #[cfg(all(target_os = "linux", not(miri)))]
+    #[cfg(target_os = "linux")]
     mod linux {
         use std::{sync::LazyLock, thread, time::Duration};
 
@@ -62,9 +62,13 @@ mod system {
     }
 }
 
-#[cfg(loom)]
+/// Full barriers on both sides, for what knows no system calls and lets every load go first.
+#[cfg(any(loom, miri))]
 mod model {
+    #[cfg(loom)]
     use loom::sync::atomic::{Ordering, fence};
+    #[cfg(not(loom))]
+    use std::sync::atomic::{Ordering, fence};
 
     pub(in super::super) fn light() {
         fence(Ordering::SeqCst);
