@@ -163,12 +163,13 @@ mod tests {
 
     #[test]
     fn a_hundred_thousand_timers_stay_ordered() {
+        const ALL: u64 = if cfg!(miri) { 1_000 } else { 100_000 };
         let timers = Timers::default();
         let start = Instant::now();
         let mut ids = Vec::new();
-        for tag in 0..100_000_u64 {
+        for tag in 0..ALL {
             // A full-period generator: every offset once, in scrambled order.
-            let offset = tag.wrapping_mul(48_271) % 100_000;
+            let offset = tag.wrapping_mul(48_271) % ALL;
             ids.push(timers.set(start + Duration::from_micros(offset), alarm(offset)).0);
         }
         for id in ids.iter().step_by(2) {
@@ -177,7 +178,7 @@ mod tests {
         let end = start + Duration::from_secs(1);
         let tags: Vec<u64> =
             std::iter::from_fn(|| timers.take_due(end)).map(|(_, alarm)| alarm.tag).collect();
-        assert_eq!(tags.len(), 50_000);
+        assert_eq!(tags.len() as u64, ALL / 2);
         assert!(tags.is_sorted());
         assert_eq!(timers.len(), 0);
     }

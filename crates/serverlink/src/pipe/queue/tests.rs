@@ -73,7 +73,7 @@ fn a_blocked_writer_is_told_once_when_half_is_used_up() {
 
 #[test]
 fn a_blocked_writer_is_told_with_nearly_half_unread_wherever_the_batch_ended() {
-    for limit in 2..200 {
+    for limit in 2..if cfg!(miri) { 12 } else { 200 } {
         for first in 1..limit {
             let (mut producer, mut consumer) = channel::<usize>(limit);
             (0..first).for_each(|i| assert!(push(&mut producer, i).is_ok()));
@@ -143,7 +143,7 @@ fn an_idle_queue_has_no_blocks_and_a_busy_one_no_new_ones() {
     assert!(producer.place.block.is_null() && consumer.place.block.is_null());
     let mut blocks = HashSet::new();
     for depth in [1, 300] {
-        for _ in 0..100 {
+        for _ in 0..if cfg!(miri) { 3 } else { 100 } {
             for i in 0..depth {
                 push(&mut producer, i).unwrap();
                 blocks.insert(producer.place.block);
@@ -157,7 +157,8 @@ fn an_idle_queue_has_no_blocks_and_a_busy_one_no_new_ones() {
 #[test]
 fn a_queue_that_was_long_keeps_little() {
     let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
-    (0..100_000).for_each(|i| _ = push(&mut producer, i));
+    let many = if cfg!(miri) { 2_000 } else { 100_000 };
+    (0..many).for_each(|i| _ = push(&mut producer, i));
     while read(&mut consumer).is_some() {}
     let spare = consumer.shared.reader.spare.swap(ptr::null_mut(), Ordering::Relaxed);
     let mut blocks = HashSet::from([spare]);

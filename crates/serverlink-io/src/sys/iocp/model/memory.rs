@@ -6,8 +6,9 @@ use std::{
     sync::atomic::{AtomicPtr, AtomicUsize, Ordering},
 };
 
-/// How many ranges the kernels of a process have at most.
-const RANGES: usize = 1 << 14;
+/// How many ranges the kernels of a process have at most. Miri notes each of them with every look at
+/// the table.
+const RANGES: usize = if cfg!(miri) { 1 << 6 } else { 1 << 14 };
 
 /// One range; free if it has no length.
 struct Range {
