@@ -129,6 +129,27 @@ fn printed(rustc: &mut Command) -> Option<PathBuf> {
     Some(PathBuf::from(path.trim())).filter(|_| printed.status.success())
 }
 
+/// The cargo of rustup's nightly toolchain.
+pub(crate) fn nightly() -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .arg("+nightly")
+        .current_dir(layout::root())
+        // Rustup chooses again, and none of these names another compiler.
+        .env_remove("RUSTUP_TOOLCHAIN")
+        .env_remove("RUSTC")
+        .env_remove("RUSTDOC")
+        .env_remove("CARGO");
+    cargo
+}
+
+/// Whether there is one, with the sources of the standard library.
+pub(crate) fn nightly_has_sources() -> bool {
+    let mut rustc = Command::new("rustc");
+    rustc.arg("+nightly").env_remove("RUSTUP_TOOLCHAIN");
+    has_sources(rustc)
+}
+
 /// Whether Debian's compiler is at least as recent as this workspace demands.
 fn debian_is_recent() -> bool {
     let printed = Toolchain::Debian.rustc().arg("--version").output();

@@ -4,19 +4,27 @@ use std::process::Command;
 
 use super::apart;
 use crate::counts::Runner;
-use crate::layout;
 use crate::needs::{self, Need};
-use crate::suites::Suite;
+use crate::suites::{self, Suite};
+use crate::toolchain;
 
 pub(super) const SUITE: Suite = Suite {
     name: "miri",
-    about: "protocol, queue and the engine's states under Miri, which knows no system calls",
+    about: "protocol, queue and the engine's states under Miri, by both models of aliasing",
     needs: &[&MIRI],
     run: |recorder| {
-        for (what, arguments) in TESTS {
-            let mut command = cargo();
-            command.args(["miri", "test"]).args(*arguments);
-            recorder.tests(what, Runner::Libtest, command);
+        let Some(cargo) = find() else { return recorder.fail("no Miri") };
+        for run in RUNS {
+            let mut command = apart(cargo(), "miri");
+            command
+                .args(["miri", "test"])
+                .args(run.tests)
+                .arg("--")
+                .args(run.except.iter().flat_map(|(name, _)| ["--skip", name]))
+                // Hundreds of times slower than the machine.
+                .env("PROPTEST_CASES", "1")
+                .env("MIRIFLAGS", format!("-Zmiri-disable-isolation {}", run.flags));
+            recorder.tests(run.what, Runner::Libtest, command);
         }
     },
 };
@@ -25,42 +33,56 @@ const MIRI: Need = Need {
     name: "Miri",
     remedy: "rustup toolchain install nightly --component miri,rust-src",
     packages: &[],
-    met: || needs::succeeds(cargo().args(["miri", "--version"])),
+    met: || find().is_some(),
     make: None,
 };
 
-/// What it can run, of the tests that there are.
-const TESTS: &[(&str, &[&str])] = &[
-    ("protocol", &["--package=serverlink-zmtp"]),
-    ("queue", &["--package=serverlink", "--lib", "queue"]),
-    ("biased lock", &["--package=serverlink-io", "--lib", "biased"]),
-    (
-        "states of the engine",
-        &[
-            "--package=serverlink-io",
-            "--lib",
-            "--",
-            "buffer_pool",
-            "errors",
-            "iocp",
-            "table",
-            "timers",
-        ],
-    ),
+/// What makes a cargo that has it: the one in use, or else that of the nightly toolchain.
+fn find() -> Option<fn() -> Command> {
+    let has = |cargo: &fn() -> Command| needs::succeeds(cargo().args(["miri", "--version"]));
+    [suites::cargo, toolchain::nightly].into_iter().find(has)
+}
+
+/// Some tests, and how they run.
+struct Run {
+    what: &'static str,
+    tests: &'static [&'static str],
+    flags: &'static str,
+    /// What cannot run, by a part of its name, and why.
+    except: &'static [(&'static str, &'static str)],
+}
+
+const ENGINE: &[&str] = &["--package=serverlink-io", "--lib"];
+const QUEUE: &[&str] = &["--package=serverlink", "--lib", "queue"];
+/// Where threads meet in unsafe code.
+const LOCK: &[&str] = &["--package=serverlink-io", "--lib", "biased"];
+
+/// The other model of what references allow, which is to follow the first.
+const TREES: &str = "-Zmiri-tree-borrows";
+/// Each seed makes another schedule, and other values of those that a load may see.
+const SEEDS: &str = "-Zmiri-many-seeds=0..4";
+
+const EXCEPT_IN_ENGINE: &[(&str, &str)] = &[
+    ("credentials", "Miri knows no SO_PEERCRED"),
+    ("uring::tests", "Miri knows no io_uring"),
+    ("uring::support", "Miri knows no io_uring"),
+    ("what_the_kernel_never_gives_back_is_leaked", "it leaks, as it says"),
+    // Thousands of calls, and no other than shorter tests make:
+    ("what_is_tried_again_in_vain_ends", "64 attempts at each of many"),
+    ("what_is_aborted_by_others", "64 aborted operations of each kind"),
+    ("more_completions_than_a_batch", "hundreds of operations, each sought among all"),
 ];
 
-fn cargo() -> Command {
-    // Part of nightly toolchains only.
-    let mut cargo = apart(Command::new("cargo"), "miri");
-    cargo
-        .arg("+nightly")
-        .current_dir(layout::root())
-        // Rustup chooses again.
-        .env_remove("RUSTUP_TOOLCHAIN")
-        .env_remove("RUSTC")
-        .env_remove("CARGO")
-        // Hundreds of times slower than the machine.
-        .env("PROPTEST_CASES", "4")
-        .env("MIRIFLAGS", "-Zmiri-disable-isolation");
-    cargo
-}
+const RUNS: &[Run] = &[
+    Run {
+        what: "protocol",
+        tests: &["--package=serverlink-zmtp", "--lib"],
+        flags: "",
+        except: &[],
+    },
+    Run { what: "queue", tests: QUEUE, flags: "", except: &[] },
+    Run { what: "queue, by tree borrows", tests: QUEUE, flags: TREES, except: &[] },
+    Run { what: "biased lock, by several seeds", tests: LOCK, flags: SEEDS, except: &[] },
+    Run { what: "engine", tests: ENGINE, flags: "", except: EXCEPT_IN_ENGINE },
+    Run { what: "engine, by tree borrows", tests: ENGINE, flags: TREES, except: EXCEPT_IN_ENGINE },
+];

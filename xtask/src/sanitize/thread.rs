@@ -25,7 +25,8 @@ pub(super) const SUITE: Suite = Suite {
 
 const THREAD_SANITIZER: Need = Need {
     name: "ThreadSanitizer and the sources of the standard library",
-    remedy: "a toolchain of rustup on Linux and its sources (rustup component add rust-src), \
+    remedy: "a toolchain of rustup on Linux and its sources (rustup component add rust-src, or \
+             rustup toolchain install nightly --component rust-src), \
              or on Debian: apt-get install rustc-web cargo-web rust-web-src",
     packages: needs::DEBIAN_RUST,
     met: || Compiler::find().is_some(),
@@ -36,6 +37,8 @@ const THREAD_SANITIZER: Need = Need {
 enum Compiler {
     /// The one in use.
     Installed,
+    /// Rustup's nightly one.
+    Nightly,
     /// Debian's, which has the sources, with the runtime library and the linker of the one in use,
     /// which has not.
     Debian { runtime: PathBuf, linkers: PathBuf },
@@ -47,6 +50,9 @@ impl Compiler {
         let runtime = toolchain::runtime_library(&host, "tsan")?;
         if toolchain::has_sources(Command::new("rustc")) {
             return Some(Self::Installed);
+        }
+        if toolchain::nightly_has_sources() {
+            return Some(Self::Nightly);
         }
         let debian = Toolchain::debian()?;
         // The linker of the system knows too little of versions of symbols.
@@ -64,6 +70,7 @@ impl Compiler {
         let mut flags = vec!["-Zsanitizer=thread".to_owned()];
         let cargo = match self {
             Self::Installed => suites::cargo(),
+            Self::Nightly => toolchain::nightly(),
             Self::Debian { runtime, linkers } => {
                 let runtime = runtime.display();
                 flags.push("-Zexternal-clangrt".to_owned());
