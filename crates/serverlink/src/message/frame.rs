@@ -4,13 +4,16 @@ use std::{borrow::Borrow, fmt, hash, ops::Deref};
 
 use bytes::Bytes;
 
+use super::copies;
+
 /// Bodies up to this size are kept within the `Frame` itself.
 pub(crate) const INLINE: usize = 70;
 
 /// One part of a [`Message`](crate::Message): a body of bytes, immutable and cheap to clone.
 ///
 /// Bodies of up to 70 bytes are held inline; larger ones share their memory
-/// with their clones, and with the buffer they were received into.
+/// with their clones, and with the buffer they were received into, or with other copies that the same
+/// thread has made. That keeps at most 128 times a body's size alive.
 ///
 /// ```
 /// use serverlink::Frame;
@@ -53,7 +56,7 @@ impl Frame {
                 *len = body.len() as u8;
                 copy_small(&mut bytes[..body.len()], body);
             }
-            other => *other = Body::Shared(Bytes::copy_from_slice(body)),
+            other => *other = Body::Shared(copies::copy(body)),
         }
     }
 
@@ -100,7 +103,8 @@ impl Frame {
     }
 
     /// Whether others may refer to the same memory: clones of the frame, or frames that were
-    /// received together with it (`ZMQ_SHARED`). What is held inline never is.
+    /// received together with it, or copied by the same thread (`ZMQ_SHARED`). What is held inline
+    /// never is, nor is what a frame was given to own.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         match &self.0 {

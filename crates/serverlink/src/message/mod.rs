@@ -1,5 +1,6 @@
 //! Messages and their frames.
 
+mod copies;
 mod frame;
 mod into;
 mod tag;
