@@ -57,6 +57,15 @@ pub(crate) const VALGRIND: Need = Need {
     make: None,
 };
 
+pub(crate) const SS: Need = Need {
+    name: "ss, which tells what the kernel knows of sockets",
+    remedy: "on Debian: apt-get install iproute2",
+    packages: &["iproute2"],
+    // Asked on Linux only.
+    met: || !cfg!(target_os = "linux") || succeeds(Command::new("ss").arg("-V")),
+    make: None,
+};
+
 pub(crate) const PYZMQ: Need = Need {
     name: "pyzmq",
     remedy: "Python 3 with venv (on Debian: apt-get install python3-venv) and access to PyPI",

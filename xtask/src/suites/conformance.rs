@@ -2,12 +2,13 @@
 
 use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner, uring};
 use crate::endure;
+use crate::needs;
 use crate::recorder::Recorder;
 
 pub(super) const SUITE: Suite = Suite {
     name: "conformance",
     about: "all tests of the engine and of the sockets on every backend, and a short endurance run",
-    needs: &[],
+    needs: &[&needs::SS],
     run: |recorder| {
         backend_tests(recorder, NATIVE_BACKENDS, &cargo);
         for backend in uring::usable(NATIVE_BACKENDS) {
