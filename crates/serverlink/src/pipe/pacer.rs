@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// When a socket last wrote to any of its peers. What a sender writes to one keeps it from sending
+/// When a socket last wrote to any of its peers, or began a stream to one. What a sender writes to one keeps it from sending
 /// to the next, so that the time between two messages to the same peer tells nothing.
 #[derive(Debug)]
 pub(crate) struct Pacer {
