@@ -60,7 +60,6 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Connection {
-    config: Config,
     phase: Phase,
     decoder: Decoder,
     output: Output,
@@ -69,22 +68,18 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Phase {
-    Greeting {
-        greetings: Box<Greetings>,
-        deadline: Deadline,
-    },
-    Handshake {
-        greeting: Greeting,
-        deadline: Deadline,
-    },
-    /// In place of the handshake, with a peer of an older version and of this socket type.
-    Routing {
-        peer: Older,
-        socket_type: Option<u8>,
-        deadline: Deadline,
-    },
+    /// Who we are, and how far we are in telling each other.
+    Introduction(Box<Config>, Deadline, Stage),
     Traffic(Traffic),
     Failed(Error),
+}
+
+#[derive(Debug)]
+enum Stage {
+    Greeting(Box<Greetings>),
+    Handshake(Greeting),
+    /// In place of the handshake, with a peer of an older version and of this socket type.
+    Routing(Older, Option<u8>),
 }
 
 /// When the handshake must be complete, and how long it was given.
@@ -113,12 +108,16 @@ impl Connection {
                 let deadline = config
                     .handshake_timeout
                     .and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
-                Phase::Greeting { greetings: Box::new(greetings), deadline }
+                Phase::Introduction(
+                    Box::new(config),
+                    deadline,
+                    Stage::Greeting(Box::new(greetings)),
+                )
             }
             Err(misuse) => Phase::Failed(misuse.into()),
         };
         let decoder = Decoder::new(MAX_HANDSHAKE_COMMAND as u64);
-        Self { config, phase, decoder, output, last_arrival: now }
+        Self { phase, decoder, output, last_arrival: now }
     }
 
     /// Takes bytes from the peer, cut in any way. They count as a sign of life at `now`.
@@ -197,42 +196,40 @@ impl Connection {
         loop {
             match &mut self.phase {
                 Phase::Failed(error) => return Err(error.clone()),
-                Phase::Greeting { greetings, deadline } => {
-                    let deadline = *deadline;
-                    match greetings.read(&mut self.decoder, &self.config, &mut self.output)? {
-                        Reading::Needs(_) => return Ok(None),
-                        Reading::Complete(greeting) => {
-                            self.phase = Phase::Handshake { greeting, deadline };
-                        }
-                        Reading::Older(peer, socket_type) => {
-                            if peer == Older::Unversioned {
-                                // It is the beginning of an ordinary frame.
-                                self.decoder.unread(greetings.theirs());
+                Phase::Introduction(config, _, stage) => match stage {
+                    Stage::Greeting(greetings) => {
+                        match greetings.read(&mut self.decoder, config, &mut self.output)? {
+                            Reading::Needs(_) => return Ok(None),
+                            Reading::Complete(greeting) => *stage = Stage::Handshake(greeting),
+                            Reading::Older(peer, socket_type) => {
+                                if peer == Older::Unversioned {
+                                    // It is the beginning of an ordinary frame.
+                                    self.decoder.unread(greetings.theirs());
+                                }
+                                self.output.raw(&older::encode(config, peer));
+                                self.decoder.expect_older(Framing::of(peer.version()));
+                                self.decoder.limit(MAX_ROUTING_ID as u64, 0);
+                                *stage = Stage::Routing(peer, socket_type);
                             }
-                            self.output.raw(&older::encode(&self.config, peer));
-                            self.decoder.expect_older(Framing::of(peer.version()));
-                            self.decoder.limit(MAX_ROUTING_ID as u64, 0);
-                            self.phase = Phase::Routing { peer, socket_type, deadline };
+                            Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
                         }
-                        Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
                     }
-                }
-                Phase::Routing { peer, socket_type, .. } => {
-                    let (peer, socket_type) = (*peer, *socket_type);
-                    // Known to be wrong before the routing id is there.
-                    let socket_type = older::socket_type(socket_type, &self.config)?;
-                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                    let peer = older::read_routing_id(&self.decoder, span, peer, socket_type)?;
-                    self.begin_traffic(peer, now);
-                    return Ok(Some(Step::Ready));
-                }
-                Phase::Handshake { greeting, .. } => {
-                    let greeting = *greeting;
-                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                    let peer = self.read_ready(span, greeting)?;
-                    self.begin_traffic(peer, now);
-                    return Ok(Some(Step::Ready));
-                }
+                    Stage::Routing(peer, socket_type) => {
+                        // Known to be wrong before the routing id is there.
+                        let socket_type = older::socket_type(*socket_type, config)?;
+                        let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                        let peer = older::read_routing_id(&self.decoder, span, *peer, socket_type)?;
+                        self.phase = begin_traffic(&mut self.decoder, peer, config, now);
+                        return Ok(Some(Step::Ready));
+                    }
+                    Stage::Handshake(greeting) => {
+                        let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                        let body = self.decoder.body(span);
+                        let peer = read_ready(span, &body, *greeting, config, &mut self.output)?;
+                        self.phase = begin_traffic(&mut self.decoder, peer, config, now);
+                        return Ok(Some(Step::Ready));
+                    }
+                },
                 Phase::Traffic(traffic) => {
                     if mem::take(&mut traffic.subscribes_to_all) {
                         return Ok(Some(Step::Subscribe(Span::EMPTY)));
@@ -248,35 +245,6 @@ impl Connection {
                 }
             }
         }
-    }
-
-    /// Reads the only frame of the NULL handshake.
-    fn read_ready(&mut self, span: Span, greeting: Greeting) -> Result<Peer, Error> {
-        if !span.is_command() {
-            return Err(PeerMisbehaved::MessageBeforeReady.into());
-        }
-        let body = self.decoder.body(span);
-        let (name, data) = command::split(&body)?;
-        match name {
-            command::READY => {
-                let peer = metadata::decode(data, greeting, &self.config);
-                if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) =
-                    &peer
-                {
-                    self.output.error(&format!("{ours} cannot talk to {theirs}"));
-                }
-                peer
-            }
-            command::ERROR => Err(refused(data)),
-            _ => Err(PeerMisbehaved::UnexpectedCommand(printable(name, 32)).into()),
-        }
-    }
-
-    fn begin_traffic(&mut self, peer: Peer, now: Instant) {
-        let messages = self.config.max_message_size.unwrap_or(MAX_BODY);
-        // A limit on messages must not forbid PINGs.
-        self.decoder.limit(messages, messages.max(MAX_HANDSHAKE_COMMAND as u64));
-        self.phase = Phase::Traffic(Traffic::new(peer, &self.config, now));
     }
 
     /// Whether input is waiting that [`next_event`](Self::next_event) has not looked at.
@@ -321,9 +289,7 @@ impl Connection {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Greeting { deadline, .. }
-            | Phase::Handshake { deadline, .. }
-            | Phase::Routing { deadline, .. } => deadline.map(|(deadline, _)| deadline),
+            Phase::Introduction(_, deadline, _) => deadline.map(|(deadline, _)| deadline),
             Phase::Traffic(traffic) => traffic.pulse.next_timeout(),
             Phase::Failed(_) => None,
         }
@@ -338,9 +304,7 @@ impl Connection {
     /// that has failed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         let late = match &mut self.phase {
-            Phase::Greeting { deadline, .. }
-            | Phase::Handshake { deadline, .. }
-            | Phase::Routing { deadline, .. } => deadline
+            Phase::Introduction(_, deadline, _) => deadline
                 .filter(|(deadline, _)| *deadline <= now)
                 .map(|(_, timeout)| TimedOut::Handshake(timeout)),
             Phase::Traffic(traffic) => {
@@ -388,12 +352,6 @@ impl Connection {
     #[must_use]
     pub fn last_arrival(&self) -> Instant {
         self.last_arrival
-    }
-
-    /// Our configuration.
-    #[must_use]
-    pub fn config(&self) -> &Config {
-        &self.config
     }
 
     /// In the middle of a long frame (64 KiB or more still missing) and with no input left: the
@@ -444,4 +402,39 @@ impl Connection {
             traffic.pulse.traffic();
         }
     }
+}
+
+/// Reads the only frame of the NULL handshake.
+fn read_ready(
+    span: Span,
+    body: &[u8],
+    greeting: Greeting,
+    config: &Config,
+    output: &mut Output,
+) -> Result<Peer, Error> {
+    if !span.is_command() {
+        return Err(PeerMisbehaved::MessageBeforeReady.into());
+    }
+    let (name, data) = command::split(body)?;
+    match name {
+        command::READY => {
+            let peer = metadata::decode(data, greeting, config);
+            if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) =
+                &peer
+            {
+                output.error(&format!("{ours} cannot talk to {theirs}"));
+            }
+            peer
+        }
+        command::ERROR => Err(refused(data)),
+        _ => Err(PeerMisbehaved::UnexpectedCommand(printable(name, 32)).into()),
+    }
+}
+
+/// The peer is known; who we are need be known no longer.
+fn begin_traffic(decoder: &mut Decoder, peer: Peer, config: &Config, now: Instant) -> Phase {
+    let messages = config.max_message_size.unwrap_or(MAX_BODY);
+    // A limit on messages must not forbid PINGs.
+    decoder.limit(messages, messages.max(MAX_HANDSHAKE_COMMAND as u64));
+    Phase::Traffic(Traffic::new(peer, config, now))
 }

@@ -13,27 +13,37 @@ const MAX_TTL: u16 = 655;
 /// When to send PINGs and when to give the peer up.
 #[derive(Debug, Default)]
 pub(crate) struct Pulse {
-    config: Option<Heartbeat>,
+    /// Ours, which few connections have.
+    beat: Option<Box<Beat>>,
+    /// The peer's deadline: set by its PING, void as soon as more arrives.
+    promise: Option<(Instant, Duration)>,
+}
+
+#[derive(Debug)]
+struct Beat {
+    config: Heartbeat,
     next_ping: Option<Instant>,
     /// Our deadline: set by the first PING after which nothing has arrived.
     reply_by: Option<Instant>,
-    /// The peer's deadline: set by its PING, void as soon as more arrives.
-    promise: Option<(Instant, Duration)>,
 }
 
 impl Pulse {
     /// The timers of a connection whose handshake is complete.
     pub(crate) fn start(config: Option<Heartbeat>, now: Instant) -> Self {
-        let next_ping = config
-            .filter(|heartbeat| !heartbeat.interval.is_zero())
-            .and_then(|heartbeat| now.checked_add(heartbeat.interval));
-        Self { config, next_ping, reply_by: None, promise: None }
+        let config = config.filter(|heartbeat| !heartbeat.interval.is_zero());
+        let beat = config.map(|config| {
+            let next_ping = now.checked_add(config.interval);
+            Box::new(Beat { config, next_ping, reply_by: None })
+        });
+        Self { beat, promise: None }
     }
 
     /// Something arrived: the peer is alive.
     #[inline]
     pub(crate) fn traffic(&mut self) {
-        self.reply_by = None;
+        if let Some(beat) = &mut self.beat {
+            beat.reply_by = None;
+        }
         self.promise = None;
     }
 
@@ -47,10 +57,9 @@ impl Pulse {
     }
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
-        [self.next_ping, self.reply_by, self.promise.map(|(deadline, _)| deadline)]
-            .into_iter()
-            .flatten()
-            .min()
+        let promise = self.promise.map(|(deadline, _)| deadline);
+        let Some(beat) = &self.beat else { return promise };
+        [beat.next_ping, beat.reply_by, promise].into_iter().flatten().min()
     }
 
     /// Acts on the timers that are due. `Some` is the time to live of a PING to send now. While
@@ -66,20 +75,21 @@ impl Pulse {
             }
             self.promise = now.checked_add(ttl).map(|deadline| (deadline, ttl));
         }
-        let Some(heartbeat) = self.config else { return Ok(None) };
+        let Some(beat) = &mut self.beat else { return Ok(None) };
+        let heartbeat = beat.config;
         let reply_by =
             if heartbeat.timeout.is_zero() { None } else { now.checked_add(heartbeat.timeout) };
-        if self.reply_by.is_some_and(|deadline| deadline <= now) {
+        if beat.reply_by.is_some_and(|deadline| deadline <= now) {
             if !input_waits {
                 return Err(TimedOut::Heartbeat(heartbeat.timeout));
             }
-            self.reply_by = reply_by;
+            beat.reply_by = reply_by;
         }
-        if self.next_ping.is_none_or(|due| due > now) {
+        if beat.next_ping.is_none_or(|due| due > now) {
             return Ok(None);
         }
-        self.next_ping = now.checked_add(heartbeat.interval);
-        self.reply_by = self.reply_by.or(reply_by);
+        beat.next_ping = now.checked_add(heartbeat.interval);
+        beat.reply_by = beat.reply_by.or(reply_by);
         Ok(Some(ttl_to_send(heartbeat)))
     }
 }

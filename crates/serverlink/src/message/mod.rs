@@ -83,7 +83,8 @@ impl Message {
             if let Frames::One(frame) = mem::take(&mut self.0) {
                 frames.push(frame);
             }
-            self.0 = Frames::Many(List { frames, tag: None });
+            // Nothing is left there to be dropped, which would take a call to find out.
+            mem::forget(mem::replace(&mut self.0, Frames::Many(List { frames, tag: None })));
         }
         match &mut self.0 {
             Frames::Many(list) => {

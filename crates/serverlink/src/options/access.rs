@@ -1,5 +1,7 @@
 //! Setting and getting options, by name and by number.
 
+use std::sync::Arc;
+
 use super::{
     OptionAccess, OptionInfo, Options, special,
     table::{self, Row},
@@ -57,7 +59,7 @@ impl Socket {
         if !info.systems.here && !is_default(row, value) {
             return Err(info.not_here());
         }
-        if !(row.set)(&mut core.peers.options, value) {
+        if !(row.set)(Arc::make_mut(&mut core.peers.options), value) {
             return Err(info.out_of_range());
         }
         self.inner.option_set(core, id);
@@ -112,7 +114,7 @@ impl Socket {
         }
         let mut core = self.inner.core();
         core.check()?;
-        *field(&mut core.peers.options) = value;
+        *field(Arc::make_mut(&mut core.peers.options)) = value;
         self.inner.option_set(core, id);
         Ok(())
     }

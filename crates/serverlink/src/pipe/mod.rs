@@ -67,7 +67,7 @@ pub(crate) struct Pipe {
     /// Where the owner keeps it; `usize::MAX` until it does.
     key: AtomicUsize,
     /// What the other end receives last when the owner leaves, if it is within the process.
-    farewell: OnceLock<Bytes>,
+    farewell: OnceLock<Box<Bytes>>,
     /// By what number its owner knows the peer, if it knows peers by numbers; zero if not.
     routing_id: AtomicU32,
 }
@@ -85,7 +85,7 @@ enum Link {
     Remote {
         outbox: Arc<Outbox>,
         /// The way in, as long as no connection has it.
-        inlet: Mutex<Option<Producer<Message>>>,
+        inlet: Mutex<Option<Box<Producer<Message>>>>,
     },
     /// To the pipe of a socket of the same context.
     Inproc(OnceLock<Weak<Pipe>>),
@@ -172,7 +172,7 @@ impl Pipe {
     /// Has the other end, within the process, receive this when the owner leaves, unless it is empty.
     pub(crate) fn set_farewell(&self, message: &Bytes) {
         if !message.is_empty() {
-            let _ = self.farewell.set(message.clone());
+            let _ = self.farewell.set(Box::new(message.clone()));
         }
     }
 
@@ -221,17 +221,17 @@ impl Pipe {
 
     /// Takes the way in, for a connection to a remote peer.
     pub(crate) fn take_inlet(&self) -> Option<Producer<Message>> {
-        self.inlet()?.take()
+        self.inlet()?.take().map(|inlet| *inlet)
     }
 
     /// Gives it back, for the next connection.
     pub(crate) fn give_inlet(&self, inlet: Producer<Message>) {
         if let Some(mut place) = self.inlet() {
-            *place = Some(inlet);
+            *place = Some(Box::new(inlet));
         }
     }
 
-    fn inlet(&self) -> Option<MutexGuard<'_, Option<Producer<Message>>>> {
+    fn inlet(&self) -> Option<MutexGuard<'_, Option<Box<Producer<Message>>>>> {
         match &self.link {
             Link::Remote { inlet, .. } => {
                 Some(inlet.lock().unwrap_or_else(PoisonError::into_inner))
@@ -264,7 +264,8 @@ impl PipeEnd {
         outbox: Arc<Outbox>,
     ) -> Self {
         let (inlet, incoming) = queue::channel(limit);
-        let link = Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(inlet)) };
+        let link =
+            Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(Box::new(inlet))) };
         let pipe = Pipe::new(link, conflate);
         pipe.set_owner(owner);
         Self { incoming, outward: Outward::Remote { outbox, collector: Collector::new() }, pipe }
@@ -438,7 +439,7 @@ impl PipeEnd {
 
     /// The owner leaves: sends what the other end is to receive then.
     pub(crate) fn bid_farewell(&mut self, effects: &mut Effects) {
-        if let Some(farewell) = self.pipe.farewell.get()
+        if let Some(farewell) = self.pipe.farewell.get().map(Box::as_ref)
             && let Outward::Inproc(queue) | Outward::Latest(queue) = &mut self.outward
             && queue.push_urgent(Message::from(farewell.clone()))
         {

@@ -345,6 +345,11 @@ impl Outbox {
         buffers.clear();
         let mut guard = self.state();
         let state = &mut *guard;
+        if state.batch.is_empty() {
+            // What has no messages comes seldom, and last on most connections: those that are idle
+            // are many, and keep as little as they can.
+            buffers = Vec::new();
+        }
         state.buffers = buffers;
         state.writer = Writer::Idle;
         if state.pace.streaming {
@@ -565,9 +570,11 @@ impl State {
         if matches!(self.writer, Writer::InFlight { .. }) || self.broken {
             return None;
         }
-        let mut buffers = mem::take(&mut self.buffers);
         let control = self.control.iter().map(Bytes::len).sum();
-        buffers.append(&mut self.control);
+        let mut buffers = match self.control.is_empty() {
+            true => mem::take(&mut self.buffers),
+            false => mem::take(&mut self.control),
+        };
         let mut messages = 0;
         if self.ready && !self.staging.is_empty() {
             self.staging.take(self.batch_size, &mut self.batch);

@@ -167,8 +167,10 @@ impl Socket {
             let mut core = self.inner.core();
             core.check()?;
             let options = core.peers.options.clone();
-            // It is for this connection only.
-            core.peers.options.connect_routing_id.clear();
+            if !options.connect_routing_id.is_empty() {
+                // It is for this connection only.
+                Arc::make_mut(&mut core.peers.options).connect_routing_id.clear();
+            }
             options
         };
         self.runtime().check_affinity(options.affinity)?;

@@ -70,7 +70,7 @@ impl Socket {
         let inner = SocketInner::new(socket_type, runtime.only_port().cloned());
         {
             let (mut core, context) = (inner.core(), runtime.options());
-            let options = &mut core.peers.options;
+            let options = Arc::make_mut(&mut core.peers.options);
             options.ipv6 = context.ipv6;
             options.zero_copy_receive = context.zero_copy_receive;
             if !context.blocky {

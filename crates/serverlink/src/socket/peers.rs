@@ -27,7 +27,8 @@ pub(crate) struct Peers {
     /// A message for many peers, encoded once.
     encoded: BytesMut,
     pub(crate) effects: Effects,
-    pub(crate) options: Options,
+    /// Shared with what was bound and connected while they were set so.
+    pub(crate) options: Arc<Options>,
 }
 
 // On cache lines of its own: it changes with every message, and other sockets' slots may lie next
@@ -54,7 +55,7 @@ impl Peers {
             ended: Vec::new(),
             encoded: BytesMut::new(),
             effects: Effects::default(),
-            options,
+            options: Arc::new(options),
         }
     }
 

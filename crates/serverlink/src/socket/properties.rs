@@ -246,25 +246,37 @@ impl Socket {
 #[derive(Debug, Default)]
 pub(super) struct Sources {
     present: Option<PeerInfo>,
-    /// Former ones, and how many messages had come when they ended.
-    former: Vec<(usize, PeerInfo)>,
+    /// Former ones, which few peers have.
+    former: Option<Box<Former>>,
 }
+
+/// Connections that are over, and how many messages had come when they ended.
+#[derive(Debug, Default)]
+struct Former(Vec<(usize, PeerInfo)>);
 
 impl Sources {
     /// Another connection is there, after `come` messages of which `read` are read.
     pub(super) fn begin(&mut self, info: PeerInfo, come: usize, read: usize) {
         if let Some(last) = self.present.replace(info)
             && come > read
-            && self.former.last().is_none_or(|(end, _)| *end < come)
         {
-            self.former.push((come, last));
+            let former = &mut self.former.get_or_insert_default().0;
+            if former.last().is_none_or(|(end, _)| *end < come) {
+                former.push((come, last));
+            }
         }
-        self.former.retain(|(end, _)| *end > read);
+        if let Some(Former(former)) = self.former.as_deref_mut() {
+            former.retain(|(end, _)| *end > read);
+            if former.is_empty() {
+                self.former = None;
+            }
+        }
     }
 
     /// That of the message of this number, from 0.
     pub(super) fn of(&self, number: usize) -> Option<&PeerInfo> {
-        let former = self.former.iter().find(|(end, _)| number < *end);
+        let mut former = self.former.iter().flat_map(|former| &former.0);
+        let former = former.find(|(end, _)| number < *end);
         former.map(|(_, info)| info).or(self.present.as_ref())
     }
 }
@@ -281,6 +293,10 @@ mod tests {
 
     fn name(sources: &Sources, number: usize) -> &[u8] {
         &sources.of(number).unwrap().routing_id
+    }
+
+    fn former(sources: &Sources) -> usize {
+        sources.former.as_ref().map_or(0, |former| former.0.len())
     }
 
     #[test]
@@ -304,14 +320,14 @@ mod tests {
         let mut sources = Sources::default();
         for number in 0..100 {
             sources.begin(info("x"), number, number);
-            assert!(sources.former.is_empty());
+            assert!(sources.former.is_none());
         }
         for _ in 0..100 {
             sources.begin(info("y"), 200, 100);
         }
-        assert_eq!(sources.former.len(), 1);
+        assert_eq!(former(&sources), 1);
         sources.begin(info("z"), 300, 200);
-        assert_eq!(sources.former.len(), 1);
+        assert_eq!(former(&sources), 1);
         assert_eq!(name(&sources, 299), b"y");
     }
 }

@@ -179,7 +179,7 @@ impl SocketInner {
 
     /// An option was set.
     pub(crate) fn option_set(&self, mut core: BiasedGuard<'_, Core>, id: i32) {
-        core.peers.options.settle(id);
+        Arc::make_mut(&mut core.peers.options).settle(id);
         if Options::is_mark(id) {
             core.apply_marks();
         }

@@ -45,8 +45,8 @@ pub(crate) struct Connecter {
     socket_type: SocketType,
     endpoint: StreamEndpoint,
     /// Whom to connect to instead, to be connected by it.
-    proxy: Option<StreamEndpoint>,
-    options: Options,
+    proxy: Option<Box<StreamEndpoint>>,
+    options: Arc<Options>,
     pipe: Arc<Pipe>,
     outbox: Arc<Outbox>,
     state: Mutex<State>,
@@ -105,12 +105,12 @@ impl Connecter {
         runtime: &Arc<Runtime>,
         socket: &Arc<SocketInner>,
         endpoint: &StreamEndpoint,
-        options: &Options,
+        options: &Arc<Options>,
     ) -> Result<(Arc<Self>, PipeEnd)> {
         if let StreamEndpoint::Tcp(tcp) = endpoint {
             tcp::check_source(tcp)?;
         }
-        let proxy = socks::proxy(options, endpoint)?;
+        let proxy = socks::proxy(options, endpoint)?.map(Box::new);
         let conflates_out = options.conflates_out(socket.socket_type());
         let outbox = Arc::new(Outbox::new(
             options.send_limit(),
@@ -149,7 +149,7 @@ impl Connecter {
 
     /// Whose addresses are connected to.
     fn dialled(&self) -> &StreamEndpoint {
-        self.proxy.as_ref().unwrap_or(&self.endpoint)
+        self.proxy.as_deref().unwrap_or(&self.endpoint)
     }
 
     /// Begins to connect.
@@ -253,6 +253,10 @@ impl Connecter {
             match self.connect_to(&address) {
                 Ok(connection) => {
                     state.phase = Phase::Connecting(connection);
+                    if state.addresses.is_empty() {
+                        // Idle connections are many.
+                        state.addresses = VecDeque::new();
+                    }
                     return;
                 }
                 Err(error) => state.refused = error.kind() == io::ErrorKind::ConnectionRefused,

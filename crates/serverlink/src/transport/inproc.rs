@@ -27,14 +27,14 @@ struct State {
 #[derive(Debug)]
 struct Bound {
     socket: Weak<SocketInner>,
-    options: Options,
+    options: Arc<Options>,
 }
 
 /// A connection to a name that nobody has bound yet.
 #[derive(Debug)]
 struct Waiting {
     socket: Weak<SocketInner>,
-    options: Options,
+    options: Arc<Options>,
     /// The connecting socket's end, and the one kept for whoever binds.
     near: Arc<Pipe>,
     far: PipeEnd,
@@ -50,7 +50,7 @@ impl Registry {
         &self,
         name: &str,
         socket: &Arc<SocketInner>,
-        options: &Options,
+        options: &Arc<Options>,
     ) -> Result<()> {
         let mut state = self.state();
         if state.bound.get(name).is_some_and(|bound| bound.socket.strong_count() > 0) {
@@ -84,7 +84,7 @@ impl Registry {
         &self,
         name: &str,
         socket: &Arc<SocketInner>,
-        options: &Options,
+        options: &Arc<Options>,
     ) -> Result<Arc<Pipe>> {
         // As in libzmq, the one that connects has it its way.
         let (mut end, far) = PipeEnd::inproc_pair([

@@ -37,7 +37,7 @@ pub(crate) struct Listener {
     socket: Weak<SocketInner>,
     socket_type: SocketType,
     endpoint: StreamEndpoint,
-    options: Options,
+    options: Arc<Options>,
     pacer: Arc<Pacer>,
     port: Port,
     handle: OnceLock<Handle>,
@@ -69,7 +69,7 @@ impl Listener {
         runtime: &Arc<Runtime>,
         socket: &Arc<SocketInner>,
         endpoint: &StreamEndpoint,
-        options: &Options,
+        options: &Arc<Options>,
     ) -> Result<Arc<Self>> {
         let port = runtime.port(options.affinity).clone();
         let Listening { stream: listening, endpoint, file } = endpoint.listen(options, &port)?;
@@ -316,7 +316,7 @@ mod tests {
                 panic!("it is one")
             };
             let runtime = &context.shared.runtime;
-            let listener = Listener::bind(runtime, &socket.inner, &endpoint, &Options::default())
+            let listener = Listener::bind(runtime, &socket.inner, &endpoint, &Arc::default())
                 .expect("loopback listens");
             let address = listener.endpoint().to_string().replace("tcp://", "");
             Self { listener, address, _socket: socket, _context: context }

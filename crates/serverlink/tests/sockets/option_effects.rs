@@ -459,10 +459,8 @@ pub(crate) const OF_MESSAGES: Effects = &[
 ];
 
 /// Reads of an option of a socket while it is in use, though it holds later or next only, and why.
-const READ_AT_ONCE: &[(&str, &str)] = &[
-    ("connect_routing_id", "once it is used, it is taken back"),
-    ("immediate", "a PEER is refused what it is about to connect to"),
-];
+const READ_AT_ONCE: &[(&str, &str)] =
+    &[("immediate", "a PEER is refused what it is about to connect to")];
 
 /// Options that peers are given: they would be told of another value.
 const GIVEN_TO_PEERS: &[&str] = &["send_high_water_mark", "receive_high_water_mark"];

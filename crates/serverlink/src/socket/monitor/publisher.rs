@@ -44,7 +44,7 @@ impl Publisher {
         version: MonitorVersion,
     ) -> Result<Self> {
         let socket = SocketInner::with_pattern(SocketType::Pair, pattern::announcing(), None);
-        runtime.inproc.bind(name, &socket, &Options::default())?;
+        runtime.inproc.bind(name, &socket, &Arc::new(Options::default()))?;
         Ok(Self { socket, runtime: runtime.clone(), name: name.to_owned(), events, version })
     }
 
