@@ -8,7 +8,7 @@ use std::{
 
 use serverlink_io::{BiasedGuard, BiasedLock, Notice, Port};
 
-use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors};
+use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors, vigil::Vigil};
 use crate::{
     Error, Message, Result, SocketType,
     cache::CachePadded,
@@ -31,6 +31,8 @@ pub(crate) struct SocketInner {
     port: Option<Port>,
     readable: Notice,
     writable: Notice,
+    /// Of threads that receive after they have sent.
+    vigil: Vigil,
     monitors: Monitors,
 }
 
@@ -43,6 +45,8 @@ pub(crate) struct Core {
     /// Who watches the socket, if anybody ever did.
     pub(super) watchers: Option<Arc<Watchers>>,
     life: Life,
+    /// Something was sent since anybody waited to receive.
+    has_sent: bool,
     receivers: usize,
     senders: usize,
 }
@@ -175,12 +179,14 @@ impl SocketInner {
                 last_endpoint: None,
                 watchers: None,
                 life: Life::Open,
+                has_sent: false,
                 receivers: 0,
                 senders: 0,
             }),
             port,
             readable: Notice::new(),
             writable: Notice::new(),
+            vigil: Vigil::default(),
             monitors: Monitors::default(),
         })
     }
@@ -277,6 +283,9 @@ impl SocketInner {
         if core.life != Life::Open {
             return core.check();
         }
+        if way == Way::Out {
+            core.has_sent = true;
+        }
         let Core { pattern, peers, .. } = &mut *core;
         let result = attempt(&mut pattern.0, peers);
         if result.is_ok() && peers.is_quiet() {
@@ -349,13 +358,18 @@ impl SocketInner {
             Way::In => &self.readable,
             Way::Out => &self.writable,
         };
+        let for_answer = way == Way::In && mem::take(&mut core.has_sent);
         let seen = notice.epoch();
         let port = self.port.as_ref().filter(|_| core.has_connections());
         drop(core);
         let eager = way == Way::In;
         let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, eager).is_ok());
         if !driven {
-            notice.park(seen, deadline);
+            if for_answer {
+                self.vigil.wait(notice, seen, deadline);
+            } else {
+                notice.park(seen, deadline);
+            }
         }
         let mut core = self.core();
         *core.waiting(way) -= 1;
