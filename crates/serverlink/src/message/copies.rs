@@ -9,10 +9,13 @@ use bytes::{Bytes, BytesMut};
 
 /// A copy keeps at most so many times its size alive,
 const PINNED: usize = 128;
-/// and no more than this, which stays in a core's cache if it is used again.
+/// and no more than this, which stays in a core's cache if it is used again,
 const LARGEST: usize = 16 * 1024;
+/// but so many times its size in any case: over a connection, where who sends a copy drops it, too,
+/// larger blocks are slower than memory of its own.
+const SEVERAL: usize = 3;
 /// Copies from this size on have memory of their own: there is little to be saved.
-const LONG: usize = LARGEST / 4;
+const LONG: usize = 12 * 1024;
 
 /// Where a thread puts the next copy.
 #[derive(Default)]
@@ -42,12 +45,13 @@ pub(super) fn copy(body: &[u8]) -> Bytes {
 impl Block {
     /// A copy of a body, unless it would keep too much alive, or is long.
     fn take(&mut self, body: &[u8]) -> Option<Bytes> {
-        let most = (body.len() * PINNED).min(LARGEST);
+        let most = body.len() * PINNED;
         if body.len() >= LONG || (self.size > most && self.room.capacity() >= body.len()) {
             return None;
         }
         if self.room.capacity() < body.len() {
-            *self = Self { size: most, room: BytesMut::with_capacity(most) };
+            let size = most.min(LARGEST.max(body.len() * SEVERAL));
+            *self = Self { size, room: BytesMut::with_capacity(size) };
         }
         self.room.extend_from_slice(body);
         Some(self.room.split().freeze())
@@ -66,7 +70,7 @@ mod tests {
     fn copies_of_a_size_lie_next_to_each_other() {
         for size in [1, 71, 256, 1024, LONG - 1] {
             let mut block = Block::default();
-            let copies: Vec<_> = (0..4).map(|_| block.take(&body(size)).unwrap()).collect();
+            let copies: Vec<_> = (0..SEVERAL).map(|_| block.take(&body(size)).unwrap()).collect();
             assert!(copies.iter().all(|copy| copy[..] == body(size)));
             for pair in copies.windows(2) {
                 assert_eq!(pair[0].as_ptr().wrapping_add(size), pair[1].as_ptr(), "{size}");
@@ -84,7 +88,7 @@ mod tests {
             if let Some(copy) = block.take(&body(size)) {
                 assert_eq!(copy[..], body(size));
                 assert!(size < LONG);
-                assert!(block.size <= size * PINNED && block.size <= LARGEST, "{size}");
+                assert!(block.size <= size * PINNED && block.size <= LONG * SEVERAL, "{size}");
                 assert!(block.room.capacity() < block.size);
             }
         }

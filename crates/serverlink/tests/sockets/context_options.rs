@@ -198,7 +198,7 @@ fn threads_are_scheduled_as_the_options_say() {
 
 /// How many of two long frames that are sent together share their memory with others.
 fn shared(pull: &Socket, push: &Socket) -> usize {
-    let body: Vec<u8> = (0..5_000).map(|n| n as u8).collect();
+    let body: Vec<u8> = (0..15_000).map(|n| n as u8).collect();
     let message: Message = [body.clone(), body].into_iter().collect();
     push.send(message.clone()).unwrap();
     let received = pull.recv().unwrap();
