@@ -136,6 +136,9 @@ pub use options::{PortOptions, backends};
 pub use port::{Port, Turn};
 #[cfg(unix)]
 pub use sys::credentials::PeerCredentials;
+#[cfg(windows)]
+pub use sys::given::take_loopback_fast_path;
+pub use sys::given::{duplicate_socket, listens};
 #[cfg(unix)]
 pub use sys::look::SignalMask;
 pub use sys::schedule::ThreadSchedule;

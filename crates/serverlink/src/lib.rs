@@ -44,8 +44,9 @@ pub use context::{Context, ContextBuilder, LingeringConnection, OpenSocket, Term
 pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{
-    OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime, OptionTruth,
-    OptionUnit, ReconnectStop, RouterNotify, context_options, message_options, socket_options,
+    ListeningSocket, OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime,
+    OptionTruth, OptionUnit, ReconnectStop, RouterNotify, context_options, message_options,
+    socket_options,
 };
 #[cfg(unix)]
 pub use poller::poll_with_signals;

@@ -47,6 +47,7 @@ mod buffer_pool;
 pub(crate) mod credentials;
 #[cfg(target_os = "linux")]
 mod epoll;
+pub(crate) mod given;
 // Elsewhere its tests run it on a model of the kernel; loom tries what threads share in it.
 #[cfg(any(windows, test))]
 #[cfg_attr(loom, allow(dead_code, reason = "loom makes no calls"))]

@@ -55,7 +55,7 @@ pub enum OptionTime {
     AtOnce,
     /// It is set at any time, and holds for what is bound or connected later.
     Later,
-    /// It is set at any time, and holds for what is connected next, and no longer.
+    /// It is set at any time, and holds for what is bound or connected next, and no longer.
     Next,
     /// It is set before the context is made, or before its first socket is.
     Start,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::{
-    Network,
+    ListeningSocket, Network,
     OptionAccess::{Set, SetAndGet},
     OptionForm, OptionInfo,
     OptionOwners::{Sockets, SocketsOf},
@@ -146,7 +146,7 @@ macro_rules! time {
         "It holds for what is bound or connected later."
     };
     (Next) => {
-        "It holds for what is connected next, and no longer."
+        "It holds for what is bound or connected next, and no longer."
     };
 }
 
@@ -418,11 +418,28 @@ options! {
     ZMQ_TCP_MAXRT = 80, since "4.2", Sockets, Later, SetAndGet, INTERVAL, LINUX:
         set_tcp_max_retransmit(Option<Duration>), tcp_max_retransmit(Option<Duration>) = None;
 
+    /// A socket that listens already, for the next `tcp://` or `ipc://` endpoint to be bound to it instead
+    /// of to a new one. It has to be one of that transport; the endpoint is then where the socket is, and
+    /// options of the listening socket, its backlog and its file are left as they are. Bind has a handle
+    /// of its own, closed with the endpoint, and keeps the value only if it fails. What is set by its
+    /// number stays whose it was, and has to be open until then: libzmq closes it with the endpoint, and
+    /// binds every later one to it, too.
+    ZMQ_USE_FD = 89, since "4.2", Sockets, Next, SetAndGet,
+        OptionForm::int(OptionUnit::One, 0).or_none(&[-1]), ALL:
+        set_listening_socket(Option<ListeningSocket>), listening_socket(Option<ListeningSocket>) = None;
+
     /// The network device that connections over `tcp://` have to go through, by its name; `None`:
     /// any. Bind and connect fail where the system refuses it, be it for want of such a device, or
     /// of the right to choose.
     ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
+
+    /// Whether connections over `tcp://` within this machine take the short way that Windows had for them
+    /// from Windows 8 on, where both ends ask for it (`SIO_LOOPBACK_FAST_PATH`). Where the system does not
+    /// know it, nothing changes; other systems than Windows never did.
+    ZMQ_LOOPBACK_FASTPATH = 94, since "4.3", Sockets, Later, SetAndGet,
+        OptionForm::Flag(OptionTruth::NotZero), ALL:
+        set_loopback_fast_path(bool), loopback_fast_path(bool) = false;
 
     /// Properties for peers to see, besides those that ZMTP has: names that begin with `X-`, and
     /// values, neither of which is empty. The setter replaces those set before.

@@ -27,13 +27,9 @@ macro_rules! unsupported {
 }
 
 unsupported! {
-    "sockets make their descriptors themselves":
-        ZMQ_USE_FD = 89 since "4.2";
     "there is no PGM transport":
         ZMQ_RATE = 8 since "2.0", ZMQ_RECOVERY_IVL = 9 since "2.0",
         ZMQ_MULTICAST_MAXTPDU = 84 since "4.2";
-    "Windows has given it up":
-        ZMQ_LOOPBACK_FASTPATH = 94 since "4.3";
     "there is no VMCI transport":
         ZMQ_VMCI_BUFFER_SIZE = 85 since "4.2", ZMQ_VMCI_BUFFER_MIN_SIZE = 86 since "4.2",
         ZMQ_VMCI_BUFFER_MAX_SIZE = 87 since "4.2", ZMQ_VMCI_CONNECT_TIMEOUT = 88 since "4.2";

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{MonitorEvent, MonitorEventKind, MonitorFault, Socket, SocketInner};
 use crate::{
-    Error, Result, SocketType,
+    Error, ListeningSocket, Result, SocketType,
     context::Runtime,
     endpoint::Endpoint,
     pipe::{Effect, Effects, Pipe},
@@ -88,7 +88,8 @@ impl Socket {
     ///   datagrams that are broadcast.
     ///
     /// A socket may be bound to several endpoints. Options set later do not change those bound
-    /// already.
+    /// already. Where a `tcp://` or `ipc://` endpoint gets its
+    /// [socket from the program](Self::set_listening_socket), it is bound where that is.
     ///
     /// # Errors
     ///
@@ -99,15 +100,23 @@ impl Socket {
         let parsed: Endpoint = endpoint.parse()?;
         parsed.check_type(self.socket_type(), true)?;
         let options = {
-            let core = self.inner.core();
+            let mut core = self.inner.core();
             core.check()?;
-            core.peers.options.clone()
+            let options = core.peers.options.clone();
+            self.runtime().check_affinity(options.affinity)?;
+            if matches!(parsed, Endpoint::Stream(_)) && options.listening_socket.is_some() {
+                // It is for this endpoint only.
+                Arc::make_mut(&mut core.peers.options).listening_socket = None;
+            }
+            options
         };
-        self.runtime().check_affinity(options.affinity)?;
         let (bound, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
                 let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)
-                    .inspect_err(|error| self.tell_bind_failed(&parsed, error))?;
+                    .inspect_err(|error| {
+                        self.give_back(options.listening_socket.as_ref());
+                        self.tell_bind_failed(&parsed, error);
+                    })?;
                 (listener.endpoint().to_string(), Attachment::Listener(listener))
             }
             Endpoint::Inproc(name) => {
@@ -199,6 +208,14 @@ impl Socket {
         };
         self.remember(parsed.to_string(), attachment);
         Ok(pipe)
+    }
+
+    /// What was set for the next endpoint still is, for this one has not come about.
+    fn give_back(&self, given: Option<&ListeningSocket>) {
+        let mut core = self.inner.core();
+        if given.is_some() && core.peers.options.listening_socket.is_none() {
+            Arc::make_mut(&mut core.peers.options).listening_socket = given.cloned();
+        }
     }
 
     fn tell_bind_failed(&self, endpoint: &Endpoint, error: &Error) {

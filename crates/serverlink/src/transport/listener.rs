@@ -73,13 +73,18 @@ impl Listener {
     ) -> Result<Arc<Self>> {
         let port = runtime.port(options.affinity).clone();
         let Listening { stream: listening, endpoint, file } = endpoint.listen(options, &port)?;
+        let mut options = options.clone();
+        if options.listening_socket.is_some() {
+            // It has its own handle by now.
+            Arc::make_mut(&mut options).listening_socket = None;
+        }
         let listener = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
             socket: Arc::downgrade(socket),
             socket_type: socket.socket_type(),
             endpoint,
-            options: options.clone(),
+            options,
             pacer: socket.pacer().clone(),
             port,
             handle: OnceLock::new(),

@@ -2,6 +2,7 @@
 
 mod connecter;
 mod connection;
+mod given;
 pub(crate) mod inproc;
 mod interfaces;
 mod ipc;

@@ -14,7 +14,7 @@ use serverlink_io::PeerCredentials;
 use serverlink_io::{Handle, Handler, Port};
 use socket2::{SockAddr, Socket};
 
-use super::{ipc, tcp, tune};
+use super::{given, ipc, tcp, tune};
 use crate::{
     Result,
     context::Runtime,
@@ -113,6 +113,9 @@ pub(crate) struct Listening {
 impl StreamEndpoint {
     /// Listens, for a port like this.
     pub(crate) fn listen(&self, options: &Options, port: &Port) -> Result<Listening> {
+        if let Some(given) = &options.listening_socket {
+            return given::listen(self, given);
+        }
         match self {
             Self::Tcp(tcp) => tcp::listen(tcp, options),
             Self::Ipc(ipc) => ipc::listen(ipc, options, port),

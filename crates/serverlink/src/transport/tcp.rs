@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 use super::{
     interfaces,
     stream::{Listening, Stream},
-    tune::tune,
+    tune::{take_loopback_fast_path, tune},
 };
 use crate::{
     Error, Result,
@@ -21,9 +21,7 @@ use crate::{
 /// A listening socket for `endpoint`.
 pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listening> {
     let name = endpoint.to_string();
-    if endpoint.source.is_some() {
-        return Err(invalid(&name, "a source address, before the ';', is for connecting"));
-    }
+    check_bound(endpoint)?;
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
         Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
@@ -48,6 +46,15 @@ pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listen
     Ok(Listening { stream, endpoint: StreamEndpoint::Tcp(bound), file: None })
 }
 
+/// Refuses what only connections have.
+pub(super) fn check_bound(endpoint: &TcpEndpoint) -> Result<()> {
+    if endpoint.source.is_some() {
+        let reason = "a source address, before the ';', is for connecting";
+        return Err(invalid(&endpoint.to_string(), reason));
+    }
+    Ok(())
+}
+
 fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> io::Result<()> {
     // On Unix this allows to bind again while old connections linger in the kernel; on Windows it
     // would allow to steal the port.
@@ -56,6 +63,7 @@ fn prepare_listener(socket: &Socket, address: SocketAddr, options: &Options) -> 
     if address.is_ipv6() {
         socket.set_only_v6(false)?;
     }
+    take_loopback_fast_path(socket, options)?;
     tune(socket, Domain::for_address(address), options)
 }
 
@@ -67,6 +75,7 @@ pub(super) fn unconnected(
 ) -> io::Result<Socket> {
     let socket = Socket::new(address.domain(), Type::STREAM, Some(Protocol::TCP))?;
     tune(&socket, address.domain(), options)?;
+    take_loopback_fast_path(&socket, options)?;
     socket.set_tcp_nodelay(true)?;
     if let Some(source) = &endpoint.source {
         let mut from = interfaces::address(&source.local, address.is_ipv6())?;
@@ -101,7 +110,7 @@ fn admit(socket: &Socket, options: &Options) -> io::Result<()> {
 }
 
 /// The endpoint a listening socket is bound to.
-fn bound_endpoint(address: &SockAddr) -> Option<TcpEndpoint> {
+pub(super) fn bound_endpoint(address: &SockAddr) -> Option<TcpEndpoint> {
     let address = address.as_socket()?;
     let host = match address {
         SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),

@@ -28,13 +28,34 @@ pub(super) fn check(options: &Options) -> Result<()> {
         && options.type_of_service == 0
         && options.tcp_keepalive.is_none()
         && options.tcp_max_retransmit.is_none()
-        && options.bind_to_device.is_none();
+        && options.bind_to_device.is_none()
+        && !options.loopback_fast_path;
     if is_plain {
         return Ok(());
     }
     Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))
-        .and_then(|socket| tune(&socket, Domain::IPV4, options))
+        .and_then(|socket| {
+            tune(&socket, Domain::IPV4, options)?;
+            take_loopback_fast_path(&socket, options)
+        })
         .map_err(Error::io("setting a TCP socket up as its options say"))
+}
+
+/// Asks for the short way within this machine, if it is wanted, for a socket that neither listens nor
+/// is connected yet. A Windows that does not know it does without, as libzmq does.
+#[cfg(windows)]
+pub(super) fn take_loopback_fast_path(socket: &Socket, options: &Options) -> io::Result<()> {
+    if options.loopback_fast_path {
+        serverlink_io::take_loopback_fast_path(socket)?;
+    }
+    Ok(())
+}
+
+/// Only Windows had it.
+#[cfg(not(windows))]
+#[expect(clippy::unnecessary_wraps, reason = "Windows may fail")]
+pub(super) fn take_loopback_fast_path(_socket: &Socket, _options: &Options) -> io::Result<()> {
+    Ok(())
 }
 
 fn set_keepalive(socket: &Socket, options: &Options) -> io::Result<()> {

@@ -13,7 +13,7 @@ mod stale;
 mod windows;
 
 #[cfg(unix)]
-mod folder {
+pub(crate) mod folder {
     use std::{
         env, fs,
         path::{Path, PathBuf},
@@ -22,10 +22,10 @@ mod folder {
     };
 
     /// A directory of a test's own.
-    pub(super) struct Folder(PathBuf);
+    pub(crate) struct Folder(PathBuf);
 
     impl Folder {
-        pub(super) fn new() -> Self {
+        pub(crate) fn new() -> Self {
             static COUNT: AtomicU32 = AtomicU32::new(0);
             let count = COUNT.fetch_add(1, Ordering::Relaxed);
             let path = env::temp_dir().join(format!("serverlink-{}-{count}", process::id()));
@@ -35,11 +35,11 @@ mod folder {
             Self(path)
         }
 
-        pub(super) fn path(&self, name: &str) -> PathBuf {
+        pub(crate) fn path(&self, name: &str) -> PathBuf {
             self.0.join(name)
         }
 
-        pub(super) fn names(&self) -> Vec<String> {
+        pub(crate) fn names(&self) -> Vec<String> {
             let entries = fs::read_dir(&self.0).unwrap();
             entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
         }
@@ -51,7 +51,7 @@ mod folder {
         }
     }
 
-    pub(super) fn endpoint(path: &Path) -> String {
+    pub(crate) fn endpoint(path: &Path) -> String {
         format!("ipc://{}", path.display())
     }
 }

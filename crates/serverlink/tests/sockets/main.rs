@@ -22,6 +22,7 @@ mod ipc;
 mod kernel_options;
 mod later_options;
 mod linger;
+mod listening_socket;
 mod load;
 mod marks_changed;
 mod monitor;

@@ -300,11 +300,25 @@ pub(crate) const OF_SOCKETS: Effects = &[
     ),
     ("ZMQ_THREAD_SAFE", &["options.rs: a_socket_tells_of_its_type_what_libzmq_does"]),
     (
+        "ZMQ_USE_FD",
+        &[
+            "listening_socket.rs: an_endpoint_is_bound_to_the_socket_it_is_given",
+            "a_file_that_the_program_made_stays",
+            "what_is_told_by_its_number_stays_the_programs",
+            "only_the_next_endpoint_is_bound_to_it",
+            "sockets_that_do_not_fit_are_refused_and_kept",
+        ],
+    ),
+    (
         "ZMQ_BINDTODEVICE",
         &[
             "kernel_options.rs: connections_go_through_the_device_that_is_named",
             "src/transport/tune.rs: linux_is_told_of_retransmission_priority_and_device",
         ],
+    ),
+    (
+        "ZMQ_LOOPBACK_FASTPATH",
+        &["connection_options.rs: connections_come_about_with_the_short_way_and_without"],
     ),
     (
         "ZMQ_METADATA",
@@ -459,8 +473,10 @@ pub(crate) const OF_MESSAGES: Effects = &[
 ];
 
 /// Reads of an option of a socket while it is in use, though it holds later or next only, and why.
-const READ_AT_ONCE: &[(&str, &str)] =
-    &[("immediate", "a PEER is refused what it is about to connect to")];
+const READ_AT_ONCE: &[(&str, &str)] = &[
+    ("listening_socket", "once it is used, it is taken back"),
+    ("immediate", "a PEER is refused what it is about to connect to"),
+];
 
 /// Options that peers are given: they would be told of another value.
 const GIVEN_TO_PEERS: &[&str] = &["send_high_water_mark", "receive_high_water_mark"];

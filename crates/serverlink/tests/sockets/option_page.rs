@@ -30,7 +30,7 @@ values and defaults below are those of the C API; *set* and *get* tell what libz
 can do with an option.
 
 *from* tells from when on a value holds: at once, for what is bound or connected *later*, or for what
-is connected *next* and no longer.
+is bound or connected *next* and no longer.
 
 *shown by* names the tests that show what an option does, or, of one that is only told, what it tells:
 they are in `crates/serverlink/tests/sockets`, those of `src` in `crates/serverlink`.

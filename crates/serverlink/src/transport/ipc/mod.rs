@@ -47,6 +47,29 @@ pub(super) fn listen(endpoint: &IpcEndpoint, options: &Options, port: &Port) -> 
     Ok(Listening { stream, endpoint: StreamEndpoint::Ipc(endpoint), file })
 }
 
+/// The endpoint a listening socket is bound to; none, if no endpoint can have its name.
+#[cfg(unix)]
+pub(super) fn bound_endpoint(address: &SockAddr) -> Option<IpcEndpoint> {
+    let name = match (address.as_pathname(), address.as_abstract_namespace()) {
+        (Some(path), _) => path.to_str()?.to_owned(),
+        (None, Some(name)) => format!("@{}", str::from_utf8(name).ok()?),
+        (None, None) => return None,
+    };
+    match IpcEndpoint::parse("", &name).ok()? {
+        // A file of that very name, which as an endpoint is any.
+        IpcEndpoint::Any => None,
+        // One whose name begins with what stands for no file.
+        IpcEndpoint::Abstract(_) if address.as_pathname().is_some() => None,
+        endpoint => Some(endpoint),
+    }
+}
+
+/// There its name cannot be read without unsafe code: it is called as it was said.
+#[cfg(windows)]
+pub(super) fn bound_endpoint(_address: &SockAddr) -> Option<IpcEndpoint> {
+    None
+}
+
 /// The kernel frees such a name with its socket.
 fn bind_abstract(socket: &Socket, endpoint: &IpcEndpoint) -> Result<()> {
     address(endpoint).and_then(|address| socket.bind(&address)).map_err(|source| {
@@ -114,4 +137,29 @@ fn not_made(source: io::Error) -> Error {
         return Error::UnsupportedTransport { transport: "ipc".to_owned() };
     }
     Error::Io { action: "making a Unix domain socket".to_owned(), source }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_socket_is_at_the_endpoint_of_its_name_if_there_is_one() {
+        for (name, endpoint) in [
+            ("/tmp/a", Some("ipc:///tmp/a")),
+            ("a b", Some("ipc://a b")),
+            // As endpoints these mean something else.
+            ("*", None),
+            ("@a", None),
+        ] {
+            let bound = bound_endpoint(&SockAddr::unix(name).expect("a path"));
+            assert_eq!(bound.map(|it| it.to_string()).as_deref(), endpoint);
+        }
+        if cfg!(target_os = "linux") {
+            let bound = |name| bound_endpoint(&SockAddr::unix(name).expect("a name"));
+            assert_eq!(bound("\0a").expect("a name").to_string(), "ipc://@a");
+            assert_eq!(bound("\0a\0"), None);
+        }
+        assert_eq!(bound_endpoint(&std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into()), None);
+    }
 }
