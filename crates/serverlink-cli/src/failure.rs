@@ -54,6 +54,7 @@ impl Failure {
             }
             Error::InvalidEndpoint { .. }
             | Error::UnsupportedTransport { .. }
+            | Error::IncompatibleTransport { .. }
             | Error::InvalidOption { .. } => (exit::USAGE, "correct it, or see --help"),
             Error::AddressInUse { .. } => (
                 exit::FAILED,

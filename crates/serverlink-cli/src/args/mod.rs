@@ -14,8 +14,8 @@ pub(crate) use input::InputArgs;
 pub(crate) use link::{CommonArgs, FramingArgs, RunArgs, SocketArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use roles::{
-    DishArgs, DuplexArgs, PublishArgs, RadioArgs, ReceiveArgs, ReplyArgs, RequestArgs, SendArgs,
-    SubscribeArgs,
+    AddressedArgs, DgramArgs, DishArgs, DuplexArgs, PublishArgs, RadioArgs, ReceiveArgs, ReplyArgs,
+    RequestArgs, SendArgs, SubscribeArgs,
 };
 
 use crate::exit;
@@ -84,6 +84,13 @@ pub(crate) enum Command {
     Gather(ReceiveArgs),
     /// Send messages to one CHANNEL while printing what arrives.
     Channel(DuplexArgs),
+    /// Send messages to the PEERs connected to while printing what arrives.
+    Peer(AddressedArgs),
+    /// Send bytes to the peers connected to, which speak no ZMTP, and print theirs with the
+    /// routing id of their connection.
+    Stream(AddressedArgs),
+    /// Send datagrams to addresses, and print those that arrive with the address of their sender.
+    Dgram(DgramArgs),
     /// Pass messages on between two sockets, both ways.
     Proxy(ProxyArgs),
     /// Run the patterns side by side for some seconds and measure them.

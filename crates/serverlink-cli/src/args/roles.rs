@@ -1,5 +1,7 @@
 //! Options of each family of sockets.
 
+use std::net::SocketAddr;
+
 use clap::Args;
 
 use super::{CommonArgs, InputArgs, link::boxed};
@@ -133,4 +135,24 @@ pub(crate) struct DuplexArgs {
     /// Read no input
     #[arg(long, conflicts_with_all = ["messages", "file", "size"])]
     pub(crate) receive_only: bool,
+}
+
+/// `stream` and `peer`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct AddressedArgs {
+    #[command(flatten)]
+    pub(crate) both: DuplexArgs,
+    /// Send what comes back to whom it came from, and no input
+    #[arg(long, short, conflicts_with_all = ["messages", "file", "size", "send_only"])]
+    pub(crate) echo: bool,
+}
+
+/// `dgram`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct DgramArgs {
+    #[command(flatten)]
+    pub(crate) addressed: AddressedArgs,
+    /// Send the input to this address, like 127.0.0.1:5555 (repeatable)
+    #[arg(long, value_name = "ADDRESS:PORT", conflicts_with = "echo")]
+    pub(crate) to: Vec<SocketAddr>,
 }

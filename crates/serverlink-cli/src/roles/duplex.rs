@@ -9,7 +9,8 @@ use serverlink::{Socket, SocketType};
 
 use super::{
     both_ways::{self, Ended},
-    receive, send,
+    receive,
+    send::{self, Recipients},
 };
 use crate::{
     args::DuplexArgs,
@@ -27,11 +28,17 @@ pub(super) fn run(socket_type: SocketType, args: DuplexArgs) -> u8 {
         &common,
         style,
         |_| Ok(()),
-        move |session, socket| exchange(session, socket, args),
+        move |session, socket| exchange(session, socket, args, Recipients::OfThePattern),
     )
 }
 
-fn exchange(session: &Arc<Session>, socket: Socket, args: DuplexArgs) -> Result<(), Failure> {
+/// Sends the input to `recipients`, while it prints what arrives.
+pub(super) fn exchange(
+    session: &Arc<Session>,
+    socket: Socket,
+    args: DuplexArgs,
+    recipients: Recipients,
+) -> Result<(), Failure> {
     let DuplexArgs { common, input, send_only, receive_only, .. } = args;
     if receive_only {
         return receive::all(session, &socket);
@@ -41,11 +48,12 @@ fn exchange(session: &Arc<Session>, socket: Socket, args: DuplexArgs) -> Result<
     let mut input = Input::open(input, &common.framing, Envelope::None, common.run.count)?;
     if send_only {
         let socket = Arc::new(socket);
-        return send::all(session, &Arc::downgrade(&socket), &mut input);
+        return send::all(session, &Arc::downgrade(&socket), &mut input, &recipients);
     }
     let mut sending = true;
     let mut receiving = true;
-    let sending_side = move |session: &Session, socket: &_| send::all(session, socket, &mut input);
+    let sending_side =
+        move |session: &Session, socket: &_| send::all(session, socket, &mut input, &recipients);
     let watched = Arc::clone(session);
     both_ways::run(session, socket, sending_side, receive::all, move |ended| {
         match ended {

@@ -1,5 +1,6 @@
 //! What each socket type does with lines.
 
+mod addressed;
 mod arrivals;
 mod both_ways;
 mod duplex;
@@ -37,6 +38,9 @@ pub(crate) fn run(command: Command) -> u8 {
         Command::Pair(args) => duplex::run(SocketType::Pair, args),
         Command::Client(args) => duplex::run(SocketType::Client, args),
         Command::Channel(args) => duplex::run(SocketType::Channel, args),
+        Command::Peer(args) => addressed::peer(args),
+        Command::Stream(args) => addressed::stream(args),
+        Command::Dgram(args) => addressed::dgram(args),
         Command::Proxy(_) | Command::Demo(_) | Command::Backends { .. } => {
             unreachable!("they open no such socket")
         }

@@ -10,7 +10,7 @@ use serverlink::{Frame, Socket, SocketType};
 use super::{
     arrivals::Arrivals,
     both_ways::{self, Ended},
-    send,
+    send::{self, Recipients},
 };
 use crate::{
     args::{PublishArgs, RunArgs},
@@ -51,12 +51,12 @@ fn publish(
     let mut input = Input::open(input, &common.framing, envelope, common.run.count)?;
     if socket.socket_type() == SocketType::Pub {
         let socket = Arc::new(socket);
-        return send::all(session, &Arc::downgrade(&socket), &mut input);
+        return send::all(session, &Arc::downgrade(&socket), &mut input, &Recipients::OfThePattern);
     }
     let (subscribed, subscriptions) = mpsc::channel();
     let sending = move |session: &Session, socket: &_| {
         wait(&subscriptions, wait_subscribers, &session.run)?;
-        send::all(session, socket, &mut input)
+        send::all(session, socket, &mut input, &Recipients::OfThePattern)
     };
     let receiving = move |session: &Session, socket: &_| watch(session, socket, print, &subscribed);
     both_ways::run(session, socket, sending, receiving, |ended| matches!(ended, Ended::Sending))

@@ -5,6 +5,7 @@ use serverlink::{Frame, Message, Socket, SocketType};
 use super::arrivals::Arrivals;
 use crate::{
     args::ReplyArgs,
+    failure::Failure,
     output::{Kind, Style},
     session::{self, Session},
 };
@@ -40,12 +41,12 @@ pub(super) fn run(socket_type: SocketType, args: ReplyArgs) -> u8 {
     )
 }
 
-fn serve(
-    session: &Session,
-    socket: &Socket,
-    reply: &Reply,
-    routed: bool,
-) -> Result<(), crate::failure::Failure> {
+/// Prints what comes, and sends it back.
+pub(super) fn echo(session: &Session, socket: &Socket) -> Result<(), Failure> {
+    serve(session, socket, &Reply::Echo, false)
+}
+
+fn serve(session: &Session, socket: &Socket, reply: &Reply, routed: bool) -> Result<(), Failure> {
     let mut arrivals = Arrivals::new(session, socket);
     while let Some(request) = arrivals.next()? {
         session.print(&request)?;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use serverlink::{Socket, SocketType};
+use serverlink::{Frame, Socket, SocketType};
 
 use crate::{
     args::SendArgs,
@@ -31,15 +31,37 @@ pub(super) fn run(socket_type: SocketType, group: Option<String>, args: SendArgs
     session::run(socket_type, &common, style, |_| Ok(()), role)
 }
 
+/// Whom messages are for.
+#[derive(Debug)]
+pub(super) enum Recipients {
+    /// The pattern knows.
+    OfThePattern,
+    /// Each goes to all who have these numbers.
+    Numbers(Vec<u32>),
+    /// Each goes to all of these, whose name is its first frame.
+    Names(Vec<Frame>),
+}
+
 /// Sends the whole input, while there is a socket to send it with.
 pub(super) fn all(
     session: &Session,
     socket: &Weak<Socket>,
     input: &mut Input,
+    recipients: &Recipients,
 ) -> Result<(), Failure> {
     while let Some(message) = input.next()? {
         let Some(socket) = socket.upgrade() else { break };
-        session.send(&socket, message)?;
+        match recipients {
+            Recipients::OfThePattern => session.send(&socket, message)?,
+            Recipients::Numbers(numbers) => numbers.iter().try_for_each(|&number| {
+                session.send(&socket, message.clone().with_routing_id(number))
+            })?,
+            Recipients::Names(names) => names.iter().try_for_each(|name| {
+                let mut named = message.clone();
+                named.push_front(name);
+                session.send(&socket, named)
+            })?,
+        }
     }
     session.sent.pause();
     Ok(())

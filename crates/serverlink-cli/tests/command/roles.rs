@@ -1,6 +1,9 @@
 //! What each socket type does.
 
-use std::io::{BufRead as _, Write as _};
+use std::{
+    io::{BufRead as _, Read as _, Write as _},
+    net::{TcpListener, TcpStream},
+};
 
 use crate::support::{ANY, PATIENCE, Running, run};
 use serde_json::json;
@@ -204,4 +207,93 @@ fn an_xpub_prints_subscriptions_and_an_xsub_makes_them() {
     xpub.stdin().write_all(b"z\nyes\n").unwrap();
     assert_eq!(xsub.end().well().text(), "yes\n");
     xpub.end().well();
+}
+
+#[test]
+fn a_peer_sends_to_those_it_connects_to_and_another_echoes() {
+    let echoing = Running::bound(&["peer", ANY, PATIENCE, "-n4", "--echo"]).gather();
+    let args = ["peer", &echoing.connect(), PATIENCE, "-n2"];
+    for input in [&b"1\n2\n"[..], b"3\n4\n"] {
+        assert_eq!(run(&args, input).well().text().as_bytes(), input);
+    }
+    assert_eq!(echoing.end().well().text(), "1\n2\n3\n4\n");
+    // Everything goes to each of several.
+    let printing = [0, 1].map(|_| Running::bound(&["peer", ANY, PATIENCE, "-n2"]).gather());
+    let [one, other] = [0, 1].map(|at| printing[at].connect());
+    run(&["peer", &one, &other, PATIENCE, "--send-only"], b"1\n2\n").well();
+    for peer in printing {
+        assert_eq!(peer.end_with_input_open().well().text(), "1\n2\n");
+    }
+}
+
+#[test]
+fn a_stream_talks_to_peers_that_speak_no_zmtp() {
+    let echoing = Running::bound(&["stream", ANY, PATIENCE, "-n1", "--echo", "--json"]).gather();
+    let address = echoing.endpoint.strip_prefix("tcp://").unwrap();
+    let mut client = TcpStream::connect(address).unwrap();
+    client.write_all(b"hello").unwrap();
+    let mut echoed = [0; 5];
+    client.read_exact(&mut echoed).unwrap();
+    assert_eq!(&echoed, b"hello");
+    let seen = &echoing.end().well().json()[0];
+    assert_eq!(seen["frames"], json!(["hello"]));
+    assert!(seen["routing_id"].is_object() || seen["routing_id"].is_string());
+
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let connect = format!("--connect=tcp://{}", server.local_addr().unwrap());
+    let mut stream = Running::start(&["stream", &connect, PATIENCE, "-n1", "--raw", "GET /"]);
+    let (mut accepted, _) = server.accept().unwrap();
+    let mut asked = [0; 5];
+    accepted.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"GET /");
+    accepted.write_all(b"found").unwrap();
+    let mut printed = String::new();
+    stream.stdout().read_to_string(&mut printed).unwrap();
+    assert!(printed.ends_with("found"), "{printed}");
+    stream.end().well();
+}
+
+#[test]
+fn datagrams_go_to_addresses_and_come_from_some() {
+    let echoing = ["dgram", "--bind=udp://127.0.0.1:*", PATIENCE, "-n2", "--echo"];
+    let echoing = Running::bound(&echoing).gather();
+    let to = format!("--to={}", echoing.endpoint.strip_prefix("udp://").unwrap());
+    let asking = ["dgram", "--bind=udp://127.0.0.1:*", &to, PATIENCE, "-n1", "--json"];
+    for body in ["1", "2"] {
+        let answered = run(&[&asking[..], &[body]].concat(), b"").well().json();
+        let from = to.strip_prefix("--to=").unwrap();
+        let expected = json!({"event": "message", "routing_id": from, "frames": [body]});
+        assert_eq!(answered, [expected]);
+    }
+    let printed = echoing.end().well();
+    let bodies: Vec<_> =
+        printed.text().lines().map(|line| line.split_once('\t').unwrap()).collect();
+    assert!(bodies.iter().all(|(from, _)| from.starts_with("127.0.0.1:")), "{bodies:?}");
+    assert_eq!([bodies[0].1, bodies[1].1], ["1", "2"]);
+}
+
+#[test]
+fn who_names_nobody_to_send_to_or_the_wrong_transport_is_told() {
+    let refused = |args: &[&str], reason: &str| {
+        let ended = run(args, b"");
+        assert_eq!(ended.code, Some(2), "{args:?}: {ended:?}");
+        assert!(ended.stderr.contains(reason), "{args:?}: {}", ended.stderr);
+    };
+    refused(&["peer", ANY, "x"], "with --connect");
+    refused(&["stream", ANY, "--send-only"], "with --connect");
+    refused(&["dgram", "--bind=udp://127.0.0.1:*", "x"], "with --to");
+    refused(&["dgram", "--connect=udp://127.0.0.1:9", "x"], "with --to");
+    refused(&["dgram", "--bind=udp://127.0.0.1:*", "--to=localhost:9"], "socket address");
+    refused(&["dgram", ANY], "a DGRAM socket cannot bind to tcp://");
+    refused(&["stream", "--bind=udp://127.0.0.1:*"], "a STREAM socket cannot bind to udp://");
+    refused(
+        &["peer", "--connect=udp://127.0.0.1:9", "x"],
+        "a PEER socket cannot connect to udp://",
+    );
+    refused(&["peer", ANY, "--echo", "x"], "cannot be used with");
+    // A port that was free just now.
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let ended = run(&["stream", &format!("--connect=tcp://{nobody}"), "--timeout=100ms", "x"], b"");
+    assert_eq!(ended.code, Some(3), "{ended:?}");
+    assert!(ended.stderr.contains("cannot connect to tcp://"), "{ended:?}");
 }
