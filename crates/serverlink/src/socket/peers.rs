@@ -47,6 +47,10 @@ struct Slot {
     dropped: u64,
 }
 
+/// Two pairs of cache lines. Models have larger atomics.
+#[cfg(all(target_pointer_width = "64", not(loom)))]
+const _: () = assert!(size_of::<Option<Slot>>() <= 256);
+
 impl Peers {
     pub(crate) fn new(options: Options) -> Self {
         Self {
