@@ -120,10 +120,9 @@ impl Poller for Epoll {
         })
     }
 
-    fn remove(&self, descriptor: RawFd, token: Token) -> bool {
+    fn remove(&self, descriptor: RawFd, token: Token) {
         // A watched descriptor that its owner has closed too early is gone already.
         let _ = self.control(libc::EPOLL_CTL_DEL, descriptor, 0, token);
-        false
     }
 
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

@@ -334,11 +334,8 @@ pub(crate) fn many_threads_share_one_port(backend: &str) {
     let threads: Vec<_> = (0..8)
         .map(|number| {
             let port = rig.port.clone();
-            // Wine's server (8.0) fails an assertion when a socket is closed that a select waits
-            // for, which here is sure to happen: the thread that would wait closes it instead.
-            let elsewhere = !(cfg!(windows) && backend == "select");
             thread::spawn(move || {
-                (0..scaled(200)).for_each(|round| one_of_many(&port, number + round, elsewhere));
+                (0..scaled(200)).for_each(|round| one_of_many(&port, number + round));
             })
         })
         .collect();
@@ -348,7 +345,7 @@ pub(crate) fn many_threads_share_one_port(backend: &str) {
     drop(driver);
 }
 
-fn one_of_many(port: &Port, round: usize, elsewhere: bool) {
+fn one_of_many(port: &Port, round: usize) {
     let (near, mut far) = pair();
     socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("a socket");
     let inbox = Inbox::new();
@@ -375,11 +372,7 @@ fn one_of_many(port: &Port, round: usize, elsewhere: bool) {
             assert!(matches!(inbox.wait(), Event::Posted { tag: 3 }));
         }
     }
-    if elsewhere {
-        handle.retire();
-    } else {
-        port.post(Arc::new(Call(move |_| handle.retire())), 0);
-    }
+    handle.retire();
     let start = Instant::now();
     while Arc::strong_count(&inbox) > 1 {
         assert!(start.elapsed() < LIMIT, "the handler is not released");

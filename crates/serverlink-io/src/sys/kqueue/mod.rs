@@ -176,14 +176,13 @@ impl<S: System> Poller for Kqueue<S> {
         Err(io::Error::from_raw_os_error(code))
     }
 
-    fn remove(&self, descriptor: RawFd, token: Token) -> bool {
+    fn remove(&self, descriptor: RawFd, token: Token) {
         // What is not there, or was never added for one direction, need not be taken away; nor
         // could anybody do anything about what else might go wrong.
         let _ = self.change([
             filter(descriptor, Filter::Read, flags::DELETE, token),
             filter(descriptor, Filter::Write, flags::DELETE, token),
         ]);
-        false
     }
 
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {

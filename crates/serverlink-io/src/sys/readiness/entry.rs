@@ -40,9 +40,15 @@ pub(super) struct Registration {
 const _: () = assert!(size_of::<Registration>() <= 256);
 
 /// What a registration loses when it is retired.
-pub(super) struct Live {
-    pub(super) source: Source,
-    pub(super) handler: Arc<dyn Handler>,
+pub(in crate::sys) struct Live {
+    pub(in crate::sys) source: Source,
+    pub(in crate::sys) handler: Arc<dyn Handler>,
+}
+
+impl fmt::Debug for Live {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Live").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 impl Registration {
@@ -227,10 +233,10 @@ impl Entry for Registration {
         let writing = mem::take(&mut outward.operation);
         drop((outward, inward));
         let removed = lock(&self.engine.table).remove(self.token);
-        self.engine.forget(live.source.descriptor(), self.token);
         self.engine.counters.retired(live.source.descriptor());
-        // Only now, with no lock held: a handler's own end may call back.
-        drop((reading, writing, removed, live));
+        // With no lock held: a handler's own end may call back.
+        self.engine.forget(live, self.token);
+        drop((reading, writing, removed));
     }
 
     fn local_address(&self) -> io::Result<SockAddr> {

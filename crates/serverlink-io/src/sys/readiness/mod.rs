@@ -29,6 +29,7 @@ use std::{
 use bytes::BytesMut;
 use socket2::Socket;
 
+pub(super) use self::entry::Live;
 use self::{entry::Registration, source::Source, table::Table};
 use super::{Backend, Entry, Outcome, RawDescriptor, agenda::Agenda, buffer_pool::BufferPool};
 use crate::{Direction, Handler, Interest, PortOptions, counters::Counters, lock::lock};
@@ -62,10 +63,15 @@ pub(super) struct Ready {
 pub(super) trait Poller: Debug + Send + Sync {
     fn name(&self) -> &'static str;
     fn add(&self, descriptor: RawDescriptor, token: Token) -> io::Result<()>;
-    /// Forgets the descriptor, which is still open. Like `want`, tells whether a wait that goes on
-    /// must be interrupted for this to count.
-    fn remove(&self, descriptor: RawDescriptor, token: Token) -> bool;
-    /// Says whether an operation waits for this direction. Nothing to do where edges are reported.
+    /// Forgets the descriptor, which is still open.
+    fn remove(&self, descriptor: RawDescriptor, token: Token);
+    /// Lets go of what keeps open a descriptor that was removed: now, or at the end of a wait that
+    /// goes on and must not see it closed. Tells whether that must be interrupted.
+    fn release(&self, _live: Arc<Live>) -> bool {
+        false
+    }
+    /// Says whether an operation waits for this direction, and tells whether a wait that goes on must
+    /// be interrupted for this to count. Nothing to do where edges are reported.
     fn want(&self, _token: Token, _what: Want, _wanted: bool) -> bool {
         false
     }
@@ -254,9 +260,10 @@ impl Engine {
         }
     }
 
-    /// Takes a descriptor, which is about to be closed, from the poller.
-    fn forget(&self, descriptor: RawDescriptor, token: Token) {
-        if self.poller.remove(descriptor, token) && self.agenda.is_waiting() {
+    /// Takes a descriptor from the poller and lets go of it.
+    fn forget(&self, live: Arc<Live>, token: Token) {
+        self.poller.remove(live.source.descriptor(), token);
+        if self.poller.release(live) && self.agenda.is_waiting() {
             self.wake();
         }
     }

@@ -10,7 +10,12 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::{collections::HashMap, io, sync::Mutex, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 #[cfg(unix)]
 use self::unix::{Sets, TIMER_GRAIN, Waker, check};
@@ -18,7 +23,7 @@ use self::unix::{Sets, TIMER_GRAIN, Waker, check};
 use self::windows::{Sets, TIMER_GRAIN, Waker, check};
 use super::{
     RawDescriptor,
-    readiness::{Poller, Ready, Token, Want},
+    readiness::{Live, Poller, Ready, Token, Want},
 };
 use crate::{Interest, lock::lock};
 
@@ -32,6 +37,9 @@ pub(super) struct Select {
     registered: Mutex<HashMap<Token, Registered>>,
     /// Used by the one thread that waits.
     wait: Mutex<Wait>,
+    /// While it does, what is to be closed afterwards: what select(2) does about a descriptor that is
+    /// closed under it is unspecified, and Wine's server (8.0) fails an assertion.
+    leaving: Mutex<Option<Vec<Arc<Live>>>>,
     waker: Waker,
 }
 
@@ -61,36 +69,16 @@ struct Wait {
 
 impl Select {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { registered: Mutex::default(), wait: Mutex::default(), waker: Waker::new()? })
-    }
-}
-
-impl Poller for Select {
-    fn name(&self) -> &'static str {
-        "select"
-    }
-
-    fn add(&self, descriptor: RawDescriptor, token: Token) -> io::Result<()> {
-        lock(&self.registered).insert(token, Registered { descriptor, read: false, write: None });
-        Ok(())
+        Ok(Self {
+            registered: Mutex::default(),
+            wait: Mutex::default(),
+            leaving: Mutex::default(),
+            waker: Waker::new()?,
+        })
     }
 
-    fn remove(&self, _descriptor: RawDescriptor, token: Token) -> bool {
-        // A descriptor that is waited for stays open in the kernel until the wait ends.
-        lock(&self.registered).remove(&token).is_some_and(|removed| !removed.is_idle())
-    }
-
-    fn want(&self, token: Token, what: Want, wanted: bool) -> bool {
-        let mut registered = lock(&self.registered);
-        let Some(entry) = registered.get_mut(&token) else { return false };
-        match what {
-            Want::Read => entry.read = wanted,
-            Want::Write | Want::Connect => entry.write = wanted.then_some(what),
-        }
-        wanted
-    }
-
-    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+    /// Waits, with nothing in the sets that we would close meanwhile.
+    fn wait_for(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         let Wait { members, sets, failures } = &mut *lock(&self.wait);
         members.clear();
         members.extend(
@@ -108,8 +96,8 @@ impl Poller for Select {
             Ok(()) => *failures = 0,
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
             Err(error) => {
-                // Retired since the sets were made, or closed by its owner against the rules: the
-                // call that is served finds out. Which error this is differs between systems.
+                // Closed by its owner against the rules: the call that is served finds out. Which
+                // error this is differs between systems.
                 ready.extend(
                     members
                         .iter()
@@ -140,6 +128,49 @@ impl Poller for Select {
         }));
         Ok(())
     }
+}
+
+impl Poller for Select {
+    fn name(&self) -> &'static str {
+        "select"
+    }
+
+    fn add(&self, descriptor: RawDescriptor, token: Token) -> io::Result<()> {
+        lock(&self.registered).insert(token, Registered { descriptor, read: false, write: None });
+        Ok(())
+    }
+
+    fn remove(&self, _descriptor: RawDescriptor, token: Token) {
+        lock(&self.registered).remove(&token);
+    }
+
+    fn release(&self, live: Arc<Live>) -> bool {
+        // Removed before, it is in no sets made later.
+        match &mut *lock(&self.leaving) {
+            Some(leaving) => leaving.push(live),
+            None => return false,
+        }
+        true
+    }
+
+    fn want(&self, token: Token, what: Want, wanted: bool) -> bool {
+        let mut registered = lock(&self.registered);
+        let Some(entry) = registered.get_mut(&token) else { return false };
+        match what {
+            Want::Read => entry.read = wanted,
+            Want::Write | Want::Connect => entry.write = wanted.then_some(what),
+        }
+        wanted
+    }
+
+    fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
+        *lock(&self.leaving) = Some(Vec::new());
+        let waited = self.wait_for(timeout, ready);
+        // With no lock held: a handler's own end may call back.
+        let left = lock(&self.leaving).take();
+        drop(left);
+        waited
+    }
 
     fn timer_grain(&self) -> Duration {
         TIMER_GRAIN
@@ -151,5 +182,42 @@ impl Poller for Select {
 
     fn check(&self, descriptor: RawDescriptor, interest: Interest) -> io::Result<Interest> {
         check(descriptor, interest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::{Event, Handler, sys::readiness::source::Source};
+
+    struct Nobody;
+
+    impl Handler for Nobody {
+        fn complete(&self, _: Event) {}
+    }
+
+    #[test]
+    fn what_leaves_during_a_wait_is_kept_until_its_end() {
+        let select = Select::new().expect("it starts");
+        let handler = Arc::new(Nobody);
+        let live = || {
+            let source = Source::Watched(select.waker.descriptor());
+            Arc::new(Live { source, handler: handler.clone() })
+        };
+        assert!(!select.release(live()), "nobody waits");
+        assert_eq!(Arc::strong_count(&handler), 1);
+        let meanwhile = thread::scope(|scope| {
+            scope.spawn(|| select.wait(None, &mut Vec::new()).expect("it waits"));
+            while !select.release(live()) {
+                thread::yield_now();
+            }
+            let count = Arc::strong_count(&handler);
+            select.wake();
+            count
+        });
+        assert_eq!(meanwhile, 2);
+        assert_eq!(Arc::strong_count(&handler), 1);
     }
 }
