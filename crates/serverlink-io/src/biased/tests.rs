@@ -111,7 +111,7 @@ fn the_favour_goes_round_among_as_many_threads_as_come_again() {
         let others = unsafe { guard.others.assume_init_ref() };
         others.seats.iter().filter(|seat| **seat != super::NOBODY).count()
     };
-    let turns: Vec<_> = (0..3 * SEATS).map(|_| (mpsc::channel(), mpsc::channel())).collect();
+    let turns: Vec<_> = (0..=SEATS).map(|_| (mpsc::channel(), mpsc::channel())).collect();
     thread::scope(|scope| {
         let mut ways = Vec::new();
         for ((go, gone), (done, over)) in turns {
