@@ -23,6 +23,8 @@ pub(super) const SUITE: Suite = Suite {
                 .args(run.except.iter().flat_map(|(name, _)| ["--skip", name]))
                 // Hundreds of times slower than the machine.
                 .env("PROPTEST_CASES", "1")
+                // What a panic on purpose prints would take minutes.
+                .env("RUST_BACKTRACE", "0")
                 .env("MIRIFLAGS", format!("-Zmiri-disable-isolation {}", run.flags));
             recorder.tests(run.what, Runner::Libtest, command);
         }
@@ -66,6 +68,9 @@ const EXCEPT_IN_ENGINE: &[(&str, &str)] = &[
     ("credentials", "Miri knows no SO_PEERCRED"),
     ("uring::tests", "Miri knows no io_uring"),
     ("uring::support", "Miri knows no io_uring"),
+    ("a_piece_is_no_larger_than_the_buffers", "Miri knows no io_uring"),
+    ("readiness::inward::tests", "Miri knows no select"),
+    ("select::tests", "Miri knows no select"),
     ("what_the_kernel_never_gives_back_is_leaked", "it leaks, as it says"),
     // Thousands of calls, and no other than shorter tests make:
     ("what_is_tried_again_in_vain_ends", "64 attempts at each of many"),
