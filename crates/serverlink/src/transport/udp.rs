@@ -399,6 +399,15 @@ mod tests {
         Datagrams::connect(runtime, &radio.inner, &endpoint, options).unwrap().0
     }
 
+    /// What a DISH with such options receives by.
+    fn bound(endpoint: &str, options: &Options) -> Arc<Datagrams> {
+        let context = Context::new().unwrap();
+        let dish = context.socket(SocketType::Dish).unwrap();
+        let Ok(Endpoint::Udp(endpoint)) = endpoint.parse() else { panic!("an endpoint of UDP") };
+        let runtime = &context.shared.runtime;
+        Datagrams::bind(runtime, &dish.inner, &endpoint, options).unwrap().0
+    }
+
     #[test]
     fn what_the_options_say_is_told_to_the_system() {
         let mut options = Options {
@@ -426,6 +435,26 @@ mod tests {
             let socket = SockRef::from(&link.socket);
             assert_eq!(socket.multicast_hops_v6().unwrap(), 7);
             assert!(!socket.multicast_loop_v6().unwrap());
+            options.multicast_loop = true;
+            let link = connected("udp://[ff02::7709]:9", &options);
+            assert!(SockRef::from(&link.socket).multicast_loop_v6().unwrap());
+        }
+    }
+
+    /// Windows asks those who receive, and the others keep what they are told.
+    #[test]
+    fn receivers_are_told_whether_datagrams_come_back_too() {
+        for multicast_loop in [false, true] {
+            let options = Options { multicast_loop, ..Options::default() };
+            let link = bound("udp://127.0.0.1;239.255.77.9:*", &options);
+            let told = SockRef::from(&link.socket).multicast_loop_v4().unwrap();
+            assert_eq!(told, multicast_loop);
+            // Where this machine has IPv6.
+            if std::net::UdpSocket::bind("[::1]:0").is_ok() {
+                let link = bound("udp://[ff05::7709]:*", &options);
+                let told = SockRef::from(&link.socket).multicast_loop_v6().unwrap();
+                assert_eq!(told, multicast_loop);
+            }
         }
     }
 }

@@ -264,13 +264,36 @@ fn whether_only_the_last_message_waits() {
     expect_numbers(&pull, [9]);
 }
 
+/// The same for those who bind, and receive.
+#[test]
+fn whether_only_the_last_message_waits_to_be_received() {
+    let context = context();
+    let pull = socket(&context, SocketType::Pull);
+    let [mut early, mut late] = strangers(&pull, |pull| pull.set_conflate(true).unwrap());
+    let come = |stream: &mut TcpStream, others: usize| {
+        shake_hands(stream, "PUSH");
+        await_peers(&pull, others + 1);
+        let all = context.statistics().bytes_received + 30;
+        (0..10).for_each(|n| stream.write_all(&[0, 1, n]).unwrap());
+        eventually("for all to arrive", || context.statistics().bytes_received >= all);
+    };
+    come(&mut early, 0);
+    (0..10).for_each(|n| expect(&pull, [n]));
+    come(&mut late, 1);
+    // It may be on its way from one thread to the other.
+    eventually("for the last", || pull.recv().unwrap() == Message::from([9]));
+    expect_nothing(&pull);
+}
+
 #[test]
 fn through_which_proxy_one_connects() {
     let context = context();
-    let (pull, endpoint) = bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
+    let endpoint = vacant(&context);
     let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
     let push = connected(&context, SocketType::Push, &endpoint);
     push.set_socks_proxy(Some(&proxy.local_addr().unwrap().to_string())).unwrap();
+    // It is tried until somebody is there.
+    let (pull, _) = bound(&context, SocketType::Pull, &endpoint);
     push.send("directly").unwrap();
     expect(&pull, "directly");
     push.disconnect(&endpoint).unwrap();

@@ -1,12 +1,15 @@
 //! Endpoints bound to sockets that the program made (`ZMQ_USE_FD`).
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 #[cfg(windows)]
 use std::os::windows::io::AsRawSocket;
 #[cfg(unix)]
 use std::os::{
     fd::{AsRawFd, OwnedFd},
     unix::net::{UnixListener, UnixStream},
+};
+use std::{
+    net::{Ipv4Addr, TcpListener, TcpStream, UdpSocket},
+    time::Duration,
 };
 
 use serverlink::{Context, Error, ListeningSocket, Socket, SocketType};
@@ -16,7 +19,9 @@ use socket2::{Domain, Type};
 use crate::ipc::folder::{self, Folder};
 use crate::{
     endpoints::ipv6,
-    harness::{bound, connected, context, eventually, expect, socket},
+    harness::{
+        PATIENCE, await_peers, bound, connected, context, eventually, expect, shake_hands, socket,
+    },
 };
 
 /// `ZMQ_USE_FD`.
@@ -77,6 +82,24 @@ fn an_endpoint_is_bound_to_the_socket_it_is_given() {
     // It went over to the endpoint, and ends with it.
     pull.unbind(&endpoint).unwrap();
     eventually("for it to be closed", || !listens(&endpoint));
+}
+
+/// Connections that an endpoint has accepted may outlive it.
+#[test]
+fn a_socket_given_to_an_endpoint_is_closed_while_connections_linger() {
+    let context = context();
+    let (listener, endpoint) = listener();
+    let push = socket(&context, SocketType::Push);
+    push.set_linger(Some(PATIENCE)).unwrap();
+    push.set_listening_socket(Some(listener.into())).unwrap();
+    push.bind(&endpoint).unwrap();
+    let mut slow = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
+    shake_hands(&mut slow, "PULL");
+    await_peers(&push, 1);
+    while push.try_send(vec![0; 100_000]).is_ok() {}
+    push.unbind(&endpoint).unwrap();
+    eventually("for it to be closed", || !listens(&endpoint));
+    push.set_linger(Some(Duration::ZERO)).unwrap();
 }
 
 #[test]

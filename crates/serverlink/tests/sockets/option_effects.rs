@@ -205,6 +205,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "connection_options.rs: only_the_last_message_waits_to_be_received",
             "only_the_last_message_waits_to_be_sent",
             "later_options.rs: whether_only_the_last_message_waits",
+            "whether_only_the_last_message_waits_to_be_received",
         ],
     ),
     ("ZMQ_ROUTER_HANDOVER", &["router.rs: handover_gives_the_id_to_the_newcomer"]),
@@ -334,6 +335,7 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "interfaces.rs: a_radio_may_keep_its_datagrams_from_this_machine",
             "what_a_radio_keeps_from_this_machine_holds_for_groups_connected_to_later",
             "src/transport/udp.rs: what_the_options_say_is_told_to_the_system",
+            "receivers_are_told_whether_datagrams_come_back_too",
         ],
     ),
     (
