@@ -5,11 +5,11 @@ use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, runner};
 use crate::counts::Runner;
 use crate::recorder::Recorder;
 use crate::windows::{self, Windows};
-use crate::{bench, needs};
+use crate::{bench, endure, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "windows",
-    about: "engine, sockets and command as Windows programs, under Wine",
+    about: "engine, sockets and command as Windows programs, and a short endurance run, under Wine",
     needs: &[&needs::WINDOWS_RUST, &needs::MINGW, &needs::WINE, &needs::CPP_COMPILER],
     run,
 };
@@ -20,6 +20,7 @@ fn run(recorder: &mut Recorder) {
         Err(message) => return recorder.fail(&message),
     };
     backend_tests(recorder, WINDOWS_BACKENDS, &|| windows.cargo());
+    recorder.check("endurance on iocp", endure::briefly_under_wine(windows.cargo()));
 
     let command = bench::comparisons(windows.cargo(), "test");
     recorder.tests("every comparison", Runner::Libtest, command);
