@@ -10,8 +10,8 @@ use crate::{
 /// What one cut may take: what is in the kernel's buffers on both ways of the relay, in the relay and
 /// in the engine, at most 768 KiB; and of a socket that leaves, what it had not received.
 const CUT_BYTES: u64 = 1 << 20;
-/// The same where the sender is bound: what waits for a peer that leaves goes with it.
-const CUT_QUEUE: u64 = 2 << 20;
+/// So many messages wait at most in the queues of both ends, with the usual high-water marks.
+const QUEUES: u64 = 2_000;
 
 /// In what order the messages of a flow come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,6 +23,17 @@ pub(crate) enum Order {
     PerConnection,
     /// In that of sending; but others get some of them, so that every message may be missing.
     Dealt,
+}
+
+/// When the messages go that wait in the queues of a flow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Queues {
+    /// Never.
+    Stay,
+    /// With the peer, at every cut: the sender is bound.
+    GoWithThePeer,
+    /// With the sender, at the end: there may be no place for it any more.
+    GoWithTheSender,
 }
 
 /// An unbroken row of sequence numbers.
@@ -53,6 +64,8 @@ pub(crate) struct Ledger {
     next: u64,
     /// One cut takes only so much.
     bounded: bool,
+    /// When messages go that wait in queues.
+    queues: Queues,
     received: u64,
 }
 
@@ -66,6 +79,8 @@ impl Ledger {
     ) -> Self {
         let Stamp { flow, topic, sequence } = stamp;
         let (runs, received) = (Vec::new(), 0);
+        // Whose flow is strict, is bound.
+        let queues = if order == Order::Strict { Queues::GoWithThePeer } else { Queues::Stay };
         let a_cut = 1;
         Self {
             name,
@@ -79,6 +94,7 @@ impl Ledger {
             a_cut,
             next: sequence,
             bounded: true,
+            queues,
             received,
         }
     }
@@ -92,6 +108,13 @@ impl Ledger {
     /// A cut may take any number: whatever is sent until the next connection is there.
     pub(crate) fn unbounded(mut self) -> Self {
         self.bounded = false;
+        self
+    }
+
+    /// What waits in queues goes at other times than with the peer, where the flow is strict, and
+    /// never elsewhere.
+    pub(crate) fn with_queues(mut self, queues: Queues) -> Self {
+        self.queues = queues;
         self
     }
 
@@ -150,21 +173,28 @@ impl Ledger {
         if self.order == Order::Dealt {
             return Ok(lost);
         }
-        let a_cut = if self.order == Order::PerConnection { CUT_BYTES } else { CUT_QUEUE };
         let (mut next, mut before) = (self.next, 0);
         let over = Run { first: end, last: end, cuts };
         for run in self.runs.iter().copied().chain([over]) {
-            let bytes: u64 = (next..run.first).map(|sequence| self.size(sequence)).sum();
             // Two rows may have begun after the same cut, the later one first.
-            let allowed = a_cut * (run.cuts.saturating_sub(before) + 1);
-            if bytes > 0 && cuts == 0 {
+            let between = run.cuts.saturating_sub(before) + 1;
+            let queued = match self.queues {
+                Queues::GoWithTheSender if run.first == end => QUEUES,
+                Queues::GoWithThePeer => QUEUES * between,
+                _ => 0,
+            };
+            // They were the last.
+            let sent = next..run.first.saturating_sub(queued);
+            let bytes: u64 = sent.map(|sequence| self.size(sequence)).sum();
+            let allowed = CUT_BYTES * between;
+            if run.first > next && cuts == 0 {
                 return Err(self.story(next, "and others are lost without a cut"));
             }
             if bytes > allowed && self.bounded {
-                let (last, cuts) = (run.first - 1, run.cuts.saturating_sub(before) + 1);
+                let last = run.first - 1;
                 return Err(format!(
-                    "{}: messages {next} to {last}, {bytes} bytes, are lost, though only {cuts} \
-                     cuts can have taken them{}",
+                    "{}: messages {next} to {last} are lost, {bytes} bytes of which waited in no \
+                     queue, though only {between} cuts can have taken them{}",
                     self.name,
                     self.troubles.tell()
                 ));
@@ -260,5 +290,43 @@ mod tests {
         ledger.note(0).unwrap();
         ledger.note(2_000_000).unwrap();
         assert!(ledger.finish(2_000_001).is_err());
+    }
+
+    /// As many messages as a cut takes, from the second on, without queues.
+    fn taken_by_a_cut(ledger: &Ledger) -> u64 {
+        let mut bytes = 0;
+        (1..)
+            .find(|sequence| {
+                bytes += ledger.size(*sequence);
+                bytes > CUT_BYTES
+            })
+            .unwrap()
+    }
+
+    #[test]
+    fn queues_go_besides_where_they_may() {
+        let last = taken_by_a_cut(&ledger(Order::Strict, 1));
+        for (queues, within, at_the_end) in [
+            (Queues::Stay, 0, 0),
+            (Queues::GoWithThePeer, QUEUES, QUEUES),
+            (Queues::GoWithTheSender, 0, QUEUES),
+        ] {
+            let lost = |lost| {
+                let mut ledger = ledger(Order::Strict, 1).with_queues(queues);
+                ledger.note(0).unwrap();
+                ledger.note(1 + lost).unwrap();
+                ledger.finish(2 + lost)
+            };
+            assert_eq!(lost(last - 1 + within).unwrap(), last - 1 + within, "{queues:?}");
+            assert!(lost(last + within).is_err(), "{queues:?}");
+            let missing = |lost| {
+                let mut ledger = ledger(Order::Strict, 1).with_queues(queues);
+                ledger.note(0).unwrap();
+                ledger.finish(1 + lost)
+            };
+            // There was no other cut since.
+            assert!(missing(at_the_end + 10).is_ok(), "{queues:?}");
+            assert!(missing(last + at_the_end).is_err(), "{queues:?}");
+        }
     }
 }

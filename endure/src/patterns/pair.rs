@@ -1,7 +1,10 @@
 //! PAIR and CHANNEL: both ends send as they like.
 
 use std::{
-    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -9,7 +12,7 @@ use std::{
 use serverlink::{Message, Socket, SocketType};
 
 use crate::{
-    ledger::{Ledger, Order},
+    ledger::{Ledger, Order, Queues},
     relay::Relay,
     stamp::{Shapes, Stamp, read},
     world::{PATIENCE, World},
@@ -32,6 +35,10 @@ struct Pair<'a> {
     seen: [AtomicU64; 2],
     /// How many messages the bound end has sent.
     sent: AtomicU64,
+    /// What came of them, to whichever socket was connected.
+    came: Mutex<Ledger>,
+    /// How many messages each connecting socket has sent.
+    ends: [AtomicU64; GENERATIONS as usize],
     /// Who has not sent all yet.
     sending: AtomicUsize,
     /// The socket that connects now.
@@ -52,17 +59,28 @@ pub(super) fn run(world: &World, kind: SocketType) -> Result<(), String> {
     Ok(())
 }
 
+fn flow(link: usize, end: usize, generation: u32) -> u32 {
+    (link as u32) << 16 | (end as u32) << 8 | generation
+}
+
 impl<'a> Pair<'a> {
     fn new(world: &'a World, kind: SocketType, link: usize) -> Result<Self, String> {
         let bound = world.socket(kind)?;
         let targets = world.bind(&bound, PAIRS)?;
         let relays = world.relays(&targets[link..=link], link as u64)?;
         let relay = relays.into_iter().next().ok_or("no relay")?;
+        let shapes = Shapes::new(world.seed, kind == SocketType::Channel);
+        let name = format!("{}, from the bound socket", world.name(link));
+        let stamp = Stamp { topic: b'm', flow: flow(link, 0, 0), sequence: 0 };
+        let troubles = relay.troubles().clone();
+        let came = Ledger::new(name, stamp, Order::Strict, shapes, troubles);
         Ok(Self {
             world,
-            shapes: Shapes::new(world.seed, kind == SocketType::Channel),
+            shapes,
             link,
             bound,
+            came: Mutex::new(came),
+            ends: Default::default(),
             relay,
             seen: [AtomicU64::new(0), AtomicU64::new(0)],
             sent: AtomicU64::new(0),
@@ -76,17 +94,21 @@ impl<'a> Pair<'a> {
     }
 
     fn flow(&self, end: usize, generation: u32) -> u32 {
-        (self.link as u32) << 16 | (end as u32) << 8 | generation
+        flow(self.link, end, generation)
     }
 
     fn compose(&self, flow: u32, sequence: u64, scratch: &mut Vec<u8>) -> Message {
         self.shapes.compose(Stamp { topic: b'm', flow, sequence }, scratch)
     }
 
-    fn ledger(&self, flow: u32, sequence: u64, order: Order, from: &str) -> Ledger {
-        let name = format!("{}, from {from}", self.world.name(self.link));
-        let stamp = Stamp { topic: b'm', flow, sequence };
-        Ledger::new(name, stamp, order, self.shapes, self.relay.troubles().clone())
+    /// That of a connecting socket. What it has not sent when it leaves may find the next one in its
+    /// place.
+    fn ledger(&self, generation: u32) -> Ledger {
+        let name = format!("{}, from connecting socket {generation}", self.world.name(self.link));
+        let stamp = Stamp { topic: b'm', flow: self.flow(1, generation), sequence: 0 };
+        let troubles = self.relay.troubles().clone();
+        Ledger::new(name, stamp, Order::PerConnection, self.shapes, troubles)
+            .with_queues(Queues::GoWithTheSender)
     }
 
     fn send_bound(&self) -> Result<(), String> {
@@ -152,7 +174,7 @@ impl<'a> Pair<'a> {
     }
 
     fn receive_bound(&self) -> Result<(), String> {
-        let mut ledgers: Vec<Option<Ledger>> = (0..GENERATIONS).map(|_| None).collect();
+        let mut ledgers: Vec<Ledger> = (0..GENERATIONS).map(|it| self.ledger(it)).collect();
         let mut message = Message::new();
         let mut last = Instant::now();
         while !self.world.is_over() {
@@ -170,20 +192,19 @@ impl<'a> Pair<'a> {
             if stamp.flow != self.flow(1, generation) || generation >= GENERATIONS {
                 return Err(format!("{stamp} is of no flow"));
             }
-            let from = format!("connecting socket {generation}");
-            let open = || self.ledger(stamp.flow, 0, Order::PerConnection, &from);
-            let ledger = ledgers[generation as usize].get_or_insert_with(open);
-            ledger.note(stamp.sequence)?;
+            ledgers[generation as usize].note(stamp.sequence)?;
             if generation as usize == self.generation.load(Ordering::Acquire) {
                 self.seen[1].fetch_max(stamp.sequence + 1, Ordering::AcqRel);
             }
         }
-        for ledger in ledgers.iter().flatten() {
-            let end = ledger.highest().map_or(0, |highest| highest + 1);
-            if !self.world.is_over() {
-                self.world.add_lost(ledger.finish(end)?);
-            }
+        if self.world.is_over() {
+            return Ok(());
         }
+        for (ledger, end) in ledgers.iter().zip(&self.ends) {
+            self.world.add_lost(ledger.finish(end.load(Ordering::Acquire))?);
+        }
+        let came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        self.world.add_lost(came.finish(self.seen[0].load(Ordering::Acquire))?);
         Ok(())
     }
 
@@ -214,18 +235,22 @@ impl<'a> Pair<'a> {
     ) -> Result<(), String> {
         let (flow, mut scratch) = (self.flow(1, generation), Vec::new());
         let count = self.count() / u64::from(GENERATIONS);
+        let end = &self.ends[generation as usize];
         for sequence in 0..count {
             let message = self.compose(flow, sequence, &mut scratch);
             if !self.world.send(socket, message)? {
                 return Ok(());
             }
+            end.store(sequence + 1, Ordering::Release);
         }
         if generation + 1 == GENERATIONS {
             let mut next = count;
             self.conclude(1, || {
                 let message = self.compose(flow, next, &mut scratch);
                 next += 1;
-                Ok(self.world.send(socket, message)?.then_some(next - 1))
+                let sent = self.world.send(socket, message)?;
+                end.store(next, Ordering::Release);
+                Ok(sent.then_some(next - 1))
             })?;
             self.sending.fetch_sub(1, Ordering::SeqCst);
         }
@@ -239,7 +264,8 @@ impl<'a> Pair<'a> {
         sending: &AtomicUsize,
         last: bool,
     ) -> Result<(), String> {
-        let (mut ledger, mut message) = (None, Message::new());
+        let mut came = self.came.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut message = Message::new();
         let flow = self.flow(0, 0);
         while !self.world.is_over() {
             let over = if last {
@@ -257,17 +283,10 @@ impl<'a> Pair<'a> {
             if stamp.flow != flow || stamp.sequence > self.sent.load(Ordering::Acquire) {
                 return Err(format!("{stamp} was not sent"));
             }
-            let open = || self.ledger(flow, stamp.sequence, Order::Strict, "the bound socket");
-            ledger.get_or_insert_with(open).note(stamp.sequence)?;
+            came.note(stamp.sequence)?;
             if self.seen[0].fetch_max(stamp.sequence + 1, Ordering::AcqRel) > stamp.sequence {
                 return Err(format!("{stamp} came once more, to the next socket"));
             }
-        }
-        if let Some(ledger) = ledger
-            && !self.world.is_over()
-        {
-            let end = ledger.highest().map_or(0, |highest| highest + 1);
-            self.world.add_lost(ledger.finish(end)?);
         }
         Ok(())
     }
