@@ -19,9 +19,7 @@ use socket2::{Domain, Type};
 use crate::ipc::folder::{self, Folder};
 use crate::{
     endpoints::ipv6,
-    harness::{
-        PATIENCE, await_peers, bound, connected, context, eventually, expect, shake_hands, socket,
-    },
+    harness::{await_peers, bound, connected, context, eventually, expect, shake_hands, socket},
 };
 
 /// `ZMQ_USE_FD`.
@@ -90,7 +88,7 @@ fn a_socket_given_to_an_endpoint_is_closed_while_connections_linger() {
     let context = context();
     let (listener, endpoint) = listener();
     let push = socket(&context, SocketType::Push);
-    push.set_linger(Some(PATIENCE)).unwrap();
+    push.set_linger(None).unwrap();
     push.set_listening_socket(Some(listener.into())).unwrap();
     push.bind(&endpoint).unwrap();
     let mut slow = TcpStream::connect(endpoint.strip_prefix("tcp://").unwrap()).unwrap();
