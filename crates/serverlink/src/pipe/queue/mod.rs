@@ -51,16 +51,16 @@ const READERS: usize = 1;
 /// number, and the writer none besides. Its reader is asleep.
 pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
     let shared = Arc::new(Shared {
-        writer: CachePadded(Writer {
-            published: AtomicUsize::new(ASLEEP),
+        published: CachePadded(AtomicUsize::new(ASLEEP)),
+        reader: CachePadded(Reader {
+            released: AtomicUsize::new(0),
+            spare: AtomicPtr::new(ptr::null_mut()),
+        }),
+        rare: CachePadded(Rare {
             limit: AtomicUsize::new(limit),
             allowed: Mutex::new([0, limit]),
             abandoned: AtomicBool::new(false),
             start: UnsafeCell::new(Place::NOWHERE),
-        }),
-        reader: CachePadded(Reader {
-            released: AtomicUsize::new(0),
-            spare: AtomicPtr::new(ptr::null_mut()),
         }),
     });
     let producer = Producer {
@@ -101,8 +101,10 @@ pub(crate) struct Consumer<T> {
 }
 
 struct Shared<T> {
-    writer: CachePadded<Writer<T>>,
+    /// The counter of messages published, with `ASLEEP`.
+    published: CachePadded<AtomicUsize>,
     reader: CachePadded<Reader<T>>,
+    rare: CachePadded<Rare<T>>,
 }
 
 /// What the reader changes.
@@ -113,10 +115,8 @@ struct Reader<T> {
     spare: AtomicPtr<Block<T>>,
 }
 
-/// What the writer changes, and what does not change while messages flow.
-struct Writer<T> {
-    /// The counter of messages published, with `ASLEEP`.
-    published: AtomicUsize,
+/// What does not change while messages flow.
+struct Rare<T> {
     /// How many messages there may be: the sum of what is allowed.
     limit: AtomicUsize,
     /// What the writer allows, and what the reader does.
@@ -166,7 +166,7 @@ impl<T> Producer<T> {
     /// Whether the reader has gone.
     #[inline]
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.shared.writer.abandoned.load(Ordering::Relaxed)
+        self.shared.rare.abandoned.load(Ordering::Relaxed)
     }
 
     /// How many messages may be written at least. If none, the writer will be told when it may go
@@ -178,7 +178,7 @@ impl<T> Producer<T> {
     }
 
     fn seen_room(&self) -> usize {
-        let limit = self.shared.writer.limit.load(Ordering::Relaxed);
+        let limit = self.shared.rare.limit.load(Ordering::Relaxed);
         limit.saturating_sub(self.written.wrapping_sub(self.released) / ONE)
     }
 
@@ -250,7 +250,7 @@ impl<T> Producer<T> {
             return false;
         }
         self.published = self.written;
-        self.shared.writer.published.swap(self.written, Ordering::Release) & ASLEEP != 0
+        self.shared.published.swap(self.written, Ordering::Release) & ASLEEP != 0
     }
 
     /// Goes on to another block.
@@ -266,7 +266,7 @@ impl<T> Producer<T> {
         let next = unsafe { Place::first_of(block) };
         if self.place.block.is_null() {
             // SAFETY: nothing is published, so that the reader does not look at it yet.
-            self.shared.writer.start.with_mut(|start| unsafe { *start = next });
+            self.shared.rare.start.with_mut(|start| unsafe { *start = next });
         } else {
             // SAFETY: the reader neither leaves the block nor looks at what follows it before a
             // message there is published.
@@ -320,17 +320,17 @@ impl<T> Consumer<T> {
 
     fn look_for_more(&mut self) -> bool {
         let shared = &*self.shared;
-        let mut seen = shared.writer.published.load(Ordering::Acquire);
+        let mut seen = shared.published.load(Ordering::Acquire);
         loop {
             let queued = (seen & !ASLEEP).wrapping_sub(self.read) / ONE;
             if queued > 0 {
-                self.batch = batch_of(queued, shared.writer.limit.load(Ordering::Relaxed));
+                self.batch = batch_of(queued, shared.rare.limit.load(Ordering::Relaxed));
                 return true;
             }
             if seen & ASLEEP != 0 {
                 return false;
             }
-            let marked = shared.writer.published.compare_exchange(
+            let marked = shared.published.compare_exchange(
                 seen,
                 seen | ASLEEP,
                 Ordering::Relaxed,
@@ -402,7 +402,7 @@ impl<T> Consumer<T> {
 
     /// How many messages have come so far, and how many of them are unread.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let published = self.shared.writer.published.load(Ordering::Relaxed) & !ASLEEP;
+        let published = self.shared.published.load(Ordering::Relaxed) & !ASLEEP;
         (published / ONE, published.wrapping_sub(self.read) / ONE)
     }
 
@@ -421,9 +421,9 @@ impl<T> Consumer<T> {
         if shared.reader.released.fetch_add(size, Ordering::Acquire) & BLOCKED == 0 {
             return false;
         }
-        let published = shared.writer.published.load(Ordering::Relaxed) & !ASLEEP;
+        let published = shared.published.load(Ordering::Relaxed) & !ASLEEP;
         let queued = published.wrapping_sub(self.read) / ONE;
-        queued <= shared.writer.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
+        queued <= shared.rare.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
     }
 
     /// Goes on to the next block, where the next message is.
@@ -432,7 +432,7 @@ impl<T> Consumer<T> {
         let old = self.place.block;
         if old.is_null() {
             // SAFETY: a message is published, so that the writer does not touch it any more.
-            self.place = self.shared.writer.start.with(|start| unsafe { *start });
+            self.place = self.shared.rare.start.with(|start| unsafe { *start });
             return;
         }
         // SAFETY: the block is full, and a message behind it is published: the writer has left it,
@@ -485,7 +485,7 @@ fn batch_of(queued: usize, limit: usize) -> usize {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.shared.writer.abandoned.store(true, Ordering::Relaxed);
+        self.shared.rare.abandoned.store(true, Ordering::Relaxed);
         while self.fetch() {
             while self.pop().is_some() {}
             self.release();
@@ -493,7 +493,7 @@ impl<T> Drop for Consumer<T> {
         if !self.place.block.is_null() {
             // For whatever the writer publishes yet.
             // SAFETY: something was published, so that the writer does not touch it any more.
-            self.shared.writer.start.with_mut(|start| unsafe { *start = self.place });
+            self.shared.rare.start.with_mut(|start| unsafe { *start = self.place });
         }
     }
 }
@@ -503,16 +503,16 @@ impl<T> Shared<T> {
     /// blocked and may go on.
     fn allow(&self, side: usize, limit: usize) -> bool {
         let limit = {
-            let mut allowed = self.writer.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut allowed = self.rare.allowed.lock().unwrap_or_else(PoisonError::into_inner);
             allowed[side] = limit;
             let limit = allowed.iter().fold(0, |sum: usize, part| sum.saturating_add(*part));
-            self.writer.limit.store(limit, Ordering::Relaxed);
+            self.rare.limit.store(limit, Ordering::Relaxed);
             limit
         };
         // Acquired from a writer that is blocked, so as to see all it has published; released to one
         // that is about to be, which sees the limit then.
         let released = self.reader.released.fetch_add(0, Ordering::AcqRel);
-        let published = self.writer.published.load(Ordering::Relaxed) & !ASLEEP;
+        let published = self.published.load(Ordering::Relaxed) & !ASLEEP;
         let queued = published.wrapping_sub(released & !BLOCKED) / ONE;
         released & BLOCKED != 0 && queued < limit && self.unblock()
     }
@@ -525,12 +525,12 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let end = self.writer.published.load(Ordering::Relaxed) & !ASLEEP;
+        let end = self.published.load(Ordering::Relaxed) & !ASLEEP;
         let mut read = self.reader.released.load(Ordering::Relaxed) & !BLOCKED;
         // SAFETY: both sides have gone, and what they left is ours: from `start` on as many messages
         // as lie between the counters.
         unsafe {
-            let mut place = self.writer.start.with(|start| *start);
+            let mut place = self.rare.start.with(|start| *start);
             while read != end {
                 if place.is_at_end() {
                     let next = Block::take_next(place.block);
