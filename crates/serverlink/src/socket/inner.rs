@@ -358,9 +358,10 @@ impl SocketInner {
             Way::In => &self.readable,
             Way::Out => &self.writable,
         };
-        let for_answer = way == Way::In && mem::take(&mut core.has_sent);
+        let connected = core.has_connections();
+        let for_answer = way == Way::In && mem::take(&mut core.has_sent) && !connected;
         let seen = notice.epoch();
-        let port = self.port.as_ref().filter(|_| core.has_connections());
+        let port = self.port.as_ref().filter(|_| connected);
         drop(core);
         let eager = way == Way::In;
         let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, eager).is_ok());
