@@ -103,6 +103,7 @@
 //! sentence by sentence, and says where each function and pattern lives now, on
 //! a completion port and without one, and which test shows it.
 
+pub mod barrier;
 mod biased;
 mod counters;
 mod descriptors;

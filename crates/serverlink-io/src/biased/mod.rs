@@ -1,6 +1,5 @@
 //! A lock that costs its favourite next to nothing.
 
-mod barrier;
 #[cfg(all(test, loom))]
 mod model;
 mod sync;
@@ -17,6 +16,8 @@ use sync::{
     AtomicBool, AtomicUsize, Inside, Mutex, MutexGuard, Ordering, Thread, UnsafeCell, current,
     lock, park, thread_mark,
 };
+
+use crate::barrier;
 
 /// The favourite of a lock that has none. No thread's mark.
 const NOBODY: usize = 0;

@@ -2,15 +2,21 @@
 //! share no lock.
 //!
 //! Messages lie in a chain of blocks. The writer fills slots and then *publishes* them, by one
-//! exchange of a counter; the reader *fetches* what is published, a batch at a time, reads the
+//! store of a counter; the reader *fetches* what is published, a batch at a time, reads the
 //! batch, and then *releases* it, by one addition to another counter. Neither looks at the other's
 //! counter before it has to: the writer when the queue looks full, the reader when its batch is
 //! used up.
 //!
-//! Each counter carries, in its lowest bit, a mark that the side sets which waits for it to
-//! change: the reader that found nothing is *asleep*, the writer that found no room is *blocked*.
-//! The mark is set only if the counter is still what that side has seen, so either it sees the
-//! change or the change sees the mark: no wake-up is lost, and nobody is told who does not wait.
+//! The writer that found no room is *blocked*, which is a mark in the lowest bit of the reader's
+//! counter, set only if that is still what the writer has seen: either it sees the change or the
+//! change sees the mark. The reader that found nothing is *asleep*, which is a flag of its own: it
+//! sets the flag and then looks at the counter once more, as the writer changes the counter and then
+//! looks at the flag. So no wake-up is lost, and nobody is told who does not wait.
+//!
+//! Between its store and its look the writer needs a barrier, and would wait there for its caches as
+//! often as for the reader's. Once it has found the reader awake for a while there is a *flow*: the
+//! writer leaves the barrier out, and says so in the lowest bit of its counter; the reader, before it
+//! sleeps, sees to [a barrier for both](barrier). Where the system has none there are no flows.
 //!
 //! Either side may change how many messages there may be at any time: what the writer allows and what
 //! the reader does add up.
@@ -22,18 +28,25 @@ mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{fmt, mem, ptr, sync::PoisonError};
+use std::{fmt, hint, mem, ptr, sync::PoisonError};
 
 use block::{AHEAD, Block, Place};
 use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell};
+
+use serverlink_io::barrier;
 
 use super::Refused;
 use crate::cache::CachePadded;
 
 /// How much a counter grows by with each message: the lowest bit is a mark.
 const ONE: usize = 2;
-/// The reader found nothing and must be told of what is published.
-const ASLEEP: usize = 1;
+/// There is a flow: the writer publishes without a barrier.
+const FLOWING: usize = 1;
+/// After how many messages for a reader that is awake there is one.
+const ROW: u32 = if cfg!(loom) { 2 } else { 32 };
+/// How few messages of a flow are worth waiting for more, a moment long: some hundred nanoseconds.
+const FEW: usize = 16;
+const MOMENT: usize = if cfg!(loom) { 0 } else { 32 };
 /// The writer found no room and must be told when half of it is there.
 const BLOCKED: usize = 1;
 
@@ -51,7 +64,10 @@ const READERS: usize = 1;
 /// number, and the writer none besides. Its reader is asleep.
 pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
     let shared = Arc::new(Shared {
-        published: CachePadded(AtomicUsize::new(ASLEEP)),
+        writer: CachePadded(Writer {
+            published: AtomicUsize::new(0),
+            asleep: AtomicBool::new(true),
+        }),
         reader: CachePadded(Reader {
             released: AtomicUsize::new(0),
             spare: AtomicPtr::new(ptr::null_mut()),
@@ -70,6 +86,7 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         written: 0,
         published: 0,
         released: 0,
+        row: 0,
     };
     (producer, Consumer { shared, place: Place::NOWHERE, batch: 0, read: 0, released: 0 })
 }
@@ -86,6 +103,8 @@ pub(crate) struct Producer<T> {
     published: usize,
     /// The counter of messages released, as last seen.
     released: usize,
+    /// How often in a row the reader was awake, until that is a flow.
+    row: u32,
 }
 
 /// The reader's end. Dropping it drops what is queued, and lets every push be refused.
@@ -101,10 +120,18 @@ pub(crate) struct Consumer<T> {
 }
 
 struct Shared<T> {
-    /// The counter of messages published, with `ASLEEP`.
-    published: CachePadded<AtomicUsize>,
+    writer: CachePadded<Writer>,
     reader: CachePadded<Reader<T>>,
     rare: CachePadded<Rare<T>>,
+}
+
+/// What the writer changes.
+struct Writer {
+    /// The counter of messages published, with `FLOWING`.
+    published: AtomicUsize,
+    /// The reader found nothing and must be told of what is published. Set by the reader alone, and
+    /// cleared by either.
+    asleep: AtomicBool,
 }
 
 /// What the reader changes.
@@ -250,7 +277,25 @@ impl<T> Producer<T> {
             return false;
         }
         self.published = self.written;
-        self.shared.published.swap(self.written, Ordering::Release) & ASLEEP != 0
+        let writer = &*self.shared.writer;
+        if self.row == ROW {
+            writer.published.store(self.written | FLOWING, Ordering::Release);
+            barrier::light();
+        } else {
+            self.row += 1;
+            if self.row == ROW && !barrier::is_available() {
+                self.row = 0;
+            }
+            let flows = if self.row == ROW { FLOWING } else { 0 };
+            sync::store_before_loads(&writer.published, self.written | flows);
+        }
+        let is_asleep = writer.asleep.load(Ordering::SeqCst);
+        if is_asleep {
+            // It is to be told, and counts as awake; what flowed is at its end.
+            writer.asleep.store(false, Ordering::Relaxed);
+            self.row = 0;
+        }
+        is_asleep
     }
 
     /// Goes on to another block.
@@ -319,28 +364,45 @@ impl<T> Consumer<T> {
     }
 
     fn look_for_more(&mut self) -> bool {
-        let shared = &*self.shared;
-        let mut seen = shared.published.load(Ordering::Acquire);
-        loop {
-            let queued = (seen & !ASLEEP).wrapping_sub(self.read) / ONE;
-            if queued > 0 {
-                self.batch = batch_of(queued, shared.rare.limit.load(Ordering::Relaxed));
-                return true;
-            }
-            if seen & ASLEEP != 0 {
-                return false;
-            }
-            let marked = shared.published.compare_exchange(
-                seen,
-                seen | ASLEEP,
-                Ordering::Relaxed,
-                Ordering::Acquire,
-            );
-            match marked {
-                Ok(_) => return false,
-                Err(changed) => seen = changed,
-            }
+        let writer = &*self.shared.writer;
+        let is_asleep = writer.asleep.load(Ordering::Relaxed);
+        let mut published = writer.published.load(Ordering::Acquire);
+        if published & FLOWING != 0 && !is_asleep && self.queued(published) < FEW {
+            // A counter that is looked at rarely stays with the writer, which gets ahead: both then wait
+            // for the other's caches once for many messages.
+            (0..MOMENT).for_each(|_| hint::spin_loop());
+            published = writer.published.load(Ordering::Acquire);
         }
+        let mut queued = self.queued(published);
+        if queued == 0 && !is_asleep {
+            queued = self.fall_asleep();
+        }
+        self.batch = batch_of(queued, self.shared.rare.limit.load(Ordering::Relaxed));
+        queued > 0
+    }
+
+    /// The reader is asleep from now on, unless there is something after all: how much there is.
+    #[cold]
+    fn fall_asleep(&self) -> usize {
+        let writer = &*self.shared.writer;
+        sync::set_before_loads(&writer.asleep);
+        let mut published = writer.published.load(Ordering::SeqCst);
+        if published & FLOWING != 0 && self.queued(published) == 0 {
+            // The writer may have published and found nobody asleep, and its store be on its way yet.
+            barrier::heavy();
+            published = writer.published.load(Ordering::Acquire);
+        }
+        let queued = self.queued(published);
+        if queued > 0 {
+            // If the writer has seen it, the reader is told in vain.
+            writer.asleep.store(false, Ordering::Relaxed);
+        }
+        queued
+    }
+
+    /// How many of those published are unread.
+    fn queued(&self, published: usize) -> usize {
+        (published & !FLOWING).wrapping_sub(self.read) / ONE
     }
 
     /// Reads a message of the batch.
@@ -402,8 +464,8 @@ impl<T> Consumer<T> {
 
     /// How many messages have come so far, and how many of them are unread.
     pub(crate) fn counts(&self) -> (usize, usize) {
-        let published = self.shared.published.load(Ordering::Relaxed) & !ASLEEP;
-        (published / ONE, published.wrapping_sub(self.read) / ONE)
+        let published = self.shared.writer.published.load(Ordering::Relaxed);
+        (published / ONE, self.queued(published))
     }
 
     /// Whether the batch is used up, so that it should be released.
@@ -421,8 +483,7 @@ impl<T> Consumer<T> {
         if shared.reader.released.fetch_add(size, Ordering::Acquire) & BLOCKED == 0 {
             return false;
         }
-        let published = shared.published.load(Ordering::Relaxed) & !ASLEEP;
-        let queued = published.wrapping_sub(self.read) / ONE;
+        let queued = self.queued(shared.writer.published.load(Ordering::Relaxed));
         queued <= shared.rare.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
     }
 
@@ -512,7 +573,7 @@ impl<T> Shared<T> {
         // Acquired from a writer that is blocked, so as to see all it has published; released to one
         // that is about to be, which sees the limit then.
         let released = self.reader.released.fetch_add(0, Ordering::AcqRel);
-        let published = self.published.load(Ordering::Relaxed) & !ASLEEP;
+        let published = self.writer.published.load(Ordering::Relaxed) & !FLOWING;
         let queued = published.wrapping_sub(released & !BLOCKED) / ONE;
         released & BLOCKED != 0 && queued < limit && self.unblock()
     }
@@ -525,7 +586,7 @@ impl<T> Shared<T> {
 
 impl<T> Drop for Shared<T> {
     fn drop(&mut self) {
-        let end = self.published.load(Ordering::Relaxed) & !ASLEEP;
+        let end = self.writer.published.load(Ordering::Relaxed) & !FLOWING;
         let mut read = self.reader.released.load(Ordering::Relaxed) & !BLOCKED;
         // SAFETY: both sides have gone, and what they left is ours: from `start` on as many messages
         // as lie between the counters.

@@ -36,3 +36,28 @@ impl<T> UnsafeCell<T> {
         change(self.0.get())
     }
 }
+
+/// Stores a value before whatever is loaded next.
+#[inline(always)]
+pub(super) fn store_before_loads(place: &AtomicUsize, value: usize) {
+    #[cfg(not(loom))]
+    place.swap(value, Ordering::SeqCst);
+    // Loom knows sequential consistency of fences only.
+    #[cfg(loom)]
+    {
+        place.store(value, Ordering::Release);
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
+}
+
+/// Sets a flag before whatever is loaded next.
+#[inline(always)]
+pub(super) fn set_before_loads(flag: &AtomicBool) {
+    #[cfg(not(loom))]
+    flag.swap(true, Ordering::SeqCst);
+    #[cfg(loom)]
+    {
+        flag.store(true, Ordering::Release);
+        loom::sync::atomic::fence(Ordering::SeqCst);
+    }
+}

@@ -115,6 +115,29 @@ fn another_limit_counts_at_once() {
 }
 
 #[test]
+fn a_flow_begins_when_the_reader_stays_awake_and_ends_when_it_sleeps() {
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    for round in 0..3 {
+        assert_eq!(push(&mut producer, 0), Ok(true), "round {round}");
+        let mut flows_from = None;
+        for count in 1..=3 * ROW {
+            assert_eq!(push(&mut producer, 0), Ok(false));
+            // One is left, so that the reader stays awake.
+            assert!(read(&mut consumer).is_some());
+            let flows = producer.shared.writer.published.load(Ordering::Relaxed) & FLOWING != 0;
+            if flows {
+                flows_from.get_or_insert(count);
+            }
+            assert_eq!(flows, flows_from.is_some(), "it does not end meanwhile");
+        }
+        assert_eq!(flows_from, barrier::is_available().then_some(ROW));
+        assert_eq!(consumer.counts(), producer.counts(), "the mark counts for nothing");
+        assert!(read(&mut consumer).is_some());
+        assert!(read(&mut consumer).is_none());
+    }
+}
+
+#[test]
 fn what_was_written_is_read_after_the_writer_left() {
     let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
     for i in 0..300 {
