@@ -118,7 +118,6 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
     ("select", |options| Ok(Box::new(Readiness::new(select::Select::new()?, options)))),
     #[cfg(all(target_os = "linux", any(target_arch = "x86_64", target_arch = "aarch64")))]
     ("uring", |options| Ok(Box::new(uring::Uring::new(options)?))),
-    // Only by name: for tests.
     #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
     ("kqueue", |options| {
         let poller = kqueue::Kqueue::new(kqueue::Model::new(true)?)?;
@@ -131,8 +130,14 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
     }),
 ];
 
-/// The backends that must be named; `docs/engine-uring.md` says why.
-const NAMED_ONLY: &[&str] = &["uring"];
+/// The backends that must be named: `docs/engine-uring.md` says why, and models are for tests.
+const NAMED_ONLY: &[&str] = &[
+    "uring",
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    "kqueue",
+    #[cfg(all(target_os = "linux", feature = "kqueue-model"))]
+    "kqueue_with_pipe",
+];
 
 /// Makes the first backend that starts of those that the options or the environment name, or else
 /// of all; and tells why those before it did not.
