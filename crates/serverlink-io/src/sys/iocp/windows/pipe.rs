@@ -46,7 +46,7 @@ use windows_sys::{
             },
         },
     },
-    core::w,
+    core::{BOOL, w},
 };
 
 use super::{Kernel, SKIP_MODES};
@@ -512,17 +512,12 @@ pub(super) unsafe fn receive(
     vectors: *const WSABUF,
     overlapped: *mut OVERLAPPED,
 ) -> Called {
-    if pipe == 0 {
-        return Called::Failed(errors::NOT_CONNECTED);
-    }
-    let mut bytes = 0;
-    // SAFETY: there is one vector, and its memory stays (the caller's promise); the count is read
-    // only if the call succeeds at once.
-    let read = unsafe {
-        let WSABUF { len, buf } = *vectors;
-        ReadFile(pipe as HANDLE, buf, len, &mut bytes, overlapped)
+    let read = |pipe, WSABUF { len, buf }, bytes: &mut u32| {
+        // SAFETY: the memory stays, and is nobody else's (the caller's promise).
+        unsafe { ReadFile(pipe, buf, len, bytes, overlapped) }
     };
-    Called::from_file(read != 0, bytes)
+    // SAFETY: the caller's promise.
+    unsafe { transfer(pipe, vectors, read) }
 }
 
 /// # Safety
@@ -533,17 +528,31 @@ pub(super) unsafe fn send(
     vectors: *const WSABUF,
     overlapped: *mut OVERLAPPED,
 ) -> Called {
+    let write = |pipe, WSABUF { len, buf }, bytes: &mut u32| {
+        // SAFETY: the memory stays (the caller's promise), and is only read.
+        unsafe { WriteFile(pipe, buf, len, bytes, overlapped) }
+    };
+    // SAFETY: the caller's promise.
+    unsafe { transfer(pipe, vectors, write) }
+}
+
+/// Has `call` read into the one buffer or write it, and tell how many bytes went if that is over at once.
+///
+/// # Safety
+///
+/// There is a vector.
+unsafe fn transfer(
+    pipe: Handle,
+    vectors: *const WSABUF,
+    call: impl FnOnce(HANDLE, WSABUF, &mut u32) -> BOOL,
+) -> Called {
     if pipe == 0 {
         return Called::Failed(errors::NOT_CONNECTED);
     }
     let mut bytes = 0;
-    // SAFETY: there is one vector, and its memory stays (the caller's promise) and is only read;
-    // the count is read only if the call succeeds at once.
-    let written = unsafe {
-        let WSABUF { len, buf } = *vectors;
-        WriteFile(pipe as HANDLE, buf, len, &mut bytes, overlapped)
-    };
-    Called::from_file(written != 0, bytes)
+    // SAFETY: the caller's promise.
+    let moved = call(pipe as HANDLE, unsafe { *vectors }, &mut bytes);
+    Called::from_file(moved != 0, bytes)
 }
 
 impl Called {
