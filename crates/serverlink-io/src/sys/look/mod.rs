@@ -1,5 +1,7 @@
 //! poll(2) and its kin, for [`look_at`](crate::look_at).
 
+#[cfg(target_vendor = "apple")]
+mod apple;
 #[cfg(unix)]
 mod signals;
 #[cfg(unix)]
