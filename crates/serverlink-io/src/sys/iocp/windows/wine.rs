@@ -26,8 +26,13 @@ use crate::sys::iocp::kernel::{Called, Handle};
 
 /// How often an operation is called back that is not found. It may be over. But Wine's server also passes
 /// over one that it has just told this thread to go on with, and that is pending again in a moment: of
-/// sends to a peer that reads meanwhile, some five in a hundred, nearly all of them found the next time.
-const ATTEMPTS: usize = 8;
+/// sends to a peer that reads meanwhile, some five in a hundred. Of those one in four is not found the next
+/// time either, and so on; more on a busy machine, where the peer reads while the server is asked.
+const ATTEMPTS: usize = 64;
+/// The fewest, where there are so many that [`CALLS`] are not enough.
+const FEWEST: usize = 8;
+/// About how many calls the end of a thread may take for operations that are not found.
+const CALLS: usize = 2048;
 
 thread_local! {
     static PENDING: RefCell<Operations> = RefCell::default();
@@ -40,7 +45,8 @@ struct Operations(HashMap<*const OVERLAPPED, Handle>);
 
 impl Drop for Operations {
     fn drop(&mut self) {
-        for _ in 0..ATTEMPTS {
+        let attempts = (CALLS / self.0.len().max(1)).clamp(FEWEST, ATTEMPTS);
+        for _ in 0..attempts {
             self.0.retain(|&overlapped, &mut handle| {
                 // SAFETY: the address only names the operation. If it is over, nothing has that name,
                 // or another operation of its kind, which is begun again just as well.
