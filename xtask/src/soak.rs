@@ -87,6 +87,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
                 let mut cargo = windows.map_or_else(suites::cargo, Windows::cargo);
                 if windows.is_none() {
                     cargo.env("NEXTEST_RETRIES", "0");
+                } else {
+                    // What Wine itself finds wrong, so that its faults are told from ours.
+                    cargo.env("WINEDEBUG", "fixme-all");
                 }
                 if !arguments.verbose {
                     cargo.env("NEXTEST_STATUS_LEVEL", "retry");
