@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::apart;
+use super::{Except, apart};
 use crate::counts::Runner;
 use crate::needs::{self, Need};
 use crate::suites::{self, Suite};
@@ -50,8 +50,7 @@ struct Run {
     what: &'static str,
     tests: &'static [&'static str],
     flags: &'static str,
-    /// What cannot run, by a part of its name, and why.
-    except: &'static [(&'static str, &'static str)],
+    except: Except,
 }
 
 const ENGINE: &[&str] = &["--package=serverlink-io", "--lib"];
@@ -64,7 +63,7 @@ const TREES: &str = "-Zmiri-tree-borrows";
 /// Each seed makes another schedule, and other values of those that a load may see.
 const SEEDS: &str = "-Zmiri-many-seeds=0..4";
 
-const EXCEPT_IN_ENGINE: &[(&str, &str)] = &[
+const EXCEPT_IN_ENGINE: Except = &[
     ("credentials", "Miri knows no SO_PEERCRED"),
     ("uring::tests", "Miri knows no io_uring"),
     ("uring::support", "Miri knows no io_uring"),

@@ -71,13 +71,19 @@ fn queue(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     recorder.tests("queue", runner, command);
 }
 
+/// What cannot run, by a part of its name, and why.
+type Except = &'static [(&'static str, &'static str)];
+
 /// Runs the tests of the sockets, all of whose threads meet in the engine and the queue.
-fn sockets(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
+fn sockets(recorder: &mut Recorder, cargo: &dyn Fn() -> Command, except: Except) {
     let (runner, run) = suites::runner();
     for backend in suites::uring::usable(suites::NATIVE_BACKENDS) {
         let mut command = cargo();
-        command.args(run).args(["--package=serverlink", "--test=sockets"]);
-        command.env(suites::BACKEND, backend);
+        command
+            .args(run)
+            .args(["--package=serverlink", "--test=sockets", "--"])
+            .args(except.iter().flat_map(|(name, _)| ["--skip", name]))
+            .env(suites::BACKEND, backend);
         recorder.tests(&format!("sockets on {backend}"), runner, command);
     }
 }
