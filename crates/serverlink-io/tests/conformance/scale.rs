@@ -7,6 +7,7 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
+        mpsc::{self, RecvTimeoutError, Sender},
     },
     thread,
     time::{Duration, Instant},
@@ -349,7 +350,9 @@ fn one_of_many(port: &Port, round: usize) {
     let (near, mut far) = pair();
     socket2::SockRef::from(&far).set_linger(Some(Duration::ZERO)).expect("a socket");
     let inbox = Inbox::new();
-    let handle = port.register(near.into(), inbox.clone()).expect("it registers");
+    let (open, end) = mpsc::channel();
+    let kept = Arc::new(Kept { inbox: inbox.clone(), _open: open });
+    let handle = port.register(near.into(), kept).expect("it registers");
     handle.receive(None).expect("nothing is pending");
     match round % 4 {
         0 => {
@@ -373,13 +376,21 @@ fn one_of_many(port: &Port, round: usize) {
         }
     }
     handle.retire();
-    let start = Instant::now();
-    while Arc::strong_count(&inbox) > 1 {
-        assert!(start.elapsed() < LIMIT, "the handler is not released");
-        port.wake();
-        thread::yield_now();
-    }
+    let end = end.recv_timeout(LIMIT).expect_err("nothing is sent");
+    assert_eq!(end, RecvTimeoutError::Disconnected, "the handler is not released");
     assert!(inbox.is_empty());
+}
+
+/// Puts events into an inbox, and closes a channel when the engine lets go of it.
+struct Kept {
+    inbox: Arc<Inbox>,
+    _open: Sender<()>,
+}
+
+impl Handler for Kept {
+    fn complete(&self, event: Event) {
+        self.inbox.complete(event);
+    }
 }
 
 /// Ends while hundreds of connections are at work, and lets go of every one.
