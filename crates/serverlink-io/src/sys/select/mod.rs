@@ -198,6 +198,20 @@ mod tests {
         fn complete(&self, _: Event) {}
     }
 
+    /// Calls back when it is let go of.
+    struct Parting(Arc<Select>);
+
+    impl Handler for Parting {
+        fn complete(&self, _: Event) {}
+    }
+
+    impl Drop for Parting {
+        fn drop(&mut self) {
+            let source = Source::Watched(self.0.waker.descriptor());
+            self.0.release(Arc::new(Live { source, handler: Arc::new(Nobody) }));
+        }
+    }
+
     #[test]
     fn what_leaves_during_a_wait_is_kept_until_its_end() {
         let select = Select::new().expect("it starts");
@@ -219,5 +233,26 @@ mod tests {
         });
         assert_eq!(meanwhile, 2);
         assert_eq!(Arc::strong_count(&handler), 1);
+    }
+
+    #[test]
+    fn who_leaves_at_the_end_of_a_wait_may_call_back() {
+        let select = Arc::new(Select::new().expect("it starts"));
+        let handler = Arc::new(Parting(Arc::clone(&select)));
+        let mut handler = Some(handler);
+        thread::scope(|scope| {
+            let waiter = scope.spawn(|| select.wait(None, &mut Vec::new()).expect("it waits"));
+            while let Some(parting) = handler.take() {
+                let source = Source::Watched(select.waker.descriptor());
+                let live = Arc::new(Live { source, handler: parting.clone() });
+                if !select.release(live) {
+                    handler = Some(parting);
+                    thread::yield_now();
+                }
+            }
+            select.wake();
+            waiter.join().expect("it does not wait for itself");
+        });
+        assert_eq!(Arc::strong_count(&select), 1, "all have left");
     }
 }
