@@ -14,7 +14,7 @@ pub(super) const SUITE: Suite = Suite {
     needs: &[&ADDRESS_SANITIZER],
     run: |recorder| {
         quick(recorder);
-        sockets(recorder, &cargo, &[]);
+        sockets(recorder, &cargo);
     },
 };
 

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{Except, apart, host, sockets, unsafe_code, version_field};
+use super::{apart, host, sockets, unsafe_code, version_field};
 use crate::needs::{self, Need};
 use crate::suites::{self, Suite};
 use crate::toolchain::{self, Toolchain};
@@ -19,14 +19,9 @@ pub(super) const SUITE: Suite = Suite {
         let Some(compiler) = Compiler::find() else { return recorder.fail("no compiler") };
         let cargo = || compiler.cargo();
         unsafe_code(recorder, &cargo);
-        sockets(recorder, &cargo, EXCEPT_IN_SOCKETS);
+        sockets(recorder, &cargo);
     },
 };
-
-const EXCEPT_IN_SOCKETS: Except = &[(
-    "small_messages_of_a_stream_are_written_together",
-    "no message follows the last one within the microseconds that make a stream",
-)];
 
 const THREAD_SANITIZER: Need = Need {
     name: "ThreadSanitizer and the sources of the standard library",
