@@ -8,12 +8,13 @@ use std::{
     net::{Ipv4Addr, UdpSocket},
     os::windows::io::{AsRawSocket, RawSocket},
     ptr,
+    sync::Mutex,
     time::Duration,
 };
 
 use windows_sys::Win32::Networking::WinSock::{self, SOCKET, SOCKET_ERROR, TIMEVAL};
 
-use crate::{Interest, sys::readiness::Want};
+use crate::{Interest, lock::lock, sys::readiness::Want};
 
 /// See `Backend::timer_grain`: the period of the system's clock.
 pub(super) const TIMER_GRAIN: Duration = Duration::from_micros(15_625);
@@ -137,6 +138,9 @@ pub(super) fn check(socket: RawSocket, interest: Interest) -> io::Result<Interes
 #[derive(Debug)]
 pub(super) struct Waker {
     socket: UdpSocket,
+    /// Wine (8.0) refuses to send (`WSAEWOULDBLOCK`) while another thread is still in its call, although
+    /// that one's datagram may have been received already: then nothing would end the wait.
+    sending: Mutex<()>,
 }
 
 impl Waker {
@@ -145,7 +149,7 @@ impl Waker {
         // From now on it takes datagrams from nobody else.
         socket.connect(socket.local_addr()?)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket })
+        Ok(Self { socket, sending: Mutex::default() })
     }
 
     pub(super) fn descriptor(&self) -> RawSocket {
@@ -154,11 +158,38 @@ impl Waker {
 
     pub(super) fn wake(&self) {
         // If it is full, it wakes already.
-        let _ = self.socket.send(&[1]);
+        let _ = self.send();
+    }
+
+    fn send(&self) -> io::Result<usize> {
+        let _alone = lock(&self.sending);
+        self.socket.send(&[1])
     }
 
     pub(super) fn drain(&self) {
         let mut byte = [0];
         while self.socket.recv(&mut byte).is_ok() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+
+    #[test]
+    fn threads_that_wake_at_once_do_not_keep_each_other_from_it() {
+        let waker = Waker::new().expect("it starts");
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                // Few enough for all to have room.
+                scope
+                    .spawn(|| (0..25).for_each(|_| assert_eq!(waker.send().expect("it wakes"), 1)));
+            }
+        });
+        let readable = Interest { readable: true, writable: false };
+        assert_eq!(check(waker.descriptor(), readable).expect("it is a socket"), readable);
+        waker.drain();
     }
 }
