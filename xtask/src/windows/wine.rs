@@ -144,13 +144,17 @@ impl Wine {
         let prefix = self.prefix();
         let prefix = prefix.display();
         let folder = self.windows_path();
+        // Where addresses are random, Wine's loader finds one of those it must have taken, once in some
+        // five thousand times: "failed to map the shared user data". Containers may forbid it.
+        let mut fixed = Command::new("setarch");
+        let fixed = if needs::succeeds(fixed.args(["-R", "true"])) { "setarch -R " } else { "" };
         format!(
             "#!/bin/sh\n\
              export WINEPREFIX='{prefix}'\n\
              export WINEDEBUG=\"${{WINEDEBUG:--all}}\"\n\
              export WINEDLLOVERRIDES='{DLL_OVERRIDES}'\n\
              export WINEPATH='{folder}'\n\
-             exec '{wine}' \"$@\"\n"
+             exec {fixed}'{wine}' \"$@\"\n"
         )
     }
 

@@ -3,7 +3,7 @@
 use std::{
     env, fmt,
     io::Write,
-    net::{Ipv4Addr, TcpStream},
+    net::{Ipv4Addr, TcpListener, TcpStream},
     process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -208,7 +208,11 @@ pub(crate) fn vacant(context: &Context) -> String {
     } else {
         Ipv4Addr::LOCALHOST
     };
-    bound(context, SocketType::Pull, &format!("tcp://{host}:*")).1
+    let endpoint = bound(context, SocketType::Pull, &format!("tcp://{host}:*")).1;
+    // Some backends give the port back a moment later.
+    let address = endpoint.trim_start_matches("tcp://");
+    eventually("for the endpoint to be vacant", || TcpListener::bind(address).is_ok());
+    endpoint
 }
 
 /// Endpoints as [`vacant`], one of each transport that is a stream of the system's.
