@@ -7,6 +7,9 @@ use crate::frame::{encode_header, frame_len};
 use crate::framing::Framing;
 use crate::{PeerMisbehaved, Version};
 
+pub(crate) const HELLO: &[u8] = b"HELLO";
+pub(crate) const WELCOME: &[u8] = b"WELCOME";
+pub(crate) const INITIATE: &[u8] = b"INITIATE";
 pub(crate) const READY: &[u8] = b"READY";
 pub(crate) const ERROR: &[u8] = b"ERROR";
 pub(crate) const PING: &[u8] = b"PING";

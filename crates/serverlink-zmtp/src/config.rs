@@ -1,29 +1,71 @@
 //! What this end of a connection is.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
 use crate::SocketType;
 
-/// The security mechanism of a connection (RFC 37, "Authentication and Confidentiality"). Both ends
-/// must name the same one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// The security mechanism of a connection, and our part in it (RFC 37, "Authentication and
+/// Confidentiality"). Both ends must use the same one, and of those that have roles one end must be
+/// the client and the other the server, whichever of them connects.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Mechanism {
     /// No authentication and no encryption.
     #[default]
     Null,
+    /// A name and a password, not encrypted, shown by us (RFC 24).
+    PlainClient(PlainLogin),
+    /// The same, shown to us. The peer is always to be [judged](Config::judges_peers): nobody is let in
+    /// unasked.
+    PlainServer,
 }
 
 impl Mechanism {
     /// The name in the greeting.
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn as_str(&self) -> &'static str {
         match self {
             Self::Null => "NULL",
+            Self::PlainClient(_) | Self::PlainServer => "PLAIN",
         }
     }
+
+    /// Whether we are the server of the handshake, and say so in the greeting. NULL has no roles, and
+    /// there "the as-server field MUST be zero" (RFC 37, "The NULL Security Mechanism").
+    pub(crate) const fn is_server(&self) -> bool {
+        match self {
+            Self::Null | Self::PlainClient(_) => false,
+            Self::PlainServer => true,
+        }
+    }
+}
+
+/// What a client shows with the PLAIN mechanism. Printed for debugging, it does not tell the password.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct PlainLogin {
+    /// The name, of at most 255 bytes.
+    pub username: Bytes,
+    /// The password, of at most 255 bytes.
+    pub password: Bytes,
+}
+
+impl fmt::Debug for PlainLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainLogin").field("username", &self.username).finish_non_exhaustive()
+    }
+}
+
+/// What a peer has shown of who it is, for somebody to judge: see
+/// [`Event::Credentials`](crate::Event::Credentials).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Credentials {
+    /// Nothing: that is the NULL mechanism.
+    None,
+    /// A name and a password.
+    Plain(PlainLogin),
 }
 
 /// Heartbeating with PING and PONG (RFC 37, "Connection Heartbeating").
@@ -51,10 +93,10 @@ pub struct Config {
     pub socket_type: SocketType,
     /// The security mechanism both ends must use.
     pub mechanism: Mechanism,
-    /// Whether we are the server of the security handshake; by default the side that bound. The
-    /// NULL mechanism has no roles and announces zero in any case (RFC 37, "The NULL Security
-    /// Mechanism").
-    pub as_server: bool,
+    /// Whether somebody judges who the peer is before the handshake may end, as with ZAP (RFC 27): see
+    /// [`Event::Credentials`](crate::Event::Credentials). It makes no difference to a client of a
+    /// mechanism that has roles, which judges nobody, nor to the server of PLAIN, which always does.
+    pub judges_peers: bool,
     /// Our routing id, at most 255 bytes and not beginning with a zero byte; empty for none. Only
     /// REQ, DEALER and ROUTER announce it.
     pub routing_id: Bytes,
@@ -70,8 +112,7 @@ pub struct Config {
     /// Heartbeating; `None` sends no PING (the peer's are answered in any case).
     pub heartbeat: Option<Heartbeat>,
     /// Whether peers that speak ZMTP 2.0 or 1.0 are admitted. They cannot authenticate themselves:
-    /// with any mechanism but NULL they never are, and where others decide who may connect, as with
-    /// ZAP, they should not be.
+    /// with any mechanism but NULL they never are, nor where [peers are judged](Self::judges_peers).
     ///
     /// To find out whether it may go on in a later version, a connection that admits them sends its
     /// greeting piece by piece, each when enough of the peer's has arrived. One that does not sends
@@ -88,7 +129,7 @@ impl Config {
         Self {
             socket_type,
             mechanism: Mechanism::Null,
-            as_server: false,
+            judges_peers: false,
             routing_id: Bytes::new(),
             metadata: Vec::new(),
             max_message_size: None,
@@ -100,6 +141,6 @@ impl Config {
 
     /// Whether a peer of a version before 3.0 will be talked to.
     pub(crate) fn admits_older_peers(&self) -> bool {
-        self.older_peers && matches!(self.mechanism, Mechanism::Null)
+        self.older_peers && !self.judges_peers && matches!(self.mechanism, Mechanism::Null)
     }
 }

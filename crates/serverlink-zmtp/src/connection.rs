@@ -6,15 +6,15 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::decoder::{Decoder, MAX_BODY, Span};
-use crate::error::printable;
-use crate::greeting::{self, Greeting, Older, Reading};
+use crate::greeting::{self, Older, Reading};
 use crate::greetings::Greetings;
+use crate::handshake::{self, Handshake, Progress};
 use crate::metadata::{self, MAX_HANDSHAKE_COMMAND, MAX_ROUTING_ID};
 use crate::output::Output;
-use crate::traffic::{Step, Traffic, refused};
+use crate::traffic::{Step, Traffic};
 use crate::{
-    Config, Error, Event, FrameBody, Framing, Mechanism, Peer, PeerIncompatible, PeerMisbehaved,
-    TimedOut, Version, command, older,
+    ApiMisuse, Config, Credentials, Error, Event, FrameBody, Framing, Mechanism, Peer, Refusal,
+    TimedOut, Version, command, older, plain,
 };
 
 /// One end of a ZMTP connection.
@@ -77,7 +77,7 @@ enum Phase {
 #[derive(Debug)]
 enum Stage {
     Greeting(Box<Greetings>),
-    Handshake(Greeting),
+    Handshake(Handshake),
     /// In place of the handshake, with a peer of an older version and of this socket type.
     Routing(Older, Option<u8>),
 }
@@ -89,19 +89,19 @@ impl Connection {
     /// A connection just made or accepted. The beginning of our greeting is at once ready to be
     /// sent, up to where it would be wrong for an [older peer](Config::older_peers); the rest, and
     /// READY behind it, follow as soon as the peer's greeting shows that they may. The NULL mechanism
-    /// lets neither side wait for the other's READY.
+    /// lets neither side wait for the other's READY, unless somebody [judges](Config::judges_peers) it.
     ///
     /// A configuration that breaks the contract of [`Config`] shows as [`Error::ApiMisuse`] in the
     /// first [`next_event`](Self::next_event).
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
         let mut output = Output::default();
-        let phase = match metadata::encode(&config) {
+        let phase = match check(&config).and_then(|()| metadata::encode(&config)) {
             Ok(ready) => {
                 let mut ours = Output::default();
                 ours.raw(&greeting::encode(&config));
-                match config.mechanism {
-                    Mechanism::Null => ours.command(command::READY, &ready),
+                if handshake::is_ready_sent_at_once(&config) {
+                    ours.command(command::READY, &ready);
                 }
                 let ours = ours.take().unwrap_or_default();
                 let greetings = Greetings::new(ours, &config, &mut output);
@@ -189,6 +189,10 @@ impl Connection {
                 Phase::Traffic(traffic) => Event::Ready(&traffic.peer),
                 _ => return Ok(None),
             },
+            Step::Credentials => match self.credentials() {
+                Some(credentials) => Event::Credentials(credentials),
+                None => return Ok(None),
+            },
         }))
     }
 
@@ -200,7 +204,11 @@ impl Connection {
                     Stage::Greeting(greetings) => {
                         match greetings.read(&mut self.decoder, config, &mut self.output)? {
                             Reading::Needs(_) => return Ok(None),
-                            Reading::Complete(greeting) => *stage = Stage::Handshake(greeting),
+                            Reading::Complete(greeting) => {
+                                let handshake =
+                                    Handshake::begin(greeting, config, &mut self.output);
+                                *stage = Stage::Handshake(handshake);
+                            }
                             Reading::Older(peer, socket_type) => {
                                 if peer == Older::Unversioned {
                                     // It is the beginning of an ordinary frame.
@@ -222,12 +230,15 @@ impl Connection {
                         self.phase = begin_traffic(&mut self.decoder, peer, config, now);
                         return Ok(Some(Step::Ready));
                     }
-                    Stage::Handshake(greeting) => {
-                        let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                        let body = self.decoder.body(span);
-                        let peer = read_ready(span, &body, *greeting, config, &mut self.output)?;
-                        self.phase = begin_traffic(&mut self.decoder, peer, config, now);
-                        return Ok(Some(Step::Ready));
+                    Stage::Handshake(handshake) => {
+                        match handshake.step(&mut self.decoder, config, &mut self.output)? {
+                            Progress::Waits => return Ok(None),
+                            Progress::Asks => return Ok(Some(Step::Credentials)),
+                            Progress::Done(peer) => {
+                                self.phase = begin_traffic(&mut self.decoder, peer, config, now);
+                                return Ok(Some(Step::Ready));
+                            }
+                        }
                     }
                 },
                 Phase::Traffic(traffic) => {
@@ -244,6 +255,36 @@ impl Connection {
                     }
                 }
             }
+        }
+    }
+
+    /// What the peer has shown of who it is, as long as that waits for a judgement.
+    #[must_use]
+    pub fn credentials(&self) -> Option<&Credentials> {
+        match &self.phase {
+            Phase::Introduction(_, _, Stage::Handshake(handshake)) => handshake.credentials(),
+            _ => None,
+        }
+    }
+
+    /// Lets the peer in whose [credentials](Event::Credentials) were shown. Ask for
+    /// [`next_event`](Self::next_event) and for output then. Nothing happens if none wait for it.
+    pub fn admit(&mut self) {
+        if let Phase::Introduction(config, _, Stage::Handshake(handshake)) = &mut self.phase
+            && let Err(error) = handshake.admit(config, &mut self.output)
+        {
+            self.fail(error);
+        }
+    }
+
+    /// Refuses the peer whose [credentials](Event::Credentials) were shown: the connection fails by
+    /// [`Error::Denied`], and unless the refusal is [temporary](Refusal::Temporary) there is an ERROR
+    /// command to be sent. Nothing happens if none wait for it.
+    pub fn refuse(&mut self, refusal: Refusal) {
+        if let Phase::Introduction(_, _, Stage::Handshake(handshake)) = &mut self.phase
+            && handshake.refuse(refusal, &mut self.output)
+        {
+            self.fail(Error::Denied(refusal));
         }
     }
 
@@ -266,9 +307,9 @@ impl Connection {
         self.decoder.take_spent()
     }
 
-    /// The control bytes to send now, in order: greeting, READY or routing id, ERROR, PING, PONG;
-    /// `None` if there are none. Ask after every `next_event` and `handle_timeout`, but only when the stream can
-    /// take bytes: what you take, you must send.
+    /// The control bytes to send now, in order: greeting, the commands of the handshake or a routing id,
+    /// ERROR, PING, PONG; `None` if there are none. Ask after every `next_event` and `handle_timeout`, but
+    /// only when the stream can take bytes: what you take, you must send.
     ///
     /// All output until the handshake is complete goes before any message. Later output consists of whole frames and goes
     /// between two messages; between two frames of one message libzmq accepts it, but the grammar of
@@ -404,30 +445,11 @@ impl Connection {
     }
 }
 
-/// Reads the only frame of the NULL handshake.
-fn read_ready(
-    span: Span,
-    body: &[u8],
-    greeting: Greeting,
-    config: &Config,
-    output: &mut Output,
-) -> Result<Peer, Error> {
-    if !span.is_command() {
-        return Err(PeerMisbehaved::MessageBeforeReady.into());
-    }
-    let (name, data) = command::split(body)?;
-    match name {
-        command::READY => {
-            let peer = metadata::decode(data, greeting, config);
-            if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) =
-                &peer
-            {
-                output.error(&format!("{ours} cannot talk to {theirs}"));
-            }
-            peer
-        }
-        command::ERROR => Err(refused(data)),
-        _ => Err(PeerMisbehaved::UnexpectedCommand(printable(name, 32)).into()),
+/// Whether a mechanism is fit to be used.
+fn check(config: &Config) -> Result<(), ApiMisuse> {
+    match &config.mechanism {
+        Mechanism::Null | Mechanism::PlainServer => Ok(()),
+        Mechanism::PlainClient(login) => plain::check(login),
     }
 }
 

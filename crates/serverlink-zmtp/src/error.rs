@@ -23,12 +23,52 @@ pub enum Error {
         /// The peer's words, at most 255 bytes, with everything unprintable escaped.
         reason: String,
     },
+    /// We refused the peer, by [`Connection::refuse`](crate::Connection::refuse).
+    #[error("the peer was not let in: {0}")]
+    Denied(Refusal),
     /// The peer took too long. Connecting again may help.
     #[error("the peer took too long: {0}")]
     TimedOut(#[from] TimedOut),
     /// The calling program broke the contract of this crate.
     #[error("wrong use of the connection: {0}")]
     ApiMisuse(#[from] ApiMisuse),
+}
+
+/// Why a peer is not let in, by the status codes of ZAP (RFC 27), which ERROR commands carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+pub enum Refusal {
+    /// 300: not now. The connection ends without a word, so that the peer tries again.
+    #[error("it may try again (status 300)")]
+    Temporary,
+    /// 400: what the peer has shown is not good enough.
+    #[error("its credentials are not accepted (status 400)")]
+    Credentials,
+    /// 500: whoever judges could not.
+    #[error("whoever judges failed (status 500)")]
+    Internal,
+}
+
+impl Refusal {
+    /// Its status code.
+    #[must_use]
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::Temporary => 300,
+            Self::Credentials => 400,
+            Self::Internal => 500,
+        }
+    }
+
+    /// The refusal of a status code; none if it is no such code.
+    #[must_use]
+    pub const fn of(status: u16) -> Option<Self> {
+        match status {
+            300 => Some(Self::Temporary),
+            400 => Some(Self::Credentials),
+            500 => Some(Self::Internal),
+            _ => None,
+        }
+    }
 }
 
 /// How a peer broke the protocol.
@@ -59,7 +99,7 @@ pub enum PeerMisbehaved {
     #[error("it sent a message before its READY command")]
     MessageBeforeReady,
     /// A command that has no place in the handshake.
-    #[error("it sent the command \"{0}\" where READY was due")]
+    #[error("it sent the command \"{0}\" where another was due")]
     UnexpectedCommand(String),
     /// A command whose body does not follow its grammar.
     #[error("its {command} command is malformed: {defect}")]
@@ -70,13 +110,13 @@ pub enum PeerMisbehaved {
         defect: &'static str,
     },
     /// The same property twice in READY.
-    #[error("its READY command has the property \"{0}\" twice")]
+    #[error("it has the property \"{0}\" twice")]
     DuplicateProperty(String),
     /// More properties in READY than anybody needs.
-    #[error("its READY command has more than {0} properties")]
+    #[error("it has more than {0} properties")]
     TooManyProperties(usize),
     /// No `Socket-Type` in READY.
-    #[error("its READY command names no Socket-Type")]
+    #[error("it names no Socket-Type")]
     NoSocketType,
     /// A routing id that is too long, begins with a zero byte (RFC 37, "The Identity Property"), or
     /// is not in one frame.
@@ -149,6 +189,9 @@ pub enum ApiMisuse {
     /// [`Config::metadata`](crate::Config::metadata) does not fit a READY command.
     #[error("the metadata makes a READY command of {0} bytes; at most 65536 are allowed")]
     MetadataTooLarge(usize),
+    /// A name or password of [`PlainLogin`](crate::PlainLogin) is too long.
+    #[error("the username and the password must have at most 255 bytes each")]
+    PlainLogin,
     /// The buffer given to [`Connection::return_frame`](crate::Connection::return_frame) holds less
     /// than the one that was handed out.
     #[error("a frame's buffer came back shorter than it was handed out")]

@@ -4,15 +4,20 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::Peer;
+use crate::{Credentials, Peer};
 
 /// Something that arrived. It borrows from the connection: take what you need out of it before
 /// asking for the next one.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// The handshake is complete. Comes once, before everything else; messages may be sent from now
-    /// on.
+    /// What the peer has shown of who it is, where [peers are judged](crate::Config::judges_peers). Comes
+    /// once, during the handshake, which stands still until somebody says
+    /// [`admit`](crate::Connection::admit) or [`refuse`](crate::Connection::refuse), or its time is up:
+    /// better do not read on from the socket until then.
+    Credentials(&'a Credentials),
+    /// The handshake is complete. Comes once, before everything else but `Credentials`; messages may be
+    /// sent from now on.
     Ready(&'a Peer),
     /// One frame of a message.
     Frame {

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::printable;
-use crate::{Config, Error, Mechanism, PeerIncompatible};
+use crate::{Config, Error, PeerIncompatible};
 
 /// The length of a greeting in bytes.
 pub(crate) const GREETING_LEN: usize = 64;
@@ -89,10 +89,7 @@ pub(crate) fn encode(config: &Config) -> [u8; GREETING_LEN] {
     greeting[MAJOR_AT] = Version::V3_1.0;
     greeting[MINOR_AT] = Version::V3_1.1;
     greeting[MECHANISM_AT..AS_SERVER_AT].copy_from_slice(&padded(config.mechanism.as_str()));
-    greeting[AS_SERVER_AT] = match config.mechanism {
-        // "The as-server field MUST be zero" (RFC 37, "The NULL Security Mechanism").
-        Mechanism::Null => 0,
-    };
+    greeting[AS_SERVER_AT] = u8::from(config.mechanism.is_server());
     greeting
 }
 

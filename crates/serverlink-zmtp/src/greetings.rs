@@ -16,7 +16,7 @@ const QUOTED: usize = 16;
 pub(crate) struct Greetings {
     theirs: [u8; GREETING_LEN],
     have: usize,
-    /// Our greeting and READY, as far as they are not sent yet.
+    /// Our greeting, and READY where it follows at once, as far as they are not sent yet.
     ours: Bytes,
     /// How much of them is.
     sent: usize,

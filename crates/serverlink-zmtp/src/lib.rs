@@ -14,8 +14,9 @@
 //!
 //! Sources: [RFC 37](https://rfc.zeromq.org/spec/37/) (ZMTP 3.1),
 //! [RFC 23](https://rfc.zeromq.org/spec/23/) (ZMTP 3.0), [RFC 15](https://rfc.zeromq.org/spec/15/)
-//! (ZMTP 2.0), [RFC 13](https://rfc.zeromq.org/spec/13/) (ZMTP 1.0), and the observed behaviour of
-//! libzmq 4.3.5 where they leave room.
+//! (ZMTP 2.0), [RFC 13](https://rfc.zeromq.org/spec/13/) (ZMTP 1.0),
+//! [RFC 24](https://rfc.zeromq.org/spec/24/) (PLAIN), and the observed behaviour of libzmq 4.3.5 where
+//! they leave room.
 #![forbid(unsafe_code)]
 
 mod command;
@@ -28,18 +29,20 @@ mod frame;
 mod framing;
 mod greeting;
 mod greetings;
+mod handshake;
 mod heartbeat;
 mod metadata;
 mod older;
 mod output;
 mod peer;
+mod plain;
 mod socket_type;
 mod traffic;
 
 pub use command::{MAX_PATTERN_LEN, encode_membership, encode_pattern, encode_subscription};
-pub use config::{Config, Heartbeat, Mechanism};
+pub use config::{Config, Credentials, Heartbeat, Mechanism, PlainLogin};
 pub use connection::Connection;
-pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, TimedOut};
+pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, Refusal, TimedOut};
 pub use event::{Event, FrameBody};
 pub use frame::{FrameSpan, Frames, MAX_HEADER_LEN, encode_frame, encode_header, frame_len};
 pub use framing::{Framing, MAX_OLD_HEADER_LEN};

@@ -1,4 +1,4 @@
-//! Properties: what READY says about its sender (RFC 37, "Connection Metadata").
+//! Properties: what READY, or INITIATE, says about its sender (RFC 37, "Connection Metadata").
 
 use bytes::{BufMut, Bytes, BytesMut};
 
@@ -20,7 +20,7 @@ const MAX_PROPERTIES: usize = 128;
 /// The longest command of the handshake in bytes.
 pub(crate) const MAX_HANDSHAKE_COMMAND: usize = 65_536;
 
-/// The data of our READY command.
+/// Our properties: the data of our READY command, or of INITIATE.
 pub(crate) fn encode(config: &Config) -> Result<BytesMut, ApiMisuse> {
     let mut data = BytesMut::new();
     put(&mut data, SOCKET_TYPE, config.socket_type.as_str().as_bytes());
@@ -60,14 +60,19 @@ fn put(data: &mut BytesMut, name: &str, value: &[u8]) {
     data.put_slice(value);
 }
 
-/// Reads the data of the peer's READY command.
-pub(crate) fn decode(data: &[u8], greeting: Greeting, config: &Config) -> Result<Peer, Error> {
+/// Reads the peer's properties, the data of a command of this name.
+pub(crate) fn decode(
+    command: &'static str,
+    data: &[u8],
+    greeting: Greeting,
+    config: &Config,
+) -> Result<Peer, Error> {
     let mut socket_type = None;
     let mut routing_id = None;
     let mut properties: Vec<(String, Bytes)> = Vec::new();
     let mut rest = data;
     while !rest.is_empty() {
-        let (Property { name, value }, tail) = split_property(rest)?;
+        let (Property { name, value }, tail) = split_property(command, rest)?;
         rest = tail;
         let duplicate = if name.eq_ignore_ascii_case(SOCKET_TYPE.as_bytes()) {
             socket_type.replace(value).is_some()
@@ -109,8 +114,11 @@ struct Property<'a> {
 }
 
 /// Takes one property off the front; the rest is what follows.
-fn split_property(data: &[u8]) -> Result<(Property<'_>, &[u8]), PeerMisbehaved> {
-    let malformed = |defect| PeerMisbehaved::MalformedCommand { command: "READY", defect };
+fn split_property<'a>(
+    command: &'static str,
+    data: &'a [u8],
+) -> Result<(Property<'a>, &'a [u8]), PeerMisbehaved> {
+    let malformed = |defect| PeerMisbehaved::MalformedCommand { command, defect };
     let cut = || malformed("a property is cut short");
     let (&name_len, rest) = data.split_first().ok_or_else(cut)?;
     if name_len == 0 {

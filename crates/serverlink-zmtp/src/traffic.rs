@@ -33,6 +33,7 @@ pub(crate) struct Traffic {
 
 /// An event in terms of the decoder, before it borrows.
 pub(crate) enum Step {
+    Credentials,
     Ready,
     Frame(Span),
     Subscribe(Span),

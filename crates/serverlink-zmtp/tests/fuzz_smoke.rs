@@ -3,7 +3,7 @@
 
 mod support;
 
-use serverlink_zmtp::SocketType;
+use serverlink_zmtp::{Mechanism, SocketType};
 use support::fuzz::{self, Choices};
 
 const CASES: u64 = 12_500;
@@ -56,9 +56,9 @@ fn damaged_handshakes_are_survived_and_read_alike_in_any_split() {
         let mut choices = Choices::new(seed);
         let peer = [SocketType::Push, SocketType::Sub, SocketType::Dealer, SocketType::Pub];
         let peer = peer[(seed % 4) as usize];
-        let older = fuzz::older_peer(seed);
-        let mut stream = older
-            .map_or_else(|| support::raw_handshake(peer), |older| older.handshake(peer, b"id"));
+        let mut stream = fuzz::valid_handshake(seed, peer);
+        let older = matches!(fuzz::mechanism(seed), Mechanism::Null);
+        let older = fuzz::older_peer(seed).filter(|_| older);
         stream.extend(fuzz::valid_traffic(&mut choices, older));
         if seed % 3 != 0 {
             fuzz::damage(&mut stream, &mut choices);

@@ -34,8 +34,7 @@ fn compatible_sockets_become_ready_and_know_each_other() {
     let mut dealer = Config::new(SocketType::Dealer);
     dealer.routing_id = Bytes::from_static(b"me");
     dealer.metadata = vec![("X-App".into(), Bytes::from_static(b"demo"))];
-    let mut router = Config::new(SocketType::Router);
-    router.as_server = true;
+    let router = Config::new(SocketType::Router);
     let mut pair = Pair::new([dealer, router]);
     pair.settle();
     assert_eq!(pair.seen[0], [Seen::Ready(SocketType::Router, Bytes::new())]);

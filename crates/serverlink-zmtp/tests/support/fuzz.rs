@@ -5,9 +5,11 @@ use std::mem::discriminant;
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::{Config, Connection, Error, PeerIncompatible, SocketType};
+use serverlink_zmtp::{
+    Config, Connection, Error, Mechanism, PeerIncompatible, PlainLogin, SocketType,
+};
 
-use super::{Older, Seen, established_by, raw_handshake};
+use super::{Older, Seen, established_by, raw_command, raw_greeting, raw_handshake, raw_property};
 
 /// The room that every awaited frame may have.
 const ROOM: usize = 64 * 1024;
@@ -70,6 +72,10 @@ fn run(data: &[u8], after_handshake: bool) {
     ][(seed % 5) as usize];
     let mut config = Config::new(ours);
     config.max_message_size = [None, None, Some(300), Some(100_000)][(seed / 4 % 4) as usize];
+    if !after_handshake {
+        config.judges_peers = seed % 7 == 0;
+        config.mechanism = mechanism(seed);
+    }
     let now = Instant::now();
     let connection = || {
         if after_handshake {
@@ -97,6 +103,31 @@ pub fn older_peer(seed: u64) -> Option<Older> {
         2 => Some(Older::Unversioned),
         _ => None,
     }
+}
+
+/// The mechanism that a seed chooses for [`handshake`].
+pub fn mechanism(seed: u64) -> Mechanism {
+    match seed / 128 % 4 {
+        0 => Mechanism::PlainServer,
+        1 => Mechanism::PlainClient(PlainLogin::default()),
+        _ => Mechanism::Null,
+    }
+}
+
+/// What a peer says that uses the mechanism of a seed as it should.
+pub fn valid_handshake(seed: u64, peer: SocketType) -> Vec<u8> {
+    let properties = raw_property("Socket-Type", peer.as_str().as_bytes());
+    let commands: &[(&str, &[u8])] = match mechanism(seed) {
+        Mechanism::PlainServer => &[("HELLO", b"\x04user\x06secret"), ("INITIATE", &properties)],
+        Mechanism::PlainClient(_) => &[("WELCOME", b""), ("READY", &properties)],
+        _ => {
+            return older_peer(seed)
+                .map_or_else(|| raw_handshake(peer), |older| older.handshake(peer, b"id"));
+        }
+    };
+    let mut bytes = raw_greeting(3, 1, mechanism(seed).as_str());
+    commands.iter().for_each(|(name, data)| bytes.extend(raw_command(name, data)));
+    bytes
 }
 
 /// Feeds a stream, whole or in pieces chosen at random, and collects what comes of it.
@@ -128,7 +159,13 @@ fn play(
         while patience > 0 && outcome.error.is_none() {
             patience -= 1;
             match connection.next_event(now) {
-                Ok(Some(event)) => outcome.seen.push(Seen::of(event)),
+                Ok(Some(event)) => {
+                    let seen = Seen::of(event);
+                    if matches!(seen, Seen::Credentials(_)) {
+                        connection.admit();
+                    }
+                    outcome.seen.push(seen);
+                }
                 Ok(None) => break,
                 Err(error) => outcome.error = Some(error),
             }

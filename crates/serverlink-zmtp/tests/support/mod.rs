@@ -6,11 +6,12 @@ pub mod fuzz;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::{Config, Connection, Error, Event, SocketType, encode_frame};
+use serverlink_zmtp::{Config, Connection, Credentials, Error, Event, SocketType, encode_frame};
 
 /// An event that owns its content.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Seen {
+    Credentials(Credentials),
     Ready(SocketType, Bytes),
     /// Of a peer that does not tell its type.
     ReadyUntold(Bytes),
@@ -28,6 +29,7 @@ pub enum Seen {
 impl Seen {
     pub fn of(event: Event<'_>) -> Self {
         match event {
+            Event::Credentials(credentials) => Self::Credentials(credentials.clone()),
             Event::Ready(peer) => match peer.socket_type {
                 Some(socket_type) => Self::Ready(socket_type, peer.routing_id.clone()),
                 None => Self::ReadyUntold(peer.routing_id.clone()),
