@@ -45,8 +45,8 @@ pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{
     ListeningSocket, OptionAccess, OptionForm, OptionInfo, OptionOwners, OptionSystems, OptionTime,
-    OptionTruth, OptionUnit, ReconnectStop, RouterNotify, context_options, message_options,
-    socket_options,
+    OptionTruth, OptionUnit, ReconnectStop, RouterNotify, SecurityMechanism, context_options,
+    message_options, socket_options,
 };
 #[cfg(unix)]
 pub use poller::poll_with_signals;

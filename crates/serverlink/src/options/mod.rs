@@ -10,6 +10,7 @@ mod info;
 mod listening;
 mod message;
 mod network;
+mod security;
 mod special;
 mod table;
 mod unsupported;
@@ -29,13 +30,16 @@ pub use info::{OptionAccess, OptionInfo, OptionOwners, OptionSystems, OptionTime
 pub use listening::ListeningSocket;
 pub use message::message_options;
 use network::Network;
+pub use security::SecurityMechanism;
+pub(crate) use security::Unjudged;
 pub(crate) use table::Options;
 
 impl Options {
     /// What the protocol is told about a socket.
-    pub(crate) fn protocol(&self, socket_type: SocketType, as_server: bool) -> Config {
+    pub(crate) fn protocol(&self, socket_type: SocketType) -> Config {
         let mut config = Config::new(socket_type);
-        config.as_server = as_server;
+        config.mechanism = self.protocol_mechanism();
+        config.judges_peers = self.judges_peers();
         if socket_type.announces_routing_id() {
             config.routing_id = self.routing_id.clone();
         }
@@ -68,7 +72,7 @@ impl Options {
         match id {
             VERBOSE => self.xpub_verboser = false,
             VERBOSER => self.xpub_verbose = self.xpub_verboser,
-            _ => {}
+            _ => self.settle_mechanism(id),
         }
     }
 

@@ -11,7 +11,7 @@ use super::{
     OptionOwners::{Sockets, SocketsOf},
     OptionSystems,
     OptionTime::{AtOnce, Later, Never},
-    OptionTruth, OptionUnit,
+    OptionTruth, OptionUnit, SecurityMechanism,
 };
 use crate::{Error, EventDescriptor, Events, Result, Socket, SocketType};
 
@@ -180,10 +180,11 @@ pub(super) const ROWS: &[SpecialRow] = &[
             constant: "ZMQ_MECHANISM",
             id: 43,
             since: "4.0",
-            summary: "The security mechanism: 0, which is NULL.",
+            summary: "The security mechanism: 0, which is NULL, or 1, PLAIN. The options of the \
+                      mechanisms say which, the one set last.",
             ..PLAIN
         },
-        get: Some(|_| Ok(int(0))),
+        get: Some(|socket| Ok(int(socket.mechanism().number()))),
         set: None,
     },
     SpecialRow {
@@ -220,6 +221,15 @@ pub(super) const ROWS: &[SpecialRow] = &[
         set: None,
     },
 ];
+
+impl Socket {
+    /// The security mechanism that what is bound or connected from now on over `tcp://` and `ipc://` will
+    /// use, by its options as they are set now. This is `ZMQ_MECHANISM`.
+    #[must_use]
+    pub fn mechanism(&self) -> SecurityMechanism {
+        self.field(|options| options.mechanism)
+    }
+}
 
 /// Whether messages of the type have one frame: libzmq's sockets of these are for several threads.
 fn has_single_frames(socket_type: SocketType) -> bool {

@@ -15,7 +15,7 @@ use super::{
     OptionOwners::{Sockets, SocketsOf},
     OptionSystems,
     OptionTime::{AtOnce, Later, Next},
-    OptionTruth, OptionUnit, ReconnectStop, RouterNotify,
+    OptionTruth, OptionUnit, ReconnectStop, RouterNotify, SecurityMechanism,
     value::{Keeps, Tells, Value},
 };
 use crate::{
@@ -58,11 +58,17 @@ macro_rules! options {
             )+
             /// What the context had when the socket was opened.
             pub(crate) zero_copy_receive: bool,
+            /// What the options of the mechanisms together say.
+            pub(crate) mechanism: SecurityMechanism,
         }
 
         impl Default for Options {
             fn default() -> Self {
-                Self { $($name: $default,)+ zero_copy_receive: true }
+                Self {
+                    $($name: $default,)+
+                    zero_copy_receive: true,
+                    mechanism: SecurityMechanism::Null,
+                }
             }
         }
 
@@ -301,6 +307,23 @@ options! {
     ZMQ_PROBE_ROUTER = 51, since "4.0", SocketsOf(&[Dealer, Req, Router]), AtOnce, Set, POSITIVE, ALL:
         set_probe_router(bool), probe_router(bool) = false;
 
+    /// Whether connections use the PLAIN mechanism (RFC 24), and this end asks for a name and a password:
+    /// the ZAP handler judges them (see [`set_zap_domain`](Self::set_zap_domain)), and if there is no
+    /// handler, nobody is let in. Of this and the other options of mechanisms the one set last counts;
+    /// turned off, the mechanism is NULL. Within the process, there is no mechanism.
+    ZMQ_PLAIN_SERVER = 44, since "4.0", Sockets, Later, SetAndGet, FLAG, ALL:
+        set_plain_server(bool), plain_server(bool) = false;
+
+    /// The name that is shown with the PLAIN mechanism, which this makes the one to be used, by a client;
+    /// `None` makes it NULL. It is sent as it is: whoever sees the packets can read it.
+    ZMQ_PLAIN_USERNAME = 45, since "4.0", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
+        set_plain_username(Option<&str>), plain_username(Option<String>) = None;
+
+    /// The password that goes with [the name](Self::set_plain_username), sent as it is, too; `None`: an
+    /// empty one. It makes the mechanism PLAIN as well.
+    ZMQ_PLAIN_PASSWORD = 46, since "4.0", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
+        set_plain_password(Option<&str>), plain_password(Option<String>) = None;
+
     /// Whether a REQ numbers its requests and takes only replies with that number. Change it only
     /// between a reply and a request.
     ZMQ_REQ_CORRELATE = 52, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
@@ -310,6 +333,14 @@ options! {
     /// [`set_req_correlate`](Self::set_req_correlate) on, too.
     ZMQ_REQ_RELAXED = 53, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
         set_req_relaxed(bool), req_relaxed(bool) = false;
+
+    /// For whom a ZAP handler is asked about peers: a name that it knows the socket by. It is whoever is
+    /// bound to `inproc://zeromq.zap.01` in the same context, a REP or ROUTER (RFC 27). With it, a socket
+    /// of the NULL mechanism has the handler judge all of its peers, those that it connects to as well,
+    /// and takes none that speak ZMTP 2.0 or 1.0. If there is no handler, see
+    /// [`set_zap_enforce_domain`](Self::set_zap_enforce_domain). `None`: no name.
+    ZMQ_ZAP_DOMAIN = 55, since "4.0", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
+        set_zap_domain(Option<&str>), zap_domain(Option<String>) = None;
 
     /// Whether only the last message of each peer waits, to be received and to be sent, whatever the
     /// high-water marks say; a newer one takes its place. Within the process this is up to the socket
@@ -433,6 +464,13 @@ options! {
     /// of the right to choose.
     ZMQ_BINDTODEVICE = 92, since "4.3", Sockets, Later, SetAndGet, OptionForm::Text { most: 16 }, LINUX:
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
+
+    /// Whether peers are refused that a handler is to judge by [its domain](Self::set_zap_domain) when
+    /// there is none. If not, those of the NULL mechanism are let in. Those of PLAIN never are without a
+    /// handler.
+    ZMQ_ZAP_ENFORCE_DOMAIN = 93, since "4.3", Sockets, Later, SetAndGet,
+        OptionForm::Flag(OptionTruth::NotZero), ALL:
+        set_zap_enforce_domain(bool), zap_enforce_domain(bool) = false;
 
     /// Whether connections over `tcp://` within this machine take the short way that Windows had for them
     /// from Windows 8 on, where both ends ask for it (`SIO_LOOPBACK_FAST_PATH`). Where the system does not

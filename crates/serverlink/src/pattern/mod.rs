@@ -9,6 +9,7 @@ mod dealer;
 mod dgram;
 mod dish;
 mod glob;
+mod inquiry;
 mod pair;
 mod prefix_map;
 mod publish;
@@ -26,7 +27,7 @@ mod subscribe;
 mod subscribers;
 mod watched;
 
-use std::fmt::Debug;
+use std::{fmt::Debug, sync::Weak};
 
 use bytes::Bytes;
 use serverlink_zmtp::SocketType;
@@ -38,6 +39,7 @@ use crate::{
     Error, Message, Result,
     cache::CachePadded,
     socket::{PeerInfo, Peers},
+    transport::Connection,
 };
 
 /// What makes a socket of one type. [`Watched`] passes every method on, also those that have a default.
@@ -190,6 +192,11 @@ pub(crate) fn new(socket_type: SocketType) -> Box<CachePadded<dyn Pattern>> {
 /// Makes the pattern of a PAIR that publishes events.
 pub(crate) fn announcing() -> Box<CachePadded<dyn Pattern>> {
     Box::new(CachePadded(announce::Announce::default()))
+}
+
+/// Makes the pattern of who asks a question on behalf of a connection.
+pub(crate) fn inquiring(connection: Weak<Connection>) -> Box<CachePadded<dyn Pattern>> {
+    Box::new(CachePadded(inquiry::Inquiry::new(connection)))
 }
 
 /// The peer may be written to, unless messages may only go to connections that are there.

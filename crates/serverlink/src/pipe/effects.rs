@@ -1,9 +1,9 @@
 //! What must be done once a socket's lock is released.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::{Flush, Pipe};
-use crate::poller::Watchers;
+use crate::{poller::Watchers, transport::Connection};
 
 /// Something to tell another object, which may have locks of its own: never done while the lock
 /// of a socket is held.
@@ -23,6 +23,8 @@ pub(crate) enum Effect {
     Tell(Arc<Watchers>),
     /// The pipe's connection is to end once everything is sent.
     Finish(Arc<Pipe>),
+    /// What the connection has asked about its peer is answered, or never will be.
+    Answered(Weak<Connection>),
 }
 
 /// A list of effects. One is kept without an allocation: most calls have no more.
@@ -82,6 +84,11 @@ impl Effect {
                 }
             }
             Self::Tell(watchers) => watchers.tell(),
+            Self::Answered(connection) => {
+                if let Some(connection) = connection.upgrade() {
+                    connection.answered();
+                }
+            }
             Self::Resume(pipe) => {
                 if let Some(connection) = pipe.outbox().and_then(|outbox| outbox.connection()) {
                     connection.schedule_resume();

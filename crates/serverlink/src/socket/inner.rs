@@ -60,7 +60,7 @@ enum Life {
 
 /// How long a call may wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Patience {
+pub(crate) enum Patience {
     /// As the socket's time-out option says.
     AsSet,
     None,
@@ -164,7 +164,7 @@ impl SocketInner {
         Self::with_pattern(socket_type, pattern::new(socket_type), port)
     }
 
-    pub(super) fn with_pattern(
+    pub(crate) fn with_pattern(
         socket_type: SocketType,
         pattern: Box<CachePadded<dyn Pattern>>,
         port: Option<Port>,
@@ -244,7 +244,7 @@ impl SocketInner {
         self.port.as_ref()
     }
 
-    pub(super) fn send(&self, message: &mut Message, patience: Patience) -> Result<()> {
+    pub(crate) fn send(&self, message: &mut Message, patience: Patience) -> Result<()> {
         if message.is_empty() {
             return Err(Error::InvalidMessage("a message has at least one frame"));
         }
@@ -252,7 +252,7 @@ impl SocketInner {
     }
 
     /// Receives a message, into one without frames.
-    pub(super) fn receive(&self, message: &mut Message, patience: Patience) -> Result<()> {
+    pub(crate) fn receive(&self, message: &mut Message, patience: Patience) -> Result<()> {
         self.try_until(Way::In, patience, |pattern, peers| pattern.receive(message, peers))
     }
 
@@ -505,7 +505,7 @@ impl SocketInner {
     }
 
     /// Ends everything; what is to be sent still is, within the linger time.
-    pub(super) fn close(&self, runtime: &Runtime) {
+    pub(crate) fn close(&self, runtime: &Runtime) {
         let mut core = self.core();
         core.life = Life::Closed;
         let linger = core.peers.options.linger;

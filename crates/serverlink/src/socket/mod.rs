@@ -15,8 +15,8 @@ mod vigil;
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 
 pub(crate) use endpoints::unwanted;
-use inner::Patience;
-pub(crate) use inner::SocketInner;
+pub(crate) use inner::{Patience, SocketInner};
+pub(crate) use monitor::refusal_of;
 pub use monitor::{
     Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
 };

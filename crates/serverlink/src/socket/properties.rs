@@ -23,7 +23,10 @@ pub struct PeerProperties {
     pub(crate) version: Version,
     /// Whether it takes subscriptions to patterns.
     pub(crate) takes_patterns: bool,
+    /// Of these, first what an authenticator told,
     pub(crate) metadata: Vec<(String, Bytes)>,
+    /// which are so many.
+    pub(crate) vouched: u16,
     pub(crate) address: Option<String>,
     pub(crate) descriptor: Option<u64>,
     /// Whether it speaks no ZMTP.
@@ -39,6 +42,7 @@ impl PeerProperties {
             version,
             takes_patterns: false,
             metadata: Vec::new(),
+            vouched: 0,
             address: None,
             descriptor: None,
             is_raw: false,
@@ -79,7 +83,20 @@ impl PeerProperties {
     /// [metadata option](Socket::set_metadata) is set to.
     #[must_use]
     pub fn metadata(&self) -> &[(String, Bytes)] {
-        &self.metadata
+        self.metadata.get(usize::from(self.vouched)..).unwrap_or_default()
+    }
+
+    /// What the ZAP handler that has let it in told of it (RFC 27): first its `User-Id`, then metadata.
+    /// Nothing if no handler was asked: see [`set_zap_domain`](Socket::set_zap_domain).
+    #[must_use]
+    pub fn vouched(&self) -> &[(String, Bytes)] {
+        self.metadata.get(..usize::from(self.vouched)).unwrap_or_default()
+    }
+
+    /// The name of the user, as whoever has let it in told it.
+    #[must_use]
+    pub fn user_id(&self) -> Option<&[u8]> {
+        self.get("User-Id")
     }
 
     /// Where it is: its IP address over `tcp://`; over `ipc://`, `localhost` and, where the system
@@ -101,13 +118,23 @@ impl PeerProperties {
 
     /// A property by its name, as `zmq_msg_gets` tells it; none if there is no such.
     ///
-    /// The names are `Socket-Type`, `Routing-Id` or `Identity`, `Peer-Address`, and those of the
-    /// [metadata](Self::metadata). Case does not matter (RFC 37, "Connection Metadata"). `Resource`
-    /// and `User-Id` are there if the peer told a resource, or an authenticator a user; there is no
-    /// authenticator yet.
+    /// The names are `Peer-Address`, those that an [authenticator](Self::vouched) told, `Socket-Type`,
+    /// `Routing-Id` or `Identity`, and those of the [metadata](Self::metadata); of several by one name it
+    /// is the first in this order. Case does not matter (RFC 37, "Connection Metadata"). `Resource` and
+    /// `User-Id` are there if the peer told a resource, or an authenticator a user.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Peer-Address") {
+            return self.address().map(str::as_bytes);
+        }
+        // That is for an authenticator to tell, not for the peer.
+        let told = if is("User-Id") { &[] } else { self.metadata() };
+        let find =
+            |properties: &'_ [(String, Bytes)]| properties.iter().position(|(other, _)| is(other));
+        if let Some(at) = find(self.vouched()) {
+            return Some(&self.vouched()[at].1);
+        }
         if is("Socket-Type") {
             return self.socket_type.map(|socket_type| socket_type.as_str().as_bytes());
         }
@@ -116,15 +143,7 @@ impl PeerProperties {
             let tells = self.socket_type.is_some_and(SocketType::announces_routing_id);
             return (tells || !self.routing_id.is_empty()).then_some(&self.routing_id[..]);
         }
-        if is("Peer-Address") {
-            return self.address().map(str::as_bytes);
-        }
-        // That is for an authenticator to tell, not for the peer.
-        if is("User-Id") {
-            return None;
-        }
-        let found = self.metadata.iter().find(|(other, _)| is(other));
-        found.map(|(_, value)| &value[..])
+        find(told).map(|at| &told[at].1[..])
     }
 }
 
@@ -134,7 +153,8 @@ impl fmt::Debug for PeerProperties {
             .field("socket_type", &self.socket_type)
             .field("routing_id", &self.routing_id)
             .field("address", &self.address)
-            .field("metadata", &self.metadata)
+            .field("vouched", &self.vouched())
+            .field("metadata", &self.metadata())
             .finish_non_exhaustive()
     }
 }

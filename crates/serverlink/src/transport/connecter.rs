@@ -269,7 +269,7 @@ impl Connecter {
     fn connect_to(&self, address: &SockAddr) -> io::Result<Arc<Connection>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
-        let protocol = Protocol::new(&self.options, self.socket_type, false);
+        let protocol = Protocol::new(&self.options, self.socket_type);
         let port = self.runtime.port(self.options.affinity).clone();
         let stream = self.endpoint.unconnected(address, &self.options, &port)?;
         let socks = match (&self.proxy, &self.endpoint) {
@@ -398,6 +398,10 @@ impl Origin for Connecter {
         &self.options
     }
 
+    fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
     fn departure(&self) -> Vec<Message> {
         self.options.departure(&self.options.hiccup_message)
     }
@@ -436,6 +440,7 @@ impl Origin for Connecter {
                 state.refused = end == End::Refused;
                 self.connect(&mut state);
             }
+            Phase::Connecting(_) if end == End::Rejected => self.stop(&mut state),
             Phase::Connecting(_) if end == End::Unshaken && stop.handshake_failed => {
                 self.stop(&mut state);
             }

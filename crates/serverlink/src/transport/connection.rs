@@ -1,6 +1,7 @@
 //! One connection to a remote peer: the protocol between a stream and a pipe.
 
 mod decoding;
+mod judging;
 mod protocol;
 mod raw;
 
@@ -22,6 +23,7 @@ use super::{
     Closing, End, Origin,
     socks::{Socks, Turn},
     stream::Stream,
+    zap::{Admission, Inquiry},
 };
 use crate::{
     Message, MonitorEventKind,
@@ -46,6 +48,7 @@ const RESUME: u64 = 2;
 const CLOSE: u64 = 3;
 const ABORT: u64 = 4;
 const CONCLUDE: u64 = 5;
+const ANSWERED: u64 = 8;
 
 /// A stream that speaks ZMTP, or nothing that we know of.
 ///
@@ -72,8 +75,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 struct Input {
     phase: Phase,
-    /// A proxy that has not connected us yet, and what it is told first.
-    socks: Option<Box<(Socks, Bytes)>>,
+    interlude: Option<Box<Interlude>>,
     protocol: Protocol,
     /// From what size on a body stays where it was received.
     slice_from: usize,
@@ -92,11 +94,22 @@ enum Phase {
     /// Waiting for the stream, until then if ever.
     Connecting(Option<Instant>),
     Open,
-    /// Everything is sent; waiting until then for the peer to close its side.
-    Parting(Instant),
+    /// Everything is sent; waiting until then for the peer to close its side. That is the end.
+    Parting(Instant, End),
     /// Over, but for a write that the engine has not given back.
     Ending(End),
     Ended,
+}
+
+/// What few connections need, and not for long.
+#[derive(Debug)]
+enum Interlude {
+    /// A proxy that has not connected us yet, and what it is told first.
+    Proxy(Socks, Bytes),
+    /// The question whether to let the peer in.
+    Inquiry(Inquiry),
+    /// The answer.
+    Admission(Admission),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -139,7 +152,7 @@ impl Connection {
             pipe: OnceLock::new(),
             input: Mutex::new(Input {
                 phase,
-                socks: socks.map(Box::new),
+                interlude: socks.map(|(socks, first)| Box::new(Interlude::Proxy(socks, first))),
                 protocol,
                 slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
                 message: Message::new(),
@@ -262,6 +275,11 @@ impl Connection {
         self.post(CLOSE);
     }
 
+    /// Has the I/O thread look at what was answered to a question about the peer.
+    pub(crate) fn answered(&self) {
+        self.post(ANSWERED);
+    }
+
     /// Ends the connection now.
     pub(crate) fn abort(&self) {
         self.post(ABORT);
@@ -343,7 +361,7 @@ impl Connection {
     /// The stream is there.
     fn opened(&self, input: &mut Input) {
         input.phase = Phase::Open;
-        if let Some((_, greeting)) = input.socks.as_deref_mut() {
+        if let Some(Interlude::Proxy(_, greeting)) = input.interlude.as_deref_mut() {
             let greeting = mem::take(greeting);
             self.tell_proxy(input, greeting);
         } else {
@@ -362,11 +380,11 @@ impl Connection {
 
     /// The proxy has said something.
     fn hear_proxy(&self, input: &mut Input, bytes: &[u8], now: Instant) {
-        let Some((socks, _)) = input.socks.as_deref_mut() else { return };
+        let Some(Interlude::Proxy(socks, _)) = input.interlude.as_deref_mut() else { return };
         match socks.hear(bytes) {
             Turn::Theirs(bytes) => self.tell_proxy(input, bytes),
             Turn::Over(rest) => {
-                input.socks = None;
+                input.interlude = None;
                 input.protocol.feed(rest, now);
                 self.pump(input, now);
             }
@@ -382,12 +400,12 @@ impl Connection {
         };
         match (result, input.phase) {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
-            (Ok(buffer), Phase::Parting(_)) if buffer.len() > before => self.receive(input),
+            (Ok(buffer), Phase::Parting(..)) if buffer.len() > before => self.receive(input),
             (Ok(buffer), Phase::Open) if buffer.len() > before => {
                 self.outbox.note_heard();
                 input.bytes += (buffer.len() - before) as u64;
                 let now = Instant::now();
-                if input.socks.is_some() {
+                if input.is_proxied() {
                     self.hear_proxy(input, &buffer, now);
                     return;
                 }
@@ -398,7 +416,7 @@ impl Connection {
                 }
                 self.pump(input, now);
             }
-            (_, Phase::Parting(_)) => self.end(input, End::Closed),
+            (_, Phase::Parting(_, end)) => self.end(input, end),
             // The end of the stream, or an error.
             (result, Phase::Open) => {
                 if !input.protocol.is_ready() {
@@ -432,7 +450,7 @@ impl Connection {
 
     fn write_control(&self, input: &mut Input) {
         // A proxy does not take what the peer is to have.
-        if !input.protocol.has_output() || input.socks.is_some() {
+        if !input.protocol.has_output() || input.is_proxied() {
             return;
         }
         while let Some(bytes) = input.protocol.take_output() {
@@ -446,7 +464,7 @@ impl Connection {
         let nearest = match input.phase {
             Phase::Connecting(deadline) => deadline,
             Phase::Open => input.protocol.next_timeout(),
-            Phase::Parting(deadline) => Some(deadline),
+            Phase::Parting(deadline, _) => Some(deadline),
             Phase::Ending(_) | Phase::Ended => None,
         };
         let linger = self.closing().as_ref().and_then(|closing| closing.deadline);
@@ -482,9 +500,9 @@ impl Connection {
                     self.end(input, End::NotConnected);
                 }
             }
-            Phase::Parting(deadline) => {
+            Phase::Parting(deadline, end) => {
                 if deadline <= now {
-                    self.end(input, End::Closed);
+                    self.end(input, end);
                 }
             }
             Phase::Open => {
@@ -527,12 +545,18 @@ impl Connection {
                 if done {
                     self.end(input, End::Closed);
                 } else {
-                    input.phase = Phase::Parting(Instant::now() + PARTING);
-                    self.receive(input);
+                    self.part(input, End::Closed);
                 }
             }
             _ => {}
         }
+        self.set_timer(input);
+    }
+
+    /// Waits for the peer to close its side, which then is the end.
+    fn part(&self, input: &mut Input, end: End) {
+        input.phase = Phase::Parting(Instant::now() + PARTING, end);
+        self.receive(input);
         self.set_timer(input);
     }
 
@@ -558,11 +582,12 @@ impl Connection {
             Phase::Ending(End::Lost) if self.pipe.get().is_none() => End::Unshaken,
             Phase::Ending(end) => end,
             Phase::Connecting(_) => End::NotConnected,
-            Phase::Open | Phase::Parting(_) => End::Lost,
+            Phase::Open | Phase::Parting(..) => End::Lost,
         };
         input.phase = Phase::Ended;
+        input.interlude = None;
         self.set_timer(input);
-        if matches!(end, End::Unshaken | End::Lost) {
+        if matches!(end, End::Unshaken | End::Rejected | End::Lost) {
             self.origin.tell(self, MonitorEventKind::Disconnected);
         }
         if let Some(handle) = self.handle.get() {
@@ -589,6 +614,11 @@ impl Connection {
 }
 
 impl Input {
+    /// Whether bytes go to a proxy and come from it.
+    fn is_proxied(&self) -> bool {
+        matches!(self.interlude.as_deref(), Some(Interlude::Proxy(..)))
+    }
+
     /// How many messages may be decoded now.
     fn room(&mut self) -> usize {
         if self.inlet.as_ref().is_some_and(Producer::is_abandoned) {
@@ -635,6 +665,7 @@ impl Handler for Connection {
                     }
                     CLOSE => self.close_when_drained(&mut input),
                     ABORT => self.end(&mut input, End::Closed),
+                    ANSWERED => self.judge(&mut input),
                     CONCLUDE => {
                         let sent = self.sent.load(Ordering::Acquire);
                         self.conclude(&mut input, sent);

@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::{
-    Error, Message, Result,
+    Error, Message, Result, SocketType,
     endpoint::invalid,
     options::Options,
     pipe::{Effects, Pipe, PipeEnd},
@@ -69,6 +69,11 @@ impl Registry {
             join(socket, options, far, &connecting, &theirs, &near);
         }
         Ok(())
+    }
+
+    /// The type of the socket that has the name, if there is one.
+    pub(crate) fn bound_type(&self, name: &str) -> Option<SocketType> {
+        Some(self.state().bound.get(name)?.socket.upgrade()?.socket_type())
     }
 
     /// Frees the name, if it is the socket's.

@@ -162,7 +162,7 @@ impl Listener {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         self.endpoint.accepted(&stream, &self.options)?;
         let port = stream.port_for(&self.port, &self.runtime, self.options.affinity);
-        let protocol = Protocol::new(&self.options, self.socket_type, true);
+        let protocol = Protocol::new(&self.options, self.socket_type);
         let outbox = Arc::new(Outbox::new(
             self.options.send_limit(),
             self.options.conflates_out(self.socket_type),
@@ -266,6 +266,10 @@ impl Origin for Listener {
 
     fn options(&self) -> &Options {
         &self.options
+    }
+
+    fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
     }
 
     fn departure(&self) -> Vec<Message> {

@@ -12,6 +12,7 @@ mod stream;
 mod tcp;
 mod tune;
 mod udp;
+mod zap;
 
 use std::{
     fmt::Debug,
@@ -42,6 +43,9 @@ pub(crate) trait Origin: Debug + Send + Sync {
     /// What the socket is set to.
     fn options(&self) -> &Options;
 
+    /// The context that it belongs to.
+    fn runtime(&self) -> &Arc<Runtime>;
+
     /// What the socket receives when the connection to such a peer is lost.
     fn departure(&self) -> Vec<Message>;
 
@@ -64,6 +68,8 @@ pub(crate) enum End {
     Refused,
     /// It broke before the handshake was done.
     Unshaken,
+    /// The peer did not let us in, and said so: it will not another time.
+    Rejected,
     /// It broke, or the peer left or misbehaved.
     Lost,
     /// We wanted it.

@@ -192,7 +192,30 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "later_options.rs: whether_connections_come_by_ipv6",
         ],
     ),
-    ("ZMQ_MECHANISM", &["options.rs: a_socket_tells_of_its_type_what_libzmq_does"]),
+    (
+        "ZMQ_MECHANISM",
+        &[
+            "options.rs: a_socket_tells_of_its_type_what_libzmq_does",
+            "plain.rs: the_option_set_last_decides_which_mechanism_it_is",
+        ],
+    ),
+    (
+        "ZMQ_PLAIN_SERVER",
+        &[
+            "plain.rs: whoever_connects_the_server_has_the_login_judged",
+            "without_a_handler_nobody_is_let_in",
+        ],
+    ),
+    ("ZMQ_PLAIN_USERNAME", &["plain.rs: whoever_connects_the_server_has_the_login_judged"]),
+    ("ZMQ_PLAIN_PASSWORD", &["plain.rs: a_wrong_password_is_told_to_both_sides"]),
+    (
+        "ZMQ_ZAP_DOMAIN",
+        &[
+            "zap.rs: the_handler_is_asked_and_what_it_tells_is_told_of_every_message",
+            "without_a_domain_nobody_is_asked",
+        ],
+    ),
+    ("ZMQ_ZAP_ENFORCE_DOMAIN", &["zap.rs: without_a_handler_the_option_decides"]),
     ("ZMQ_PROBE_ROUTER", &["router.rs: a_probe_announces_the_prober"]),
     (
         "ZMQ_REQ_CORRELATE",

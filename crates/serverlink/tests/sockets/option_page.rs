@@ -57,7 +57,8 @@ const PROPERTIES: &str = "
 | `Identity`, `Routing-Id` | the name it calls itself by, if it is of a type that tells it; libzmq knows the second in its manual only |
 | `Peer-Address` | its IP address over `tcp://`; over `ipc://`, `localhost`, and `:user:group:process` by their ids if it was accepted on a system that tells |
 | `Resource`, `X-…` and others | what else the peer told: its option `ZMQ_METADATA` |
-| `User-Id` | nothing yet: an authenticator would tell it, and what the peer tells under this name is not passed on |
+| `User-Id` | whom the ZAP handler that let the peer in took it for; nothing where no handler was asked, and never what the peer itself tells under this name |
+| others that a ZAP handler told | its metadata; these go before what the peer told |
 
 Within the process libzmq tells no properties; here it is all but the address.
 

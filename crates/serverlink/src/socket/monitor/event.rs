@@ -4,7 +4,7 @@ use std::{fmt, io, time::Duration};
 
 use bytes::Bytes;
 use serverlink_zmtp::{
-    self as zmtp, PeerIncompatible, PeerMisbehaved, SocketType, TimedOut, Version,
+    self as zmtp, PeerIncompatible, PeerMisbehaved, Refusal, SocketType, TimedOut, Version,
 };
 
 use crate::Error;
@@ -68,8 +68,7 @@ pub enum MonitorEventKind {
         /// The fault.
         reason: String,
     },
-    /// The handshake failed because the peer was not let in. There is no authenticator yet, and so
-    /// nobody who could say so: it never happens.
+    /// The handshake failed because the peer was not let in, or did not let us in.
     HandshakeFailedAuthentication {
         /// What the authenticator answered: 300, 400 or 500 (RFC 27).
         status: u16,
@@ -168,10 +167,17 @@ impl MonitorEventKind {
                     reason: error.to_string(),
                 });
             }
+            zmtp::Error::Denied(refusal) => {
+                return Self::HandshakeFailedAuthentication { status: refusal.status() };
+            }
+            zmtp::Error::Refused { reason } if refusal_of(reason).is_some() => {
+                let status = refusal_of(reason).map_or(0, Refusal::status);
+                return Self::HandshakeFailedAuthentication { status };
+            }
             zmtp::Error::PeerIncompatible(PeerIncompatible::Mechanism { .. }) => 0x1100_0002,
             zmtp::Error::PeerIncompatible(PeerIncompatible::SocketType { .. })
             | zmtp::Error::PeerMisbehaved(
-                PeerMisbehaved::MalformedCommand { command: "READY", .. }
+                PeerMisbehaved::MalformedCommand { command: "READY" | "INITIATE", .. }
                 | PeerMisbehaved::DuplicateProperty(_)
                 | PeerMisbehaved::TooManyProperties(_)
                 | PeerMisbehaved::NoSocketType
@@ -181,6 +187,13 @@ impl MonitorEventKind {
                 command: "ERROR",
                 ..
             }) => 0x1000_0015,
+            zmtp::Error::PeerMisbehaved(PeerMisbehaved::MalformedCommand { command, .. }) => {
+                match *command {
+                    "HELLO" => 0x1000_0013,
+                    "WELCOME" => 0x1000_0017,
+                    _ => 0x1000_0000,
+                }
+            }
             zmtp::Error::PeerMisbehaved(
                 PeerMisbehaved::UnexpectedCommand(_) | PeerMisbehaved::MessageBeforeReady,
             ) => 0x1000_0001,
@@ -188,6 +201,11 @@ impl MonitorEventKind {
         };
         Self::HandshakeFailedProtocol { code, reason: error.to_string() }
     }
+}
+
+/// The refusal that an ERROR command tells by a status code of ZAP.
+pub(crate) fn refusal_of(reason: &str) -> Option<Refusal> {
+    reason.parse().ok().and_then(Refusal::of).filter(|_| reason.len() == 3)
 }
 
 impl From<&io::Error> for MonitorFault {

@@ -9,6 +9,7 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+pub(crate) use event::refusal_of;
 pub use event::{MonitorEvent, MonitorEventKind, MonitorFault, MonitoredPeer};
 pub use publisher::MonitorVersion;
 use publisher::Publisher;

@@ -4,7 +4,7 @@ use std::{mem, sync::Arc, time::Instant};
 
 use serverlink_zmtp::{self as zmtp, FrameBody, Framing};
 
-use super::{Connection, End, Input, Phase, Protocol, Receiving};
+use super::{Connection, End, Input, Interlude, Phase, Protocol, Receiving, judging::Asked};
 use crate::{
     Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
 };
@@ -13,6 +13,8 @@ use crate::{
 pub(super) enum Decoded {
     /// All input is used up.
     Starved,
+    /// Somebody is asked to judge the peer, and nothing is read meanwhile: nobody knows it.
+    Judged,
     /// There is no room for more messages.
     Full,
     /// The socket does not want this peer.
@@ -33,6 +35,7 @@ impl Connection {
             self.deliver(input);
             match decoded {
                 Ok(Decoded::Full) => {}
+                Ok(Decoded::Judged) => break,
                 Ok(Decoded::Starved) => {
                     if let Ok(buffer) = input.protocol.take_spent_chunk().try_into_mut() {
                         self.port.reuse(buffer);
@@ -48,7 +51,7 @@ impl Connection {
                     self.tell_failure(&error);
                     // It may have something to say to the peer about it.
                     self.write_control(input);
-                    self.end(input, End::Lost);
+                    self.fail(input, &error);
                     return;
                 }
             }
@@ -58,7 +61,7 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, message, inlet, slice_from, .. } = input;
+        let Input { protocol, message, inlet, slice_from, interlude, .. } = input;
         let slice_from = *slice_from;
         let protocol = match protocol {
             Protocol::Zmtp(protocol) => protocol,
@@ -93,11 +96,29 @@ impl Connection {
                 Some(zmtp::Event::Leave(name) | zmtp::Event::CancelPattern(name)) => {
                     Message::of_membership(&name, false)
                 }
+                Some(zmtp::Event::Credentials(credentials)) => match self.ask(credentials) {
+                    Asked::Inquiry(inquiry) => {
+                        *interlude = Some(Box::new(Interlude::Inquiry(inquiry)));
+                        return Ok(Decoded::Judged);
+                    }
+                    Asked::Admitted => {
+                        protocol.admit();
+                        continue;
+                    }
+                    Asked::Nobody => return Ok(Decoded::Refused),
+                },
                 Some(zmtp::Event::Ready(peer)) => {
+                    let mut metadata = match interlude.take().map(|interlude| *interlude) {
+                        Some(Interlude::Admission(admission)) => admission.properties,
+                        _ => Vec::new(),
+                    };
+                    let vouched = metadata.len().try_into().unwrap_or(u16::MAX);
+                    metadata.extend_from_slice(&peer.properties);
                     let info = PeerProperties {
                         socket_type: peer.socket_type,
                         routing_id: peer.routing_id.clone(),
-                        metadata: peer.properties.clone(),
+                        metadata,
+                        vouched,
                         takes_patterns: peer.takes_patterns(),
                         ..PeerProperties::of_stranger(peer.version)
                     };

@@ -19,12 +19,12 @@ pub(crate) enum Protocol {
 
 impl Protocol {
     /// What sockets of this type speak, from now on.
-    pub(crate) fn new(options: &Options, socket_type: SocketType, as_server: bool) -> Self {
+    pub(crate) fn new(options: &Options, socket_type: SocketType) -> Self {
         match socket_type {
             SocketType::Stream => Self::Raw(Raw::new(options.stream_notify, Instant::now())),
             SocketType::Router if options.router_raw => Self::Raw(Raw::new(true, Instant::now())),
             _ => {
-                let config = options.protocol(socket_type, as_server);
+                let config = options.protocol(socket_type);
                 Self::Zmtp(zmtp::Connection::new(config, Instant::now()))
             }
         }
@@ -94,6 +94,20 @@ impl Protocol {
         match self {
             Self::Zmtp(zmtp) => zmtp.handle_timeout(now),
             Self::Raw(_) => Ok(()),
+        }
+    }
+
+    /// The peer is judged well.
+    pub(super) fn admit(&mut self) {
+        if let Self::Zmtp(zmtp) = self {
+            zmtp.admit();
+        }
+    }
+
+    /// The peer is judged badly.
+    pub(super) fn refuse(&mut self, refusal: zmtp::Refusal) {
+        if let Self::Zmtp(zmtp) = self {
+            zmtp.refuse(refusal);
         }
     }
 
