@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::SocketType;
+use crate::{CurveClient, CurvePublicKey, CurveSecretKey, SocketType};
 
 /// The security mechanism of a connection, and our part in it (RFC 37, "Authentication and
 /// Confidentiality"). Both ends must use the same one, and of those that have roles one end must be
@@ -20,6 +20,11 @@ pub enum Mechanism {
     /// The same, shown to us. The peer is always to be [judged](Config::judges_peers): nobody is let in
     /// unasked.
     PlainServer,
+    /// Keys, by which either end knows the other, and encryption, as the client (RFC 26).
+    CurveClient(CurveClient),
+    /// The same as the server, by its secret key. Whoever knows its public key may connect, unless peers
+    /// are [judged](Config::judges_peers).
+    CurveServer(CurveSecretKey),
 }
 
 impl Mechanism {
@@ -29,6 +34,7 @@ impl Mechanism {
         match self {
             Self::Null => "NULL",
             Self::PlainClient(_) | Self::PlainServer => "PLAIN",
+            Self::CurveClient(_) | Self::CurveServer(_) => "CURVE",
         }
     }
 
@@ -36,8 +42,8 @@ impl Mechanism {
     /// there "the as-server field MUST be zero" (RFC 37, "The NULL Security Mechanism").
     pub(crate) const fn is_server(&self) -> bool {
         match self {
-            Self::Null | Self::PlainClient(_) => false,
-            Self::PlainServer => true,
+            Self::Null | Self::PlainClient(_) | Self::CurveClient(_) => false,
+            Self::PlainServer | Self::CurveServer(_) => true,
         }
     }
 }
@@ -66,6 +72,8 @@ pub enum Credentials {
     None,
     /// A name and a password.
     Plain(PlainLogin),
+    /// A key, of which the peer has proven to have the secret one.
+    Curve(CurvePublicKey),
 }
 
 /// Heartbeating with PING and PONG (RFC 37, "Connection Heartbeating").

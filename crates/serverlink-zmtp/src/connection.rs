@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 
+use crate::curve::{Ciphers, SEALED, Sealer};
 use crate::decoder::{Decoder, MAX_BODY, Span};
 use crate::greeting::{self, Older, Reading};
 use crate::greetings::Greetings;
@@ -28,7 +29,8 @@ use crate::{
 ///
 /// Messages do not pass through it on their way out: once [`is_ready`](Self::is_ready), write them
 /// with [`encode_frame`](crate::encode_frame), or for a peer of ZMTP 1.0 with the headers of its
-/// [`Framing`], and send them on the same stream. Not earlier: libzmq drops a connection on which a
+/// [`Framing`], and send them on the same stream; where there is a [sealer](Self::take_sealer), encrypted
+/// by it, as everything else that is sent from then on. Not earlier: libzmq drops a connection on which a
 /// message arrives before it has sent its own READY.
 ///
 /// ```
@@ -205,9 +207,11 @@ impl Connection {
                         match greetings.read(&mut self.decoder, config, &mut self.output)? {
                             Reading::Needs(_) => return Ok(None),
                             Reading::Complete(greeting) => {
-                                let handshake =
-                                    Handshake::begin(greeting, config, &mut self.output);
-                                *stage = Stage::Handshake(handshake);
+                                *stage = Stage::Handshake(Handshake::begin(
+                                    greeting,
+                                    config,
+                                    &mut self.output,
+                                )?);
                             }
                             Reading::Older(peer, socket_type) => {
                                 if peer == Older::Unversioned {
@@ -227,6 +231,7 @@ impl Connection {
                         let socket_type = older::socket_type(*socket_type, config)?;
                         let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
                         let peer = older::read_routing_id(&self.decoder, span, *peer, socket_type)?;
+                        let peer = (peer, None);
                         self.phase = begin_traffic(&mut self.decoder, peer, config, now);
                         return Ok(Some(Step::Ready));
                     }
@@ -234,7 +239,8 @@ impl Connection {
                         match handshake.step(&mut self.decoder, config, &mut self.output)? {
                             Progress::Waits => return Ok(None),
                             Progress::Asks => return Ok(Some(Step::Credentials)),
-                            Progress::Done(peer) => {
+                            Progress::Done(peer, ciphers) => {
+                                let peer = (*peer, ciphers);
                                 self.phase = begin_traffic(&mut self.decoder, peer, config, now);
                                 return Ok(Some(Step::Ready));
                             }
@@ -245,7 +251,15 @@ impl Connection {
                     if mem::take(&mut traffic.subscribes_to_all) {
                         return Ok(Some(Step::Subscribe(Span::EMPTY)));
                     }
-                    let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                    let Some(mut span) = self.decoder.next_frame()? else {
+                        if let Some(ciphers) = &mut traffic.ciphers {
+                            ciphers.opener.rest();
+                        }
+                        return Ok(None);
+                    };
+                    if let Some(ciphers) = &mut traffic.ciphers {
+                        span = self.decoder.open(span, &mut ciphers.opener)?;
+                    }
                     if !span.is_command() {
                         return Ok(Some(traffic.message(&self.decoder, span)));
                     }
@@ -316,6 +330,17 @@ impl Connection {
     /// RFC 37 does not provide for it.
     pub fn take_output(&mut self) -> Option<Bytes> {
         self.output.take()
+    }
+
+    /// With the CURVE mechanism, what encrypts everything that is sent from the
+    /// [end of the handshake](Event::Ready) on: messages, and what [`take_output`](Self::take_output)
+    /// yields after that event, but not what it holds then. It is there once. `None` with other
+    /// mechanisms, where nothing is encrypted.
+    pub fn take_sealer(&mut self) -> Option<Box<Sealer>> {
+        match &mut self.phase {
+            Phase::Traffic(traffic) => traffic.ciphers.as_mut()?.sealer.take(),
+            _ => None,
+        }
     }
 
     /// Whether [`take_output`](Self::take_output) has something to send.
@@ -448,15 +473,29 @@ impl Connection {
 /// Whether a mechanism is fit to be used.
 fn check(config: &Config) -> Result<(), ApiMisuse> {
     match &config.mechanism {
-        Mechanism::Null | Mechanism::PlainServer => Ok(()),
         Mechanism::PlainClient(login) => plain::check(login),
+        _ => Ok(()),
     }
 }
 
 /// The peer is known; who we are need be known no longer.
-fn begin_traffic(decoder: &mut Decoder, peer: Peer, config: &Config, now: Instant) -> Phase {
+fn begin_traffic(
+    decoder: &mut Decoder,
+    (peer, mut ciphers): (Peer, Option<Box<Ciphers>>),
+    config: &Config,
+    now: Instant,
+) -> Phase {
     let messages = config.max_message_size.unwrap_or(MAX_BODY);
     // A limit on messages must not forbid PINGs.
-    decoder.limit(messages, messages.max(MAX_HANDSHAKE_COMMAND as u64));
-    Phase::Traffic(Traffic::new(peer, config, now))
+    let commands = messages.max(MAX_HANDSHAKE_COMMAND as u64);
+    match &mut ciphers {
+        None => decoder.limit(messages, commands),
+        // Which of them it is shows when it is decrypted.
+        Some(ciphers) => {
+            ciphers.opener.limit(messages, commands);
+            let sealed = commands.saturating_add(SEALED as u64);
+            decoder.limit(sealed, sealed);
+        }
+    }
+    Phase::Traffic(Traffic::new(peer, ciphers, config, now))
 }

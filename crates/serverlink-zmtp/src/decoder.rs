@@ -5,6 +5,7 @@ use std::mem;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::curve::{Opener, SEALED};
 use crate::frame::{COMMAND, LONG, MORE};
 use crate::framing::{Framing, Header, MAX_OLD_HEADER_LEN};
 use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
@@ -331,6 +332,19 @@ impl Decoder {
         };
         self.assembled = buffer.freeze();
         Span { flags, assembled: true, start: 0, end: self.assembled.len() }
+    }
+
+    /// Decrypts the body of a frame: in place, where it lies in memory of its own.
+    pub(crate) fn open(&mut self, span: Span, opener: &mut Opener) -> Result<Span, PeerMisbehaved> {
+        let mut sealed = if span.assembled {
+            let body = mem::take(&mut self.assembled);
+            body.try_into_mut().unwrap_or_else(|shared| opener.copy(&shared))
+        } else {
+            opener.copy(&self.chunk[span.start..span.end])
+        };
+        let flags = opener.open(&mut sealed)?;
+        self.assembled = sealed.freeze();
+        Ok(Span { flags, assembled: true, start: SEALED, end: self.assembled.len() })
     }
 
     #[inline]

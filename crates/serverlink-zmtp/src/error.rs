@@ -26,6 +26,9 @@ pub enum Error {
     /// We refused the peer, by [`Connection::refuse`](crate::Connection::refuse).
     #[error("the peer was not let in: {0}")]
     Denied(Refusal),
+    /// The system has no random bytes, which keys are made of.
+    #[error("the system has no random bytes")]
+    NoRandomness,
     /// The peer took too long. Connecting again may help.
     #[error("the peer took too long: {0}")]
     TimedOut(#[from] TimedOut),
@@ -109,6 +112,23 @@ pub enum PeerMisbehaved {
         /// What is wrong with it.
         defect: &'static str,
     },
+    /// A command of the CURVE mechanism that is too short or too long (RFC 26).
+    #[error("its {command} command has {length} bytes after the name, which it cannot have")]
+    CommandLength {
+        /// The command.
+        command: &'static str,
+        /// How many bytes there are.
+        length: usize,
+    },
+    /// A box in this command cannot be opened: it was made with other keys, or changed on the way.
+    #[error("its {0} command cannot be decrypted; check the keys of both ends")]
+    Cryptographic(&'static str),
+    /// A nonce that is not above the one before: a command comes again, or in another order.
+    #[error("it repeats what it sent, or changes the order")]
+    Sequence,
+    /// What the client has vouched for is not this connection, or not this server.
+    #[error("its INITIATE command vouches for another connection or another server")]
+    KeyExchange,
     /// The same property twice in READY.
     #[error("it has the property \"{0}\" twice")]
     DuplicateProperty(String),

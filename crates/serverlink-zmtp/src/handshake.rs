@@ -3,6 +3,7 @@
 
 use std::mem;
 
+use crate::curve::{self, Ciphers};
 use crate::decoder::Decoder;
 use crate::error::printable;
 use crate::greeting::Greeting;
@@ -33,8 +34,14 @@ enum State {
     /// Of a server of PLAIN.
     PlainWelcome,
     PlainReady,
+    /// Of a client of CURVE.
+    CurveHello,
+    CurveInitiate(Box<curve::Greeted>),
+    /// Of a server of CURVE.
+    CurveWelcome(Box<curve::Client>),
+    CurveReady(Box<curve::Introduced>),
     /// Nothing any more: the peer is known.
-    Nothing(Box<Peer>),
+    Nothing(Box<Peer>, Option<Box<Ciphers>>),
     /// This connection has ended.
     Over,
 }
@@ -43,6 +50,15 @@ enum State {
 struct Judgement {
     credentials: Credentials,
     is_told: bool,
+    then: Then,
+}
+
+/// What follows a good judgement.
+#[derive(Debug)]
+enum Then {
+    Null,
+    Plain,
+    Curve(Box<curve::Initiated>, Box<Peer>),
 }
 
 /// How far a handshake is.
@@ -52,23 +68,33 @@ pub(crate) enum Progress {
     Waits,
     /// The caller is to be told of the [credentials](Handshake::credentials).
     Asks,
-    Done(Peer),
+    Done(Box<Peer>, Option<Box<Ciphers>>),
 }
 
 impl Handshake {
     /// Begins, after a greeting of ours that READY has followed where this mechanism
     /// [has it so](is_ready_sent_at_once).
-    pub(crate) fn begin(greeting: Greeting, config: &Config, output: &mut Output) -> Self {
+    pub(crate) fn begin(
+        greeting: Greeting,
+        config: &Config,
+        output: &mut Output,
+    ) -> Result<Self, Error> {
         let state = match &config.mechanism {
-            Mechanism::Null if config.judges_peers => State::judging(Credentials::None),
+            Mechanism::Null if config.judges_peers => State::judging(Credentials::None, Then::Null),
             Mechanism::Null => State::Ready,
             Mechanism::PlainClient(login) => {
                 output.command(command::HELLO, &plain::hello(login));
                 State::PlainWelcome
             }
             Mechanism::PlainServer => State::PlainHello,
+            Mechanism::CurveClient(config) => {
+                let (client, hello) = curve::Client::begin(config)?;
+                output.command(command::HELLO, &hello);
+                State::CurveWelcome(Box::new(client))
+            }
+            Mechanism::CurveServer(_) => State::CurveHello,
         };
-        Self { greeting, state }
+        Ok(Self { greeting, state })
     }
 
     /// Goes as far as the input allows.
@@ -84,11 +110,12 @@ impl Handshake {
                     let is_told = mem::replace(&mut judgement.is_told, true);
                     return Ok(if is_told { Progress::Waits } else { Progress::Asks });
                 }
-                State::Nothing(_) => {
-                    let State::Nothing(peer) = mem::replace(&mut self.state, State::Over) else {
+                State::Nothing(..) => {
+                    let State::Nothing(peer, ciphers) = mem::replace(&mut self.state, State::Over)
+                    else {
                         return Ok(Progress::Waits);
                     };
-                    return Ok(Progress::Done(*peer));
+                    return Ok(Progress::Done(peer, ciphers));
                 }
                 State::Over => return Ok(Progress::Waits),
                 _ => {}
@@ -111,23 +138,46 @@ impl Handshake {
         config: &Config,
         output: &mut Output,
     ) -> Result<State, Error> {
-        Ok(match (&self.state, name) {
-            (_, command::ERROR) => return Err(refused(data)),
-            (State::Ready | State::PlainReady, command::READY) => {
-                State::Nothing(self.peer("READY", data, config, output)?)
+        Ok(match (&self.state, &config.mechanism, name) {
+            (_, _, command::ERROR) => return Err(refused(data)),
+            (State::Ready | State::PlainReady, _, command::READY) => {
+                State::Nothing(self.peer("READY", data, config, output)?, None)
             }
-            (State::PlainHello, command::HELLO) => {
-                State::judging(Credentials::Plain(plain::read_hello(data)?))
+            (State::PlainHello, _, command::HELLO) => {
+                State::judging(Credentials::Plain(plain::read_hello(data)?), Then::Plain)
             }
-            (State::PlainWelcome, command::WELCOME) => {
+            (State::PlainWelcome, _, command::WELCOME) => {
                 plain::read_welcome(data)?;
                 output.command(command::INITIATE, &metadata::encode(config)?);
                 State::PlainReady
             }
-            (State::PlainInitiate, command::INITIATE) => {
+            (State::PlainInitiate, _, command::INITIATE) => {
                 let peer = self.peer("INITIATE", data, config, output)?;
                 output.command(command::READY, &metadata::encode(config)?);
-                State::Nothing(peer)
+                State::Nothing(peer, None)
+            }
+            (State::CurveHello, Mechanism::CurveServer(own), command::HELLO) => {
+                let (greeted, welcome) = curve::Greeted::hear(data, own)?;
+                output.command(command::WELCOME, &welcome);
+                State::CurveInitiate(Box::new(greeted))
+            }
+            (State::CurveInitiate(greeted), Mechanism::CurveServer(own), command::INITIATE) => {
+                let (initiated, key, properties) = greeted.initiate(data, own)?;
+                let peer = self.peer("INITIATE", &properties, config, output)?;
+                let then = Then::Curve(Box::new(initiated), peer);
+                match config.judges_peers {
+                    true => State::judging(Credentials::Curve(key), then),
+                    false => then.go_on(config, output)?,
+                }
+            }
+            (State::CurveWelcome(client), Mechanism::CurveClient(keys), command::WELCOME) => {
+                let welcomed = client.hear(data, keys, &metadata::encode(config)?)?;
+                output.command(command::INITIATE, &welcomed.initiate);
+                State::CurveReady(Box::new(welcomed.then))
+            }
+            (State::CurveReady(introduced), _, command::READY) => {
+                let (properties, ciphers) = introduced.hear(data)?;
+                State::Nothing(self.peer("READY", &properties, config, output)?, Some(ciphers))
             }
             _ => return Err(PeerMisbehaved::UnexpectedCommand(printable(name, 32)).into()),
         })
@@ -158,17 +208,11 @@ impl Handshake {
 
     /// The judgement is good.
     pub(crate) fn admit(&mut self, config: &Config, output: &mut Output) -> Result<(), Error> {
-        let State::Judgement(judgement) = &self.state else { return Ok(()) };
-        self.state = match judgement.credentials {
-            Credentials::None => {
-                output.command(command::READY, &metadata::encode(config)?);
-                State::Ready
-            }
-            Credentials::Plain(_) => {
-                output.command(command::WELCOME, &[]);
-                State::PlainInitiate
-            }
-        };
+        if self.credentials().is_some()
+            && let State::Judgement(judgement) = mem::replace(&mut self.state, State::Over)
+        {
+            self.state = judgement.then.go_on(config, output)?;
+        }
         Ok(())
     }
 
@@ -184,8 +228,28 @@ impl Handshake {
 }
 
 impl State {
-    fn judging(credentials: Credentials) -> Self {
-        Self::Judgement(Box::new(Judgement { credentials, is_told: false }))
+    fn judging(credentials: Credentials, then: Then) -> Self {
+        Self::Judgement(Box::new(Judgement { credentials, is_told: false, then }))
+    }
+}
+
+impl Then {
+    fn go_on(self, config: &Config, output: &mut Output) -> Result<State, Error> {
+        Ok(match self {
+            Self::Null => {
+                output.command(command::READY, &metadata::encode(config)?);
+                State::Ready
+            }
+            Self::Plain => {
+                output.command(command::WELCOME, &[]);
+                State::PlainInitiate
+            }
+            Self::Curve(initiated, peer) => {
+                let (ready, ciphers) = initiated.ready(&metadata::encode(config)?);
+                output.command(command::READY, &ready);
+                State::Nothing(peer, Some(ciphers))
+            }
+        })
     }
 }
 

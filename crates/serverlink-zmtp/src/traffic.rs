@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::curve::Ciphers;
 use crate::decoder::{Decoder, Span};
 use crate::error::printable;
 use crate::framing::Framing;
@@ -14,6 +15,8 @@ use crate::{Config, Error, Peer, Version, command};
 pub(crate) struct Traffic {
     pub(crate) peer: Peer,
     pub(crate) pulse: Pulse,
+    /// Where the peer encrypts what it sends.
+    pub(crate) ciphers: Option<Box<Ciphers>>,
     /// Whether the peer may subscribe, be it by messages in the form of ZMTP 3.0 and before.
     reads_subscriptions: bool,
     /// Whether the peer may join groups.
@@ -47,14 +50,22 @@ pub(crate) enum Step {
 }
 
 impl Traffic {
-    pub(crate) fn new(peer: Peer, config: &Config, now: Instant) -> Self {
+    pub(crate) fn new(
+        peer: Peer,
+        ciphers: Option<Box<Ciphers>>,
+        config: &Config,
+        now: Instant,
+    ) -> Self {
         // Only since 3.0 there are commands, PING among them.
         let heartbeat = config.heartbeat.filter(|_| peer.version >= Version::V3_0);
         let reads_subscriptions = config.socket_type.receives_subscriptions();
         Self {
             pulse: Pulse::start(heartbeat, now),
             reads_subscriptions,
-            is_plain: !reads_subscriptions && Framing::of(peer.version) == Framing::Present,
+            is_plain: !reads_subscriptions
+                && ciphers.is_none()
+                && Framing::of(peer.version) == Framing::Present,
+            ciphers,
             subscribes_to_all: reads_subscriptions && peer.socket_type.is_none(),
             peer,
             reads_memberships: config.socket_type.receives_memberships(),

@@ -66,3 +66,18 @@ fn damaged_handshakes_are_survived_and_read_alike_in_any_split() {
         fuzz::handshake(&case(seed, &stream));
     }
 }
+
+#[test]
+fn garbage_instead_of_what_is_encrypted_is_survived_and_means_nothing() {
+    for seed in 0..400 {
+        let mut choices = Choices::new(seed);
+        let mut stream = garbage(&mut choices);
+        if choices.one_in(2) {
+            let name = ["HELLO", "WELCOME", "INITIATE", "READY", "MESSAGE", "ERROR"];
+            let len = [40, 160, 194, 300][choices.below(4)];
+            let data: Vec<_> = (0..len).map(|_| choices.next() as u8).collect();
+            stream = support::raw_command(name[choices.below(6)], &data);
+        }
+        fuzz::curve(&[&[choices.next() as u8][..], &stream].concat());
+    }
+}

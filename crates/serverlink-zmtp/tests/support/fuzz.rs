@@ -9,6 +9,7 @@ use serverlink_zmtp::{
     Config, Connection, Error, Mechanism, PeerIncompatible, PlainLogin, SocketType,
 };
 
+use super::secure::Secure;
 use super::{Older, Seen, established_by, raw_command, raw_greeting, raw_handshake, raw_property};
 
 /// The room that every awaited frame may have.
@@ -93,6 +94,28 @@ fn run(data: &[u8], after_handshake: bool) {
     assert_eq!(whole.seen, split.seen);
     assert_eq!(whole.output, split.output);
     assert_same_error(whole.error.as_ref(), split.error.as_ref());
+}
+
+/// The CURVE mechanism: the first byte chooses the end, and what of the handshake goes before; the rest
+/// arrives, which nobody without the keys can have sent.
+pub fn curve(data: &[u8]) {
+    let Some((&choice, stream)) = data.split_first() else { return };
+    let at = usize::from(choice & 1);
+    let mut pair = Secure::new(SocketType::Dealer, SocketType::Router);
+    let steps = choice / 2 % 8;
+    if steps == 7 {
+        pair.settle();
+    } else {
+        (0..steps).for_each(|_| pair.step());
+    }
+    // What is on its way is genuine.
+    pair.hear(at, b"");
+    let (ready, seen) = (pair.ends[at].is_ready(), pair.seen[at].len());
+    for piece in stream.chunks(1 + usize::from(choice)) {
+        pair.hear(at, piece);
+    }
+    assert_eq!(pair.seen[at].len(), seen, "nothing is made of it");
+    assert!(ready || !pair.ends[at].is_ready());
 }
 
 /// The version of the peer that a seed chooses for [`decode`], if it is an older one.

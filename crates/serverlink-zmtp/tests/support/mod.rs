@@ -2,6 +2,7 @@
 #![allow(dead_code, unreachable_pub, reason = "every test uses another part of it")]
 
 pub mod fuzz;
+pub mod secure;
 
 use std::time::{Duration, Instant};
 
