@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 
 use crate::curve::{Ciphers, SEALED, Sealer};
-use crate::decoder::{Decoder, MAX_BODY, Span};
+use crate::decoder::{Decoder, MAX_BODY, Span, command_limit};
 use crate::greeting::{self, Older, Reading};
 use crate::greetings::Greetings;
 use crate::handshake::{self, Handshake, Progress};
@@ -220,7 +220,7 @@ impl Connection {
                                 }
                                 self.output.raw(&older::encode(config, peer));
                                 self.decoder.expect_older(Framing::of(peer.version()));
-                                self.decoder.limit(MAX_ROUTING_ID as u64, 0);
+                                self.decoder.limit(MAX_ROUTING_ID as u64);
                                 *stage = Stage::Routing(peer, socket_type);
                             }
                             Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
@@ -486,15 +486,13 @@ fn begin_traffic(
     now: Instant,
 ) -> Phase {
     let messages = config.max_message_size.unwrap_or(MAX_BODY);
-    // A limit on messages must not forbid PINGs.
-    let commands = messages.max(MAX_HANDSHAKE_COMMAND as u64);
     match &mut ciphers {
-        None => decoder.limit(messages, commands),
+        None => decoder.limit(messages),
         // Which of them it is shows when it is decrypted.
         Some(ciphers) => {
+            let commands = command_limit(messages);
             ciphers.opener.limit(messages, commands);
-            let sealed = commands.saturating_add(SEALED as u64);
-            decoder.limit(sealed, sealed);
+            decoder.limit(commands.saturating_add(SEALED as u64));
         }
     }
     Phase::Traffic(Traffic::new(peer, ciphers, config, now))

@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use crate::curve::{Opener, SEALED};
 use crate::frame::{COMMAND, LONG, MORE};
 use crate::framing::{Framing, Header, MAX_OLD_HEADER_LEN};
+use crate::metadata::MAX_HANDSHAKE_COMMAND;
 use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
 
 /// The room first given to a frame of unknown honesty, in bytes.
@@ -33,7 +34,6 @@ pub(crate) struct Decoder {
     /// The frame last assembled from several chunks; kept until the next one is asked for.
     assembled: Bytes,
     message_limit: u64,
-    command_limit: u64,
     framing: Framing,
     /// The flags that frames may have.
     flags: u8,
@@ -100,7 +100,6 @@ impl Decoder {
             partial: Partial::Nothing,
             assembled: Bytes::new(),
             message_limit: limit,
-            command_limit: limit,
             framing: Framing::Present,
             flags: MORE | LONG | COMMAND,
         }
@@ -121,10 +120,9 @@ impl Decoder {
         }
     }
 
-    /// Sets the longest bodies accepted from the next frame on.
-    pub(crate) fn limit(&mut self, messages: u64, commands: u64) {
+    /// Sets the longest bodies of messages accepted from the next frame on.
+    pub(crate) fn limit(&mut self, messages: u64) {
         self.message_limit = messages;
-        self.command_limit = commands;
     }
 
     pub(crate) fn feed(&mut self, data: Bytes) {
@@ -307,7 +305,10 @@ impl Decoder {
         if flags & !self.flags != 0 || flags & (MORE | COMMAND) == MORE | COMMAND {
             return Err(PeerMisbehaved::Flags(flags));
         }
-        let limit = if flags & COMMAND == 0 { self.message_limit } else { self.command_limit };
+        let limit = match flags & COMMAND {
+            0 => self.message_limit,
+            _ => command_limit(self.message_limit),
+        };
         let need = match usize::try_from(body_len) {
             Ok(need) if body_len <= limit.min(MAX_BODY) => need,
             _ if body_len == u64::MAX && self.framing == Framing::Old => {
@@ -392,6 +393,11 @@ impl Decoder {
         self.partial = Partial::Body { flags, need, buffer };
         Ok(grown)
     }
+}
+
+/// The longest commands where messages may be so long: a limit on these must not forbid PINGs.
+pub(crate) fn command_limit(messages: u64) -> u64 {
+    messages.max(MAX_HANDSHAKE_COMMAND as u64)
 }
 
 /// Makes room for `wanted` bytes of a body of `need` bytes, of which `arrived` have arrived. The

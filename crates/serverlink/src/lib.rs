@@ -27,6 +27,7 @@
 
 mod cache;
 mod context;
+mod curve;
 mod diagnostics;
 mod endpoint;
 mod error;
@@ -41,6 +42,7 @@ mod timers;
 mod transport;
 
 pub use context::{Context, ContextBuilder, LingeringConnection, OpenSocket, TerminationReport};
+pub use curve::{curve_keypair, curve_public};
 pub use error::{Error, Result, SendError};
 pub use message::{Frame, IntoIter, IntoMessage, Iter, Message};
 pub use options::{
@@ -57,7 +59,10 @@ pub use proxy::{
 #[cfg(unix)]
 pub use serverlink_io::SignalMask;
 pub use serverlink_io::{PortStatistics, backends};
-pub use serverlink_zmtp::SocketType;
+pub use serverlink_zmtp::{
+    CurveKeyError, CurveKeyPair, CurvePublicKey, CurveSecretKey, SocketType, Z85Error, z85_decode,
+    z85_encode,
+};
 pub use socket::{
     Monitor, MonitorEvent, MonitorEventKind, MonitorFault, MonitorVersion, MonitoredPeer,
     PeerProperties, PeerStatistics, PeerStatus, Received, Socket,

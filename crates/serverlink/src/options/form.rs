@@ -36,6 +36,9 @@ pub enum OptionForm {
         /// How many there may be.
         most: usize,
     },
+    /// A key of the CURVE mechanism: 32 bytes, or 40 characters of Z85, with or without a zero byte behind
+    /// them. Told as 32 bytes, all zero for none.
+    Key,
     /// Text, perhaps none. Told with a zero byte at its end.
     Text {
         /// How long it may be, in bytes.
@@ -145,6 +148,7 @@ impl fmt::Display for OptionForm {
             Self::Text { most: usize::MAX } => f.write_str("text"),
             Self::Text { most } => write!(f, "text of up to {most} bytes"),
             Self::Property => f.write_str("X-name:value, to be added"),
+            Self::Key => f.write_str("a key of 32 bytes, or of 40 characters of Z85"),
             Self::Descriptor => f.write_str("a descriptor"),
             Self::Ids => f.write_str("an id, to be added; nothing, to take all away"),
             Self::Networks => f.write_str("address/bits, to be added; nothing, to take all away"),

@@ -1,9 +1,10 @@
 //! Which mechanism a socket uses, and what it shows or asks for.
 
 use bytes::Bytes;
-use serverlink_zmtp::{Mechanism, PlainLogin};
+use serverlink_zmtp::{CurveClient, CurveKeyPair, CurveSecretKey, Mechanism, PlainLogin};
 
 use super::Options;
+use crate::{Error, Result};
 
 /// The security mechanism of a socket's connections over `tcp://` and `ipc://`: see
 /// [`Socket::mechanism`](crate::Socket::mechanism).
@@ -15,6 +16,8 @@ pub enum SecurityMechanism {
     Null,
     /// A name and a password, not encrypted.
     Plain,
+    /// Keys, and everything is encrypted.
+    Curve,
 }
 
 impl SecurityMechanism {
@@ -24,6 +27,7 @@ impl SecurityMechanism {
         match self {
             Self::Null => 0,
             Self::Plain => 1,
+            Self::Curve => 2,
         }
     }
 }
@@ -43,6 +47,11 @@ impl Options {
         const PLAIN_SERVER: i32 = 44;
         const PLAIN_USERNAME: i32 = 45;
         const PLAIN_PASSWORD: i32 = 46;
+        /// `ZMQ_CURVE_SERVER`, `ZMQ_CURVE_PUBLICKEY`, `ZMQ_CURVE_SECRETKEY`, `ZMQ_CURVE_SERVERKEY`.
+        const CURVE_SERVER: i32 = 47;
+        const CURVE_PUBLIC_KEY: i32 = 48;
+        const CURVE_SECRET_KEY: i32 = 49;
+        const CURVE_SERVER_KEY: i32 = 50;
         self.mechanism = match id {
             PLAIN_SERVER if self.plain_server => SecurityMechanism::Plain,
             PLAIN_SERVER => SecurityMechanism::Null,
@@ -54,8 +63,16 @@ impl Options {
                     false => SecurityMechanism::Plain,
                 }
             }
+            CURVE_SERVER if self.curve_server => SecurityMechanism::Curve,
+            CURVE_SERVER => SecurityMechanism::Null,
+            CURVE_PUBLIC_KEY | CURVE_SECRET_KEY => SecurityMechanism::Curve,
+            CURVE_SERVER_KEY => {
+                self.curve_server = false;
+                SecurityMechanism::Curve
+            }
             _ => return,
         };
+        self.curve_server &= self.mechanism == SecurityMechanism::Curve;
         self.plain_server &= self.mechanism == SecurityMechanism::Plain;
     }
 
@@ -70,7 +87,40 @@ impl Options {
                 username: bytes(&self.plain_username),
                 password: bytes(&self.plain_password),
             }),
+            SecurityMechanism::Curve => self.curve().unwrap_or_else(|_| {
+                // Nobody is bound or connected so. It would end with the first command.
+                let secret = CurveSecretKey::from([0; 32]);
+                let keys = CurveKeyPair { public: secret.public_key(), secret };
+                Mechanism::CurveClient(CurveClient { keys, server: [0; 32].into() })
+            }),
         }
+    }
+
+    /// Says what the mechanism lacks.
+    pub(crate) fn check_mechanism(&self) -> Result<()> {
+        match self.mechanism {
+            SecurityMechanism::Curve => self.curve().map(drop),
+            SecurityMechanism::Null | SecurityMechanism::Plain => Ok(()),
+        }
+    }
+
+    fn curve(&self) -> Result<Mechanism> {
+        let lacks = |option, reason: &str| Error::InvalidOption { option, reason: reason.into() };
+        let secret = self.curve_secret_key.clone();
+        let secret = secret
+            .ok_or_else(|| lacks("curve_secret_key", "the CURVE mechanism needs it to be set"))?;
+        if self.curve_server {
+            return Ok(Mechanism::CurveServer(secret));
+        }
+        let server = self
+            .curve_server_key
+            .ok_or_else(|| lacks("curve_server_key", "a client of CURVE needs it to be set"))?;
+        let public = secret.public_key();
+        if self.curve_public_key.is_some_and(|set| set != public) {
+            return Err(lacks("curve_public_key", "it does not go with the secret key"));
+        }
+        let keys = CurveKeyPair { public, secret };
+        Ok(Mechanism::CurveClient(CurveClient { keys, server }))
     }
 
     /// Whether somebody is asked to judge peers.
@@ -78,14 +128,19 @@ impl Options {
         match self.mechanism {
             SecurityMechanism::Null => self.zap_domain.is_some(),
             SecurityMechanism::Plain => self.plain_server,
+            SecurityMechanism::Curve => {
+                self.curve_server && (self.zap_domain.is_some() || !self.zap_enforce_domain)
+            }
         }
     }
 
     /// What becomes of a peer if there is no ZAP handler.
     pub(crate) fn unjudged(&self) -> Unjudged {
         match self.mechanism {
-            SecurityMechanism::Null if !self.zap_enforce_domain => Unjudged::Admitted,
-            SecurityMechanism::Null | SecurityMechanism::Plain => Unjudged::Refused,
+            SecurityMechanism::Null | SecurityMechanism::Curve if !self.zap_enforce_domain => {
+                Unjudged::Admitted
+            }
+            _ => Unjudged::Refused,
         }
     }
 }

@@ -180,8 +180,8 @@ pub(super) const ROWS: &[SpecialRow] = &[
             constant: "ZMQ_MECHANISM",
             id: 43,
             since: "4.0",
-            summary: "The security mechanism: 0, which is NULL, or 1, PLAIN. The options of the \
-                      mechanisms say which, the one set last.",
+            summary: "The security mechanism: 0, which is NULL, 1, PLAIN, or 2, CURVE. The options \
+                      of the mechanisms say which, the one set last.",
             ..PLAIN
         },
         get: Some(|socket| Ok(int(socket.mechanism().number()))),

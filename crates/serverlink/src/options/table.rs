@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use serverlink_zmtp::{CurvePublicKey, CurveSecretKey};
 
 use super::{
     ListeningSocket, Network,
@@ -324,6 +325,30 @@ options! {
     ZMQ_PLAIN_PASSWORD = 46, since "4.0", Sockets, Later, SetAndGet, OptionForm::Text { most: 255 }, ALL:
         set_plain_password(Option<&str>), plain_password(Option<String>) = None;
 
+    /// Whether connections use the CURVE mechanism (RFC 25), and this end is the server: it is known by its
+    /// [secret key](Self::set_curve_secret_key), and everything is encrypted. Who knows the public key may
+    /// connect, unless a ZAP handler judges clients by theirs, which it is asked to do if it is there. Of
+    /// this and the other options of mechanisms the one set last counts; turned off, the mechanism is NULL.
+    /// Within the process, there is no mechanism.
+    ZMQ_CURVE_SERVER = 47, since "4.0", Sockets, Later, SetAndGet, FLAG, ALL:
+        set_curve_server(bool), curve_server(bool) = false;
+
+    /// The key by which servers know this client of the CURVE mechanism, which this makes the one to be
+    /// used. It goes with the [secret key](Self::set_curve_secret_key), of which it is made if it is not
+    /// set. See [`curve_keypair`](crate::curve_keypair).
+    ZMQ_CURVE_PUBLICKEY = 48, since "4.0", Sockets, Later, SetAndGet, OptionForm::Key, ALL:
+        set_curve_public_key(CurvePublicKey), curve_public_key(Option<CurvePublicKey>) = None;
+
+    /// The secret key of this end of the CURVE mechanism, which this makes the one to be used. Bind and
+    /// connect fail without it, and with a public key that is another's.
+    ZMQ_CURVE_SECRETKEY = 49, since "4.0", Sockets, Later, SetAndGet, OptionForm::Key, ALL:
+        set_curve_secret_key(CurveSecretKey), curve_secret_key(Option<CurveSecretKey>) = None;
+
+    /// The public key of the server that a client of the CURVE mechanism, which this makes the one to be
+    /// used, talks to, and to no other. Bind and connect fail without it.
+    ZMQ_CURVE_SERVERKEY = 50, since "4.0", Sockets, Later, SetAndGet, OptionForm::Key, ALL:
+        set_curve_server_key(CurvePublicKey), curve_server_key(Option<CurvePublicKey>) = None;
+
     /// Whether a REQ numbers its requests and takes only replies with that number. Change it only
     /// between a reply and a request.
     ZMQ_REQ_CORRELATE = 52, since "4.0", SocketsOf(&[Req]), AtOnce, Set, POSITIVE, ALL:
@@ -466,8 +491,9 @@ options! {
         set_bind_to_device(Option<&str>), bind_to_device(Option<String>) = None;
 
     /// Whether peers are refused that a handler is to judge by [its domain](Self::set_zap_domain) when
-    /// there is none. If not, those of the NULL mechanism are let in. Those of PLAIN never are without a
-    /// handler.
+    /// there is none. If not, those of the NULL mechanism are let in, and those of CURVE that have the
+    /// server's key. Those of PLAIN never are without a handler. With CURVE and this, but without a domain,
+    /// no handler is asked.
     ZMQ_ZAP_ENFORCE_DOMAIN = 93, since "4.3", Sockets, Later, SetAndGet,
         OptionForm::Flag(OptionTruth::NotZero), ALL:
         set_zap_enforce_domain(bool), zap_enforce_domain(bool) = false;

@@ -43,9 +43,6 @@ unsupported! {
         ZMQ_NORM_BUFFER_SIZE = 119 since "4.3.5", ZMQ_NORM_SEGMENT_SIZE = 120 since "4.3.5",
         ZMQ_NORM_BLOCK_SIZE = 121 since "4.3.5", ZMQ_NORM_NUM_PARITY = 122 since "4.3.5",
         ZMQ_NORM_NUM_AUTOPARITY = 123 since "4.3.5", ZMQ_NORM_PUSH = 124 since "4.3.5";
-    "there is no CURVE mechanism yet":
-        ZMQ_CURVE_SERVER = 47 since "4.0", ZMQ_CURVE_PUBLICKEY = 48 since "4.0",
-        ZMQ_CURVE_SECRETKEY = 49 since "4.0", ZMQ_CURVE_SERVERKEY = 50 since "4.0";
     "there are no WebSockets yet":
         ZMQ_WSS_KEY_PEM = 103 since "4.3.3", ZMQ_WSS_CERT_PEM = 104 since "4.3.3",
         ZMQ_WSS_TRUST_PEM = 105 since "4.3.3", ZMQ_WSS_HOSTNAME = 106 since "4.3.3",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use serverlink_zmtp::PATTERNS_PROPERTY;
+use serverlink_zmtp::{CurvePublicKey, CurveSecretKey, PATTERNS_PROPERTY};
 
 use super::{Network, OptionForm, OptionTruth, OptionUnit};
 
@@ -265,6 +265,38 @@ impl Value for Option<String> {
         Some(Self::keep(Some(text))).filter(|value| value.fits(form))
     }
 }
+
+/// Keys are written alike.
+macro_rules! keys {
+    ($($key:ty),+) => {$(
+        impl Keeps<$key> for Option<$key> {
+            fn keep(given: $key) -> Self {
+                Some(given)
+            }
+        }
+
+        impl Value for Option<$key> {
+            fn fits(&self, form: &OptionForm) -> bool {
+                *form == OptionForm::Key
+            }
+
+            fn encode(&self, _form: &OptionForm) -> Vec<u8> {
+                self.as_ref().map_or_else(|| vec![0; 32], |key| key.as_bytes().to_vec())
+            }
+
+            fn changed(&self, bytes: &[u8], _form: &OptionForm) -> Option<Self> {
+                if let Ok(bytes) = <[u8; 32]>::try_from(bytes) {
+                    return Some(Some(bytes.into()));
+                }
+                // C programs may count the zero byte at the end in, or not.
+                let text = std::str::from_utf8(bytes.strip_suffix(b"\0").unwrap_or(bytes)).ok()?;
+                text.parse().ok().map(Some)
+            }
+        }
+    )+};
+}
+
+keys!(CurvePublicKey, CurveSecretKey);
 
 /// A network as it was written, and as it was read if it is one.
 type Written = (String, Option<Network>);

@@ -1,14 +1,92 @@
-//! The messages of an outbox as a peer of ZMTP 1.0 takes them: every frame with another header.
+//! The messages of an outbox in another form than they lie there: as a peer of ZMTP 1.0 takes them, every
+//! frame with another header, or encrypted.
 
 use std::collections::VecDeque;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serverlink_zmtp::{Framing, MAX_OLD_HEADER_LEN};
+use serverlink_zmtp::{Framing, MAX_OLD_HEADER_LEN, SEALED, Sealer, frame_len};
 
 use super::staging::{SHARE_FROM, Segment};
 
-/// Appends to `buffers` what is to be written for a batch.
-pub(super) fn translate(batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
+/// How the peer of a connection takes what it is sent, if not as it lies in the outbox.
+#[derive(Debug)]
+pub(crate) enum Form {
+    /// As ZMTP 1.0 has it.
+    Old,
+    /// Encrypted by the CURVE mechanism.
+    Sealed(Sealed),
+}
+
+/// What encrypts.
+#[derive(Debug)]
+pub(crate) struct Sealed {
+    sealer: Box<Sealer>,
+    /// How many of the control buffers still to be written belong to the handshake, which is not
+    /// encrypted.
+    clear: usize,
+}
+
+impl Form {
+    pub(crate) fn sealed(sealer: Box<Sealer>) -> Self {
+        Self::Sealed(Sealed { sealer, clear: 0 })
+    }
+
+    /// Notes that so many control buffers that wait are of the handshake.
+    pub(super) fn begin_behind(&mut self, control: usize) {
+        if let Self::Sealed(sealed) = self {
+            sealed.clear = control;
+        }
+    }
+
+    /// Gives the control buffers that are to be written now, all that there are, their form.
+    pub(super) fn translate_control(&mut self, buffers: &mut Vec<Bytes>) {
+        let Self::Sealed(sealed) = self else { return };
+        let commands = buffers.split_off(sealed.clear.min(buffers.len()));
+        sealed.clear = 0;
+        if !commands.is_empty() {
+            let mut out = BytesMut::new();
+            commands.iter().for_each(|bytes| sealed.sealer.seal_encoded(bytes, &mut out));
+            buffers.push(out.freeze());
+        }
+    }
+
+    /// Appends to `buffers` what is to be written for a batch.
+    pub(super) fn translate(&mut self, batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
+        match self {
+            Self::Old => translate_old(batch, buffers),
+            Self::Sealed(sealed) => {
+                let len: usize = batch.iter().map(|segment| segment.bytes.len()).sum();
+                let mut out = BytesMut::with_capacity(len + len / 8 + SEALED);
+                for (more, body) in frames(batch) {
+                    sealed.sealer.seal(more, false, &body, &mut out);
+                }
+                if !out.is_empty() {
+                    buffers.push(out.freeze());
+                }
+            }
+        }
+    }
+
+    /// How many bytes of a batch, as it lies there, are the frames of which all is in the first `sent`
+    /// bytes of what was written.
+    pub(super) fn original_len(&self, batch: &VecDeque<Segment>, sent: usize) -> usize {
+        let (mut written, mut original) = (0, 0);
+        for (more, body) in frames(batch) {
+            let len = |framing: Framing| framing.header(more, body.len() as u64).1 + body.len();
+            written += match self {
+                Self::Old => len(Framing::Old),
+                Self::Sealed(_) => frame_len(body.len() + SEALED),
+            };
+            if written > sent {
+                break;
+            }
+            original += len(Framing::Present);
+        }
+        original
+    }
+}
+
+fn translate_old(batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
     let mut out = BytesMut::new();
     for (more, body) in frames(batch) {
         let (header, used) = Framing::Old.header(more, body.len() as u64);
@@ -23,21 +101,6 @@ pub(super) fn translate(batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
     if !out.is_empty() {
         buffers.push(out.freeze());
     }
-}
-
-/// How many bytes of a batch, as it lies there, are the frames of which all is in the first `sent`
-/// bytes of what was written.
-pub(super) fn original_len(batch: &VecDeque<Segment>, sent: usize) -> usize {
-    let (mut written, mut original) = (0, 0);
-    for (more, body) in frames(batch) {
-        let len = |framing: Framing| framing.header(more, body.len() as u64).1 + body.len();
-        written += len(Framing::Old);
-        if written > sent {
-            break;
-        }
-        original += len(Framing::Present);
-    }
-    original
 }
 
 /// The frames of a batch: whether more of the message follow, and the body, which is in the segment
@@ -59,6 +122,10 @@ fn frames(batch: &VecDeque<Segment>) -> impl Iterator<Item = (bool, Bytes)> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use serverlink_zmtp as zmtp;
+
     use super::{super::staging::Staging, *};
     use crate::{Message, pipe::Outgoing};
 
@@ -107,7 +174,7 @@ mod tests {
     #[test]
     fn every_frame_gets_the_older_header() {
         let mut buffers = Vec::new();
-        translate(&batch(&messages()), &mut buffers);
+        Form::Old.translate(&batch(&messages()), &mut buffers);
         assert!(buffers.concat() == wire(&messages(), Framing::Old));
     }
 
@@ -122,12 +189,92 @@ mod tests {
             let first = ends.iter().rposition(|&end| end <= sent);
             let mut staging = Staging::new();
             let batch = batch(&all);
-            let original = original_len(&batch, sent);
+            let original = Form::Old.original_len(&batch, sent);
             staging.put_back(batch, original);
             let mut rest = VecDeque::new();
             staging.take(usize::MAX, &mut rest);
             let rest: Vec<u8> = rest.iter().flat_map(|segment| segment.bytes.to_vec()).collect();
             assert!(rest == wire(&all[first.unwrap()..], Framing::Present), "sent {sent}");
+        }
+    }
+
+    /// A sealer and what opens what it seals.
+    fn secure() -> (Form, zmtp::Connection) {
+        let [own, known] = [(); 2].map(|()| zmtp::CurveKeyPair::generate().expect("random bytes"));
+        let now = Instant::now();
+        let mut client = zmtp::Config::new(zmtp::SocketType::Push);
+        let curve = zmtp::CurveClient { keys: known, server: own.public };
+        client.mechanism = zmtp::Mechanism::CurveClient(curve);
+        let mut server = zmtp::Config::new(zmtp::SocketType::Pull);
+        server.mechanism = zmtp::Mechanism::CurveServer(own.secret);
+        let [mut client, mut server] =
+            [client, server].map(|config| zmtp::Connection::new(config, now));
+        while !(client.is_ready() && server.is_ready()) {
+            client.feed(server.take_output().unwrap_or_default(), now);
+            server.feed(client.take_output().unwrap_or_default(), now);
+            for end in [&mut client, &mut server] {
+                let _ = end.next_event(now).expect("no fault");
+            }
+        }
+        (Form::sealed(client.take_sealer().expect("it encrypts")), server)
+    }
+
+    /// What it makes of these bytes: frames, each with what follows.
+    fn opened(connection: &mut zmtp::Connection, bytes: Vec<u8>) -> Vec<(Vec<u8>, bool)> {
+        let now = Instant::now();
+        connection.feed(bytes.into(), now);
+        let mut seen = Vec::new();
+        while let Some(event) = connection.next_event(now).expect("in order") {
+            match event {
+                zmtp::Event::Frame { body, more } => seen.push((body.to_vec(), more)),
+                zmtp::Event::Ping => seen.push((b"PING".to_vec(), false)),
+                other => panic!("{other:?}"),
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn frames_and_commands_are_encrypted_in_the_order_in_which_they_are_written() {
+        let (mut form, mut peer) = secure();
+        let mut control =
+            vec![Bytes::from_static(b"READY"), Bytes::from_static(b"\x04\x07\x04PING\0\0")];
+        form.begin_behind(1);
+        form.translate_control(&mut control);
+        assert_eq!(control.remove(0), "READY", "the handshake is not encrypted");
+        let all = messages();
+        form.translate(&batch(&all), &mut control);
+        let expected = all.iter().flat_map(|message| {
+            let last = message.len() - 1;
+            message.iter().enumerate().map(move |(at, frame)| (frame.to_vec(), at < last))
+        });
+        let ping = (b"PING".to_vec(), false);
+        let expected: Vec<_> = [ping.clone()].into_iter().chain(expected).collect();
+        assert!(opened(&mut peer, control.concat()) == expected);
+        let mut control = vec![Bytes::from_static(b"\x04\x07\x04PING\0\0")];
+        form.translate_control(&mut control);
+        assert_eq!(opened(&mut peer, control.concat()), [ping]);
+    }
+
+    #[test]
+    fn whatever_was_sent_encrypted_the_rest_is_whole_messages() {
+        let all = messages();
+        for first in 0..all.len() {
+            let (mut form, _) = secure();
+            let mut buffers = Vec::new();
+            form.translate(&batch(&all[..=first]), &mut buffers);
+            let end: usize = buffers.iter().map(Bytes::len).sum();
+            for (sent, left) in [(end - 1, first), (end, first + 1)] {
+                let batch = batch(&all);
+                let original = form.original_len(&batch, sent);
+                let mut staging = Staging::new();
+                staging.put_back(batch, original);
+                let mut rest = VecDeque::new();
+                staging.take(usize::MAX, &mut rest);
+                let rest: Vec<u8> =
+                    rest.iter().flat_map(|segment| segment.bytes.to_vec()).collect();
+                assert!(rest == wire(&all[left..], Framing::Present), "{first}: {sent}");
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 mod chunk;
 mod collector;
 mod effects;
-mod older;
+mod form;
 mod outbox;
 mod pacer;
 #[allow(unsafe_code, reason = "hints to the processor are instructions of its own")]
@@ -23,6 +23,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 pub(crate) use collector::Collector;
 pub(crate) use effects::{Effect, Effects};
+pub(crate) use form::Form;
 pub(crate) use outbox::{Finished, Flush, Look, Outbox};
 pub(crate) use pacer::Pacer;
 pub(crate) use queue::{Consumer, Producer};

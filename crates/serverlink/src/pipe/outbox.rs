@@ -11,10 +11,9 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::Framing;
 
 use super::{
-    Pacer, Refused, older,
+    Form, Pacer, Refused,
     staging::{Outgoing, Segment, Staging},
 };
 use crate::transport::Connection;
@@ -67,8 +66,8 @@ struct State {
     buffers: Vec<Bytes>,
     /// Whether the handshake is done, so that messages may be written.
     ready: bool,
-    /// How the present connection's peer frames them.
-    framing: Framing,
+    /// How the present connection's peer takes what it is sent, if not as it is here.
+    form: Option<Box<Form>>,
     connection: Option<Arc<Connection>>,
     writer_blocked: bool,
     closing: bool,
@@ -79,7 +78,15 @@ struct State {
     /// Chunks that were written, for the next messages of a stream.
     spare: Vec<BytesMut>,
     /// What was given to the engine to write, but for what came back.
-    written: Written,
+    written: Counts,
+}
+
+/// What was written so far.
+#[derive(Debug, Clone, Copy, Default)]
+struct Counts {
+    messages: u64,
+    bytes: u64,
+    replaced: u64,
 }
 
 /// Tells a stream from messages that are waited for.
@@ -110,7 +117,7 @@ enum Writer {
 }
 
 /// What was written so far, and what waits to be.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Written {
     pub(super) messages: u64,
     pub(super) bytes: u64,
@@ -187,7 +194,7 @@ impl Outbox {
             batch: VecDeque::new(),
             buffers: Vec::new(),
             ready: false,
-            framing: Framing::Present,
+            form: None,
             connection: None,
             writer_blocked: false,
             closing: false,
@@ -195,7 +202,7 @@ impl Outbox {
             dead: false,
             pace: Pace::default(),
             spare: Vec::new(),
-            written: Written::default(),
+            written: Counts::default(),
         };
         Self { state: Mutex::new(state), heard: AtomicBool::new(false), pacer }
     }
@@ -210,16 +217,23 @@ impl Outbox {
         state.connection = Some(connection);
         state.broken = false;
         state.ready = false;
+        state.form = None;
         state.control.clear();
         state.writer = Writer::Idle;
         state.batch.clear();
     }
 
-    /// The handshake is done, with a peer that frames messages in this way.
-    pub(crate) fn set_ready(&self, framing: Framing) {
+    /// The handshake is done, with a peer that takes what follows in this form, a greeting first.
+    pub(crate) fn set_ready(&self, mut form: Option<Box<Form>>, hello: Option<Bytes>) {
         let mut state = self.state();
+        if let Some(form) = &mut form {
+            form.begin_behind(state.control.len());
+        }
+        if state.connection.is_some() {
+            state.control.extend(hello);
+        }
         state.ready = true;
-        state.framing = framing;
+        state.form = form;
     }
 
     pub(crate) fn connection(&self) -> Option<Arc<Connection>> {
@@ -430,7 +444,8 @@ impl Outbox {
     pub(super) fn written(&self) -> Written {
         let state = self.state();
         let (queued, queued_bytes) = state.waiting();
-        Written { queued, queued_bytes, ..state.written }
+        let Counts { messages, bytes, replaced } = state.written;
+        Written { messages, bytes, queued, queued_bytes, replaced }
     }
 
     /// How many messages wait, and about how many bytes they have: all of a message that the system
@@ -458,14 +473,13 @@ impl Outbox {
             if let Some(sent) = sent {
                 let queued = state.staging.messages();
                 let sent = sent.saturating_sub(control);
-                let sent = match state.framing {
-                    Framing::Present => sent,
-                    Framing::Old => older::original_len(&batch, sent),
-                };
+                let form = state.form.as_ref();
+                let sent = form.map_or(sent, |form| form.original_len(&batch, sent));
                 state.staging.put_back(batch, sent);
                 state.written.messages -= (state.staging.messages() - queued) as u64;
             }
         }
+        state.form = None;
     }
 
     /// Drops what waits for the next connection, and says how many messages that was.
@@ -493,6 +507,7 @@ impl Outbox {
         state.dead = true;
         state.connection = None;
         state.ready = false;
+        state.form = None;
         state.control.clear();
         state.staging.clear();
         state.batch.clear();
@@ -570,20 +585,21 @@ impl State {
         if matches!(self.writer, Writer::InFlight { .. }) || self.broken {
             return None;
         }
-        let control = self.control.iter().map(Bytes::len).sum();
         let mut buffers = match self.control.is_empty() {
             true => mem::take(&mut self.buffers),
             false => mem::take(&mut self.control),
         };
+        if let Some(form) = &mut self.form {
+            form.translate_control(&mut buffers);
+        }
+        let control = buffers.iter().map(Bytes::len).sum();
         let mut messages = 0;
         if self.ready && !self.staging.is_empty() {
             self.staging.take(self.batch_size, &mut self.batch);
             messages = self.batch.iter().map(|segment| segment.messages).sum();
-            match self.framing {
-                Framing::Present => {
-                    buffers.extend(self.batch.iter().map(|segment| segment.bytes.clone()));
-                }
-                Framing::Old => older::translate(&self.batch, &mut buffers),
+            match &mut self.form {
+                None => buffers.extend(self.batch.iter().map(|segment| segment.bytes.clone())),
+                Some(form) => form.translate(&self.batch, &mut buffers),
             }
         }
         if buffers.is_empty() {

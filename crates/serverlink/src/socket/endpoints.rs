@@ -112,6 +112,9 @@ impl Socket {
         };
         let (bound, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
+                options
+                    .check_mechanism()
+                    .inspect_err(|_| self.give_back(options.listening_socket.as_ref()))?;
                 let listener = Listener::bind(self.runtime(), &self.inner, stream, &options)
                     .inspect_err(|error| {
                         self.give_back(options.listening_socket.as_ref());
@@ -185,6 +188,7 @@ impl Socket {
         self.runtime().check_affinity(options.affinity)?;
         let (pipe, attachment) = match &parsed {
             Endpoint::Stream(stream) => {
+                options.check_mechanism()?;
                 stream.check_peer(self.runtime().any_port(), &options)?;
                 let (connecter, end) =
                     Connecter::new(self.runtime(), &self.inner, stream, &options)?;

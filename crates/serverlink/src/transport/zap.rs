@@ -154,6 +154,10 @@ fn request(options: &Options, applicant: &Applicant<'_>) -> Message {
             request.push_back(login.username.clone());
             request.push_back(login.password.clone());
         }
+        Credentials::Curve(key) => {
+            request.push_back("CURVE");
+            request.push_back(key.as_bytes().to_vec());
+        }
         _ => request.push_back("NULL"),
     }
     request

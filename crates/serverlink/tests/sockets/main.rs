@@ -9,6 +9,7 @@ mod computing;
 mod connection_options;
 mod content;
 mod context_options;
+mod curve;
 mod drops;
 mod endpoints;
 mod event_descriptors;

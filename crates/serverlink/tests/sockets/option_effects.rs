@@ -197,8 +197,16 @@ pub(crate) const OF_SOCKETS: Effects = &[
         &[
             "options.rs: a_socket_tells_of_its_type_what_libzmq_does",
             "plain.rs: the_option_set_last_decides_which_mechanism_it_is",
+            "curve.rs: the_option_set_last_decides_which_mechanism_it_is",
         ],
     ),
+    (
+        "ZMQ_CURVE_SERVER",
+        &["curve.rs: messages_pass_whoever_connects", "nobody_gets_in_by_a_lesser_mechanism"],
+    ),
+    ("ZMQ_CURVE_PUBLICKEY", &["curve.rs: the_handler_judges_by_the_key"]),
+    ("ZMQ_CURVE_SECRETKEY", &["curve.rs: messages_pass_whoever_connects"]),
+    ("ZMQ_CURVE_SERVERKEY", &["curve.rs: a_client_with_another_servers_key_is_not_let_in"]),
     (
         "ZMQ_PLAIN_SERVER",
         &[
@@ -215,7 +223,14 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "without_a_domain_nobody_is_asked",
         ],
     ),
-    ("ZMQ_ZAP_ENFORCE_DOMAIN", &["zap.rs: without_a_handler_the_option_decides"]),
+    (
+        "ZMQ_ZAP_ENFORCE_DOMAIN",
+        &[
+            "zap.rs: without_a_handler_the_option_decides",
+            "curve.rs: without_a_handler_the_options_decide",
+            "a_handler_is_asked_without_a_domain_unless_one_is_enforced",
+        ],
+    ),
     ("ZMQ_PROBE_ROUTER", &["router.rs: a_probe_announces_the_prober"]),
     (
         "ZMQ_REQ_CORRELATE",

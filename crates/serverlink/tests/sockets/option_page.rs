@@ -78,6 +78,7 @@ fn text(value: &[u8], form: OptionForm) -> String {
         },
         OptionForm::Mask => u64::from_ne_bytes(value.try_into().unwrap()).to_string(),
         OptionForm::Text { .. } if value == b"\0" => "none".to_owned(),
+        OptionForm::Key if value == [0; 32] => "none".to_owned(),
         _ => value.escape_ascii().to_string(),
     }
 }

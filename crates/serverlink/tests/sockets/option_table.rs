@@ -80,6 +80,17 @@ pub(crate) fn samples(form: OptionForm) -> (Vec<Vec<u8>>, Vec<Vec<u8>>) {
                 .map(<[u8]>::to_vec)
                 .into(),
         ),
+        OptionForm::Key => {
+            let text = "0".repeat(40);
+            let taken = [&[7; 32], "Yne@$w-vo<fVvi]a<NY6T1ed:M$fCG*[IaLV{hID".as_bytes()];
+            let zero = [text.as_bytes(), b"\0"].concat();
+            let refused =
+                [&[][..], &[7; 31], &[7; 33], &text.as_bytes()[1..], &[b'0'; 41], &[b'~'; 40]];
+            (
+                taken.into_iter().map(<[u8]>::to_vec).chain([zero]).collect(),
+                refused.map(<[u8]>::to_vec).into(),
+            )
+        }
         // It is only told.
         OptionForm::Descriptor => (vec![int(0)], vec![]),
         other => panic!("no samples of {other:?}"),
@@ -94,6 +105,10 @@ pub(crate) fn told(form: OptionForm, value: &[u8]) -> Vec<u8> {
             if others.iter().any(|other| value == (*other as i32).to_ne_bytes()) =>
         {
             (*first as i32).to_ne_bytes().to_vec()
+        }
+        OptionForm::Key if value.len() > 32 => {
+            let text = std::str::from_utf8(value.strip_suffix(b"\0").unwrap_or(value)).unwrap();
+            serverlink::z85_decode(text).unwrap()
         }
         OptionForm::Text { .. } if !value.ends_with(b"\0") => [value, b"\0"].concat(),
         _ => value.to_vec(),

@@ -239,7 +239,7 @@ fn a_socket_tells_of_its_type_what_libzmq_does() {
         let of_one_frame =
             [Server, Client, Radio, Dish, Gather, Scatter, Peer, Channel].contains(&socket_type);
         assert_eq!(told(81), of_one_frame.into(), "ZMQ_THREAD_SAFE of {socket_type}");
-        assert_eq!(told(43), 0, "ZMQ_MECHANISM: there is only NULL");
+        assert_eq!(told(43), 0, "ZMQ_MECHANISM: by itself, NULL");
     }
 }
 

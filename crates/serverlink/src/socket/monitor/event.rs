@@ -197,6 +197,19 @@ impl MonitorEventKind {
             zmtp::Error::PeerMisbehaved(
                 PeerMisbehaved::UnexpectedCommand(_) | PeerMisbehaved::MessageBeforeReady,
             ) => 0x1000_0001,
+            zmtp::Error::PeerMisbehaved(PeerMisbehaved::Sequence) => 0x1000_0002,
+            zmtp::Error::PeerMisbehaved(PeerMisbehaved::KeyExchange) => 0x1000_0003,
+            zmtp::Error::PeerMisbehaved(PeerMisbehaved::Cryptographic(_)) => 0x1100_0001,
+            zmtp::Error::PeerMisbehaved(PeerMisbehaved::CommandLength { command, .. }) => {
+                match *command {
+                    "MESSAGE" => 0x1000_0012,
+                    "HELLO" => 0x1000_0013,
+                    "INITIATE" => 0x1000_0014,
+                    "READY" => 0x1000_0016,
+                    "WELCOME" => 0x1000_0017,
+                    _ => 0x1000_0000,
+                }
+            }
             _ => 0x1000_0000,
         };
         Self::HandshakeFailedProtocol { code, reason: error.to_string() }

@@ -2,11 +2,14 @@
 
 use std::{mem, sync::Arc, time::Instant};
 
-use serverlink_zmtp::{self as zmtp, FrameBody, Framing};
+use bytes::Bytes;
+use serverlink_zmtp::{self as zmtp, FrameBody, Framing, PeerMisbehaved};
 
 use super::{Connection, End, Input, Interlude, Phase, Protocol, Receiving, judging::Asked};
 use crate::{
-    Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
+    Frame, Message, MonitorEventKind, MonitoredPeer,
+    pipe::{Form, Producer},
+    socket::PeerProperties,
 };
 
 /// Why decoding stopped.
@@ -129,14 +132,19 @@ impl Connection {
                         self.outbox.push_control(bytes);
                     }
                     let framing = Framing::of(info.version);
+                    let form = match (protocol.take_sealer(), framing) {
+                        (Some(sealer), _) => Some(Box::new(Form::sealed(sealer))),
+                        (None, Framing::Old) => Some(Box::new(Form::Old)),
+                        (None, Framing::Present) => None,
+                    };
                     let hello = &self.origin.options().hello_message;
-                    if !hello.is_empty() {
+                    let hello = (!hello.is_empty()).then(|| {
                         let (header, used) = framing.header(false, hello.len() as u64);
-                        let bytes = [&header[..used], hello].concat();
-                        self.outbox.push_control(bytes.into());
-                    }
+                        Bytes::from([&header[..used], hello].concat())
+                    });
+                    self.outbox.set_ready(form, hello);
                     let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
-                    return Ok(self.established(inlet, info, framing, Some(succeeded)));
+                    return Ok(self.established(inlet, info, Some(succeeded)));
                 }
                 Some(_) => continue,
             };
@@ -154,20 +162,27 @@ impl Connection {
 
     /// Tells whoever monitors the socket why a handshake failed, if it was one.
     pub(super) fn tell_failure(&self, error: &zmtp::Error) {
-        if self.pipe.get().is_none() {
+        // As libzmq does, also of what cannot be decrypted later.
+        let is_of_encryption = matches!(
+            error,
+            zmtp::Error::PeerMisbehaved(
+                PeerMisbehaved::Cryptographic(_)
+                    | PeerMisbehaved::Sequence
+                    | PeerMisbehaved::CommandLength { .. }
+            )
+        );
+        if self.pipe.get().is_none() || is_of_encryption {
             self.origin.tell(self, MonitorEventKind::handshake_failed(error));
         }
     }
 
-    /// The peer is known: messages may flow. Whoever monitors the socket is told what to call that.
+    /// The peer is known, and the outbox is ready: messages may flow. Whoever monitors the socket is told what to call that.
     pub(super) fn established(
         &self,
         inlet: &mut Option<Producer<Message>>,
         mut info: PeerProperties,
-        framing: Framing,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
-        self.outbox.set_ready(framing);
         (info.address, info.descriptor) = (self.peer_name(), self.descriptor);
         let me = self.me.upgrade();
         if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {

@@ -3,7 +3,7 @@
 use std::{mem, time::Instant};
 
 use bytes::Bytes;
-use serverlink_zmtp::{Framing, Version};
+use serverlink_zmtp::Version;
 
 use super::{Connection, decoding::Decoded};
 use crate::{Frame, Message, pipe::Producer, socket::PeerProperties};
@@ -91,7 +91,8 @@ impl Connection {
                 raw.stage = if raw.notify { Stage::Unannounced } else { Stage::Open };
                 let stranger = PeerProperties::of_stranger(Version::V3_1);
                 let info = PeerProperties { is_raw: true, ..stranger };
-                return self.established(inlet, info, Framing::Present, None);
+                self.outbox.set_ready(None, None);
+                return self.established(inlet, info, None);
             }
             Stage::Unannounced => {
                 raw.stage = Stage::Open;
