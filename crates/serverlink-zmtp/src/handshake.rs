@@ -125,6 +125,11 @@ impl Handshake {
                 return Err(PeerMisbehaved::MessageBeforeReady.into());
             }
             let body = decoder.body(span);
+            if matches!(self.state, State::PlainWelcome | State::PlainReady)
+                && let Some(data) = body.strip_prefix(plain::ERROR_OF_LIBZMQ)
+            {
+                return Err(refused(data));
+            }
             let (name, data) = command::split(&body)?;
             self.state = self.hear(name, data, config, output)?;
         }

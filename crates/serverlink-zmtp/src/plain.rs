@@ -5,6 +5,11 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::{ApiMisuse, PeerMisbehaved, PlainLogin};
 
+/// How ERROR begins where libzmq up to 4.3.5 is the server: its source has the name behind an escape that
+/// takes the E for a digit. Its client, in turn, knows no other, and takes ours for an unknown command,
+/// which is as final to it.
+pub(crate) const ERROR_OF_LIBZMQ: &[u8] = b"^RROR";
+
 /// The longest name or password in bytes.
 const MAX: usize = 255;
 

@@ -252,6 +252,22 @@ fn a_login_that_is_too_long_is_refused() {
     }
 }
 
+/// It is no command by the grammar.
+#[test]
+fn a_refusal_as_libzmq_writes_it_is_understood_with_plain_only() {
+    let refusal = raw_frame(4, b"^RROR\x03400");
+    let greeting = raw_greeting(3, 1, "PLAIN");
+    let (_, seen) = heard(plain_client(), &[greeting.clone(), refusal.clone()].concat());
+    assert_eq!(seen, Err(Error::Refused { reason: "400".into() }));
+    let malformed =
+        |seen| matches!(seen, Err(Error::PeerMisbehaved(PeerMisbehaved::MalformedCommand { .. })));
+    let (_, seen) = heard(plain_client(), &[greeting, raw_frame(4, b"^RROR\x04400")].concat());
+    assert!(malformed(seen));
+    let greeting = raw_greeting(3, 1, "NULL");
+    let (_, seen) = heard(Config::new(SocketType::Dealer), &[greeting, refusal].concat());
+    assert!(malformed(seen));
+}
+
 #[test]
 fn a_password_is_not_printed() {
     let printed = format!("{:?}", plain_client());
