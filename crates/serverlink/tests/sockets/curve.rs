@@ -234,7 +234,8 @@ fn nobody_gets_in_by_a_lesser_mechanism() {
     let push = socket(&context, SocketType::Push);
     push.set_reconnect_interval(None).unwrap();
     push.connect(&endpoint).unwrap();
-    push.send("in clear").unwrap();
+    // Unless it has given up by now.
+    let _ = push.try_send("in clear");
     assert_eq!(next(&monitor, broken), 0x1100_0002);
     let mut stream = TcpStream::connect(endpoint.replace("tcp://", "")).unwrap();
     shake_hands(&mut stream, "PUSH");
