@@ -95,7 +95,8 @@ impl Socket {
     ///
     /// [`Error::InvalidEndpoint`], [`Error::UnsupportedTransport`],
     /// [`Error::IncompatibleTransport`], [`Error::AddressInUse`], [`Error::AddressNotAvailable`],
-    /// [`Error::Terminated`], [`Error::Io`].
+    /// [`Error::InvalidOption`] for keys of CURVE that are missing or do not fit, [`Error::Terminated`],
+    /// [`Error::Io`].
     pub fn bind(&self, endpoint: &str) -> Result<String> {
         let parsed: Endpoint = endpoint.parse()?;
         parsed.check_type(self.socket_type(), true)?;
@@ -141,8 +142,9 @@ impl Socket {
         Ok(bound)
     }
 
-    /// Connects the socket to an endpoint, now and again whenever the connection is lost. The peer
-    /// need not be there yet.
+    /// Connects the socket to an endpoint, now and again whenever the connection is lost, but not to a
+    /// peer that has refused to let us in (with the status 400 or 500 of a [ZAP
+    /// handler](Self::set_zap_domain)). The peer need not be there yet.
     ///
     /// * `tcp://HOST:PORT`: names are resolved in the background, again for each attempt; through a
     ///   [proxy](Self::set_socks_proxy), by that.
@@ -165,8 +167,8 @@ impl Socket {
     /// that this one cannot talk to), [`Error::UnsupportedTransport`],
     /// [`Error::IncompatibleTransport`], [`Error::InvalidState`] for the second peer of a PAIR or
     /// CHANNEL, or a [routing id](Self::set_connect_routing_id) that another peer has, [`Error::Io`]
-    /// for options that the system refuses,
-    /// [`Error::Terminated`].
+    /// for options that the system refuses, [`Error::InvalidOption`] for keys of CURVE that are missing or
+    /// do not fit, [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         self.connect_pipe(endpoint).map(drop)
     }
