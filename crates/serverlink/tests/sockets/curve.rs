@@ -463,4 +463,5 @@ fn the_option_set_last_decides_which_mechanism_it_is() {
     socket.set_option(49, own.secret.to_z85().as_bytes()).unwrap();
     assert_eq!(socket.curve_secret_key(), Some(own.secret.clone()));
     assert_eq!(socket.option(49).unwrap(), own.secret.as_bytes());
+    assert!(!socket.plain_server());
 }
