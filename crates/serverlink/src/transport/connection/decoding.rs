@@ -176,7 +176,8 @@ impl Connection {
         }
     }
 
-    /// The peer is known, and the outbox is ready: messages may flow. Whoever monitors the socket is told what to call that.
+    /// The peer is known, and the outbox is ready: messages may flow. Whoever monitors the socket is told
+    /// what to call that.
     pub(super) fn established(
         &self,
         inlet: &mut Option<Producer<Message>>,
