@@ -101,6 +101,9 @@ fn leaving_ends_it() {
         radio.send(to("a", "neither")).unwrap();
         radio.send(to("b", "marker")).unwrap();
         expect_from(&dish, "b", "marker");
+        // Commands keep their order: the RADIO knows of the leaving when it knows of this.
+        dish.join("c").unwrap();
+        await_joined(&radio, &dish, "c");
         dish.join("a").unwrap();
         await_joined(&radio, &dish, "a");
     }
