@@ -47,6 +47,8 @@ const ROW: u32 = if cfg!(loom) { 2 } else { 32 };
 /// How few messages of a flow are worth waiting for more, a moment long: some hundred nanoseconds.
 const FEW: usize = 16;
 const MOMENT: usize = if cfg!(loom) { 0 } else { 32 };
+/// For how many looks nobody waits who has done so in vain.
+const IN_VAIN: u8 = if cfg!(loom) { 1 } else { 64 };
 /// The writer found no room and must be told when half of it is there.
 const BLOCKED: usize = 1;
 
@@ -88,7 +90,7 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         released: 0,
         row: 0,
     };
-    (producer, Consumer { shared, place: Place::NOWHERE, batch: 0, read: 0, released: 0 })
+    (producer, Consumer { shared, place: Place::NOWHERE, batch: 0, haste: 0, read: 0, released: 0 })
 }
 
 /// The writer's end.
@@ -113,7 +115,9 @@ pub(crate) struct Consumer<T> {
     /// Where the next message is.
     place: Place<T>,
     /// How many messages of the batch are left.
-    batch: usize,
+    batch: u32,
+    /// For how many looks a flow is not given time to grow.
+    haste: u8,
     /// The counter of messages read, and of those released.
     read: usize,
     released: usize,
@@ -162,7 +166,8 @@ impl<T> Producer<T> {
     where
         T: Default,
     {
-        self.push_with(|slot| *slot = mem::take(message))
+        // What is written over holds nothing: it need not be dropped.
+        self.push_with(|slot| mem::forget(mem::replace(slot, mem::take(message))))
     }
 
     /// Takes one message, filled in where it is to be. True if the reader sleeps and must be told.
@@ -368,16 +373,23 @@ impl<T> Consumer<T> {
         let is_asleep = writer.asleep.load(Ordering::Relaxed);
         let mut published = writer.published.load(Ordering::Acquire);
         if published & FLOWING != 0 && !is_asleep && self.queued(published) < FEW {
-            // A counter that is looked at rarely stays with the writer, which gets ahead: both then wait
-            // for the other's caches once for many messages.
-            (0..MOMENT).for_each(|_| hint::spin_loop());
-            published = writer.published.load(Ordering::Acquire);
+            if self.haste > 0 {
+                self.haste -= 1;
+            } else {
+                // A counter that is looked at rarely stays with the writer, which gets ahead: both then
+                // wait for the other's caches once for many messages.
+                (0..MOMENT).for_each(|_| hint::spin_loop());
+                let seen = mem::replace(&mut published, writer.published.load(Ordering::Acquire));
+                // This writer may be waiting for the reader, or be the same thread.
+                self.haste = if published == seen { IN_VAIN } else { 0 };
+            }
         }
         let mut queued = self.queued(published);
         if queued == 0 && !is_asleep {
             queued = self.fall_asleep();
         }
-        self.batch = batch_of(queued, self.shared.rare.limit.load(Ordering::Relaxed));
+        let batch = batch_of(queued, self.shared.rare.limit.load(Ordering::Relaxed));
+        self.batch = u32::try_from(batch).unwrap_or(u32::MAX);
         queued > 0
     }
 
@@ -413,16 +425,12 @@ impl<T> Consumer<T> {
         Some(unsafe { place.slot().with(|slot| (*slot).assume_init_read()) })
     }
 
-    /// Reads a message of the batch to where it is wanted. False if the batch is used up.
+    /// Reads a message of the batch to where it is wanted, and where nothing is that would have to be
+    /// dropped. False if the batch is used up.
     #[inline(always)]
-    pub(crate) fn pop_into(&mut self, message: &mut T) -> bool
-    where
-        T: Default,
-    {
+    pub(crate) fn pop_into(&mut self, message: &mut T) -> bool {
         let Some(place) = self.take_place() else { return false };
-        drop(mem::take(message));
-        // What is overwritten holds nothing: it need not be dropped, and the way from the slot leads
-        // over no stack.
+        // The way from the slot leads over no stack.
         // SAFETY: as `take_place` says; and nobody else has what is borrowed.
         unsafe { place.slot().with(|slot| ptr::copy_nonoverlapping(slot.cast(), message, 1)) };
         true
@@ -453,7 +461,7 @@ impl<T> Consumer<T> {
             self.next_block();
         }
         let place = self.place;
-        if self.batch > AHEAD {
+        if self.batch as usize > AHEAD {
             self.place.look_ahead(false);
         }
         self.place.advance();
