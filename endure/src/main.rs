@@ -57,6 +57,9 @@ struct Arguments {
     /// The backend of the engine
     #[arg(long)]
     backend: Option<String>,
+    /// Encrypt by the CURVE mechanism, where messages go over connections of ZMTP
+    #[arg(long)]
+    curve: bool,
     /// What all chance follows from
     #[arg(long)]
     seed: Option<u64>,
@@ -111,7 +114,7 @@ fn run(pattern: &'static Pattern, arguments: &Arguments, seed: u64) -> Result<Ou
         None => vec![Transport::Tcp],
     };
     let backend = arguments.backend.as_deref();
-    let world = World::new(backend, &transports, arguments.messages, seed)?;
+    let world = World::new(backend, arguments.curve, &transports, arguments.messages, seed)?;
     let (begun, progress) = (Instant::now(), Progress::new(pattern.name, arguments.messages));
     let mut most = 0;
     let outcome = thread::scope(|scope| {

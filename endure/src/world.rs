@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink::{Context, Error, Message, Socket, SocketType};
+use serverlink::{Context, CurveKeyPair, Error, Message, Socket, SocketType};
 
 use crate::{
     relay::{Relay, Troubles},
@@ -39,6 +39,8 @@ pub(crate) struct World {
     /// How many messages shall be sent.
     pub(crate) messages: u64,
     transports: Vec<Transport>,
+    /// By which the sockets that are bound are known, and those that connect, if they encrypt.
+    keys: Option<[CurveKeyPair; 2]>,
     #[cfg(unix)]
     folder: tempfile::TempDir,
     stop: AtomicBool,
@@ -55,6 +57,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(
         backend: Option<&str>,
+        curve: bool,
         transports: &[Transport],
         messages: u64,
         seed: u64,
@@ -63,7 +66,9 @@ impl World {
         if let Some(backend) = backend {
             builder = builder.backend(backend);
         }
+        let pair = || serverlink::curve_keypair().map_err(|error| format!("no keys: {error}"));
         Ok(Self {
+            keys: if curve { Some([pair()?, pair()?]) } else { None },
             context: builder.build().map_err(|error| format!("no context: {error}"))?,
             seed,
             messages,
@@ -100,8 +105,27 @@ impl World {
         self.transports[link % self.transports.len()]
     }
 
+    /// Has a socket encrypt, if sockets do: as the server, if it is to be bound, or as a client.
+    fn encrypt(&self, socket: &Socket, is_server: bool) -> Result<(), String> {
+        let Some([server, client]) = &self.keys else { return Ok(()) };
+        if socket.socket_type() == SocketType::Stream {
+            return Ok(());
+        }
+        let set = || {
+            socket.set_curve_server(is_server)?;
+            if is_server {
+                return socket.set_curve_secret_key(server.secret.clone());
+            }
+            socket.set_curve_server_key(server.public)?;
+            socket.set_curve_public_key(client.public)?;
+            socket.set_curve_secret_key(client.secret.clone())
+        };
+        set().map_err(|error| format!("no encryption: {error}"))
+    }
+
     /// Binds a socket to an endpoint for each of so many links.
     pub(crate) fn bind(&self, socket: &Socket, links: usize) -> Result<Vec<String>, String> {
+        self.encrypt(socket, true)?;
         let mut bound: Vec<(Transport, String)> = Vec::new();
         (0..links)
             .map(|link| {
@@ -144,8 +168,16 @@ impl World {
 
     /// Connects a socket to a relay.
     pub(crate) fn connect(&self, socket: &Socket, relay: &Relay) -> Result<(), String> {
+        self.encrypt(socket, false)?;
         let endpoint = relay.endpoint();
         socket.connect(endpoint).map_err(|error| format!("{endpoint}: {error}"))
+    }
+
+    /// The same with a PEER: by what number it knows the other end.
+    pub(crate) fn connect_peer(&self, socket: &Socket, relay: &Relay) -> Result<u32, String> {
+        self.encrypt(socket, false)?;
+        let endpoint = relay.endpoint();
+        socket.connect_peer(endpoint).map_err(|error| format!("{endpoint}: {error}"))
     }
 
     pub(crate) fn name(&self, link: usize) -> String {

@@ -9,7 +9,7 @@ use crate::{exit, suites};
 const PACKAGE: &str = "serverlink-endure";
 /// How many messages go through each pattern where it is one test among many.
 const FEW: &str = "20000";
-/// The same under Wine, which takes its time.
+/// The same where they take their time: under Wine, or encrypted without optimisation.
 const FEWER: &str = "6000";
 
 /// Builds the program and runs it with these arguments; returns its exit status.
@@ -28,7 +28,14 @@ pub(crate) fn briefly(mut cargo: Command, backend: &str) -> Command {
     cargo
 }
 
-/// The same under Wine, on the completion port.
+/// The same with everything encrypted, on the backend that is the default.
+pub(crate) fn briefly_encrypted(mut cargo: Command) -> Command {
+    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
+    cargo.args(["--messages", FEWER, "--curve"]);
+    cargo
+}
+
+/// Not encrypted, under Wine, on the completion port.
 pub(crate) fn briefly_under_wine(mut cargo: Command) -> Command {
     cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
     cargo.args(["--messages", FEWER, "--backend", "iocp"]);

@@ -128,7 +128,7 @@ impl Echo<'_> {
             socket.set_routing_id(name).map_err(failed)?;
         }
         let id = match self.kind {
-            Kind::Peer => Some(socket.connect_peer(relay.endpoint()).map_err(failed)?),
+            Kind::Peer => Some(world.connect_peer(&socket, relay)?),
             _ => {
                 world.connect(&socket, relay)?;
                 None

@@ -14,6 +14,7 @@ pub(super) const SUITE: Suite = Suite {
         for backend in uring::usable(NATIVE_BACKENDS) {
             recorder.check(&format!("endurance on {backend}"), endure::briefly(cargo(), backend));
         }
+        recorder.check("endurance, encrypted", endure::briefly_encrypted(cargo()));
         if cfg!(target_os = "linux") {
             kqueue_tests(recorder);
         }
