@@ -105,6 +105,7 @@ impl Question {
                     OptionForm::Number { .. } | OptionForm::Flag(_) | OptionForm::Mask => {
                         value.len()
                     }
+                    OptionForm::Key => 32,
                     _ => 256,
                 });
                 format!("{socket_type} get {id} {room}\n")
@@ -156,6 +157,7 @@ fn values(form: OptionForm) -> Vec<Vec<u8>> {
         OptionForm::Property => ["X-a:b", "X-name:value", "X-name", "X-name:", ":v", "name:value"]
             .map(|text| text.as_bytes().to_vec())
             .into(),
+        OptionForm::Key => texts(&[0, 31, 32, 33, 40]),
         OptionForm::Mask => texts(&[0, 4, 7, 8, 9]),
         OptionForm::Ids => texts(&[1, 3, 4, 8]),
         OptionForm::Networks => {

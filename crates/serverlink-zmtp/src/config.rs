@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 
-use crate::{CurveClient, CurvePublicKey, CurveSecretKey, SocketType};
+use crate::{CurveClient, CurvePublicKey, CurveSecretKey, SocketType, curve};
 
 /// The security mechanism of a connection, and our part in it (RFC 37, "Authentication and
 /// Confidentiality"). Both ends must use the same one, and of those that have roles one end must be
@@ -35,6 +35,18 @@ impl Mechanism {
             Self::Null => "NULL",
             Self::PlainClient(_) | Self::PlainServer => "PLAIN",
             Self::CurveClient(_) | Self::CurveServer(_) => "CURVE",
+        }
+    }
+
+    /// How many bytes our properties come with, in the command that brings them: READY, or the INITIATE
+    /// of a client.
+    pub(crate) const fn overhead(&self) -> usize {
+        const NAME: usize = 1 + "INITIATE".len();
+        match self {
+            Self::Null | Self::PlainServer => 1 + "READY".len(),
+            Self::PlainClient(_) => NAME,
+            Self::CurveClient(_) => NAME + curve::INITIATE_OVERHEAD,
+            Self::CurveServer(_) => 1 + "READY".len() + curve::READY_OVERHEAD,
         }
     }
 

@@ -1,7 +1,7 @@
 //! Finds frames in a stream of chunks, without copying where a frame lies in one chunk.
 
 use std::collections::VecDeque;
-use std::mem;
+use std::{fmt, mem};
 
 use bytes::{Bytes, BytesMut};
 
@@ -21,7 +21,6 @@ const WORTH_LENDING: usize = 64 * 1024;
 pub(crate) const MAX_BODY: u64 = isize::MAX as u64;
 
 /// The input of a connection, cut into frames.
-#[derive(Debug)]
 pub(crate) struct Decoder {
     /// The chunk being read; what lies before `position` is done with.
     chunk: Bytes,
@@ -37,6 +36,15 @@ pub(crate) struct Decoder {
     framing: Framing,
     /// The flags that frames may have.
     flags: u8,
+}
+
+/// Not what has come: there may be a password in it, or what was encrypted.
+impl fmt::Debug for Decoder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting =
+            self.queue.iter().map(Bytes::len).sum::<usize>() + self.chunk.len() - self.position;
+        f.debug_struct("Decoder").field("waiting", &waiting).finish_non_exhaustive()
+    }
 }
 
 /// The part of a frame that has already been taken out of the chunks.

@@ -206,8 +206,10 @@ pub enum ApiMisuse {
         "\"{0}\" cannot be the name of a property; use 1 to 255 ASCII characters, each name once, and neither Socket-Type, Identity nor X-ServerLink-Patterns"
     )]
     PropertyName(String),
-    /// [`Config::metadata`](crate::Config::metadata) does not fit a READY command.
-    #[error("the metadata makes a READY command of {0} bytes; at most 65536 are allowed")]
+    /// [`Config::metadata`](crate::Config::metadata) does not fit a command of the handshake.
+    #[error(
+        "the metadata makes a command of {0} bytes in the handshake; at most 65536 are allowed"
+    )]
     MetadataTooLarge(usize),
     /// A name or password of [`PlainLogin`](crate::PlainLogin) is too long.
     #[error("the username and the password must have at most 255 bytes each")]

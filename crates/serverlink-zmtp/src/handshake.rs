@@ -197,7 +197,12 @@ impl Handshake {
         output: &mut Output,
     ) -> Result<Box<Peer>, Error> {
         let peer = metadata::decode(command, data, self.greeting, config);
-        if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) = &peer {
+        // What is known by encryption is not told in clear.
+        let is_secret =
+            matches!(config.mechanism, Mechanism::CurveClient(_) | Mechanism::CurveServer(_));
+        if let Err(Error::PeerIncompatible(PeerIncompatible::SocketType { ours, theirs })) = &peer
+            && !is_secret
+        {
             output.error(&format!("{ours} cannot talk to {theirs}"));
         }
         peer.map(Box::new)

@@ -45,8 +45,9 @@ pub(crate) fn encode(config: &Config) -> Result<BytesMut, ApiMisuse> {
             return Err(ApiMisuse::PropertyName(printable(name.as_bytes(), 64)));
         }
         let size = data.len().saturating_add(name.len() + 5).saturating_add(value.len());
-        if size > MAX_HANDSHAKE_COMMAND - 6 {
-            return Err(ApiMisuse::MetadataTooLarge(size + 6));
+        let command = size + config.mechanism.overhead();
+        if command > MAX_HANDSHAKE_COMMAND {
+            return Err(ApiMisuse::MetadataTooLarge(command));
         }
         put(&mut data, name, value);
     }

@@ -1,13 +1,22 @@
 //! Control bytes on their way out: greeting, READY, ERROR, PING, PONG.
 
+use std::fmt;
+
 use bytes::{BufMut, Bytes, BytesMut};
 
 use crate::command;
 
 /// Control bytes waiting to be sent.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Output {
     pending: BytesMut,
+}
+
+/// Not what they are: there may be a password among them.
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Output").field("pending", &self.pending.len()).finish()
+    }
 }
 
 impl Output {

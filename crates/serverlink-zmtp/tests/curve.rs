@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serverlink_zmtp::{
-    Config, Connection, Credentials, CurveKeyPair, Error, Heartbeat, Mechanism, PeerIncompatible,
-    PeerMisbehaved, PlainLogin, Refusal, SEALED, SocketType, Version, encode_frame,
-    encode_subscription, frame_len,
+    ApiMisuse, Config, Connection, Credentials, CurveKeyPair, CurvePublicKey, Error, Heartbeat,
+    Mechanism, PeerIncompatible, PeerMisbehaved, PlainLogin, Refusal, SEALED, SocketType, Version,
+    encode_frame, encode_subscription, frame_len,
 };
 use support::secure::{Secure, client, keys, server};
 use support::{Older, Seen, raw_command, raw_frame, raw_greeting};
@@ -149,6 +149,76 @@ fn a_client_with_another_servers_key_gets_nowhere() {
     pair.settle();
     assert_eq!(pair.errors[1], Some(PeerMisbehaved::Cryptographic("HELLO").into()));
     assert_eq!(pair.sent[1].len(), 64, "it says nothing");
+}
+
+#[test]
+fn who_listens_does_not_learn_that_the_types_of_the_sockets_do_not_match() {
+    let mut pair = Secure::new(SocketType::Push, SocketType::Pub);
+    pair.settle();
+    let differ = |error: &Option<Error>| {
+        matches!(error, Some(Error::PeerIncompatible(PeerIncompatible::SocketType { .. })))
+    };
+    assert!(differ(&pair.errors[1]), "{:?}", pair.errors);
+    assert_eq!(pair.sent[1].len(), 64 + 2 + 168, "the greeting and WELCOME");
+}
+
+/// What our properties come with differs.
+#[test]
+fn the_largest_properties_that_may_be_sent_are_accepted() {
+    let [own, known] = [keys(), keys()];
+    let plain = |socket_type, mechanism| {
+        let mut config = Config::new(socket_type);
+        config.mechanism = mechanism;
+        config
+    };
+    let login = Mechanism::PlainClient(PlainLogin::default());
+    for configs in [
+        [client(SocketType::Dealer, &known, &own), server(SocketType::Router, &own)],
+        [plain(SocketType::Dealer, login), plain(SocketType::Router, Mechanism::PlainServer)],
+    ] {
+        for who in [0, 1] {
+            let with = |len| {
+                let mut configs = configs.clone();
+                configs[who].metadata = vec![("X-L".into(), vec![7; len].into())];
+                configs
+            };
+            let refused = |len| {
+                let now = Instant::now();
+                Connection::new(with(len)[who].clone(), now).next_event(now).err()
+            };
+            let too_much = (65_000..65_536).find(|&len| refused(len).is_some()).expect("a limit");
+            assert_eq!(refused(too_much), Some(ApiMisuse::MetadataTooLarge(65_537).into()));
+            let [a, b] = with(too_much - 1);
+            let mut pair = Secure::of(a, b);
+            pair.settle();
+            pair.ends[1].admit();
+            pair.settle();
+            assert!(pair.ends.iter().all(Connection::is_ready), "{:?}", pair.errors);
+        }
+    }
+}
+
+#[test]
+fn keys_are_usable_unless_they_are_known_to_all() {
+    assert!(keys().public.is_usable());
+    assert!(!CurvePublicKey::from([0; 32]).is_usable());
+}
+
+#[test]
+fn what_is_printed_for_debugging_tells_no_password() {
+    let mut config = Config::new(SocketType::Dealer);
+    let login = PlainLogin { username: "name".into(), password: "hunter2".into() };
+    config.mechanism = Mechanism::PlainClient(login);
+    let mut server = Config::new(SocketType::Router);
+    server.mechanism = Mechanism::PlainServer;
+    let mut pair = Secure::of(config, server);
+    for _ in 0..4 {
+        let printed = format!("{:?}", pair.ends);
+        let bytes = format!("{:?}", "hunter2".as_bytes());
+        assert!(!printed.contains("hunter2") && !printed.contains(&bytes[1..bytes.len() - 1]));
+        pair.step();
+    }
+    assert!(pair.sent[0].windows(7).any(|window| window == b"hunter2"));
 }
 
 #[test]

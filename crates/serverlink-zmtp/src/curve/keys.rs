@@ -65,6 +65,13 @@ impl CurvePublicKey {
     pub const fn as_bytes(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Whether anything can be encrypted for it. Of zeros, for example, nothing can: what two keys agree
+    /// on would be the same for any other (RFC 7748, section 6.1).
+    #[must_use]
+    pub fn is_usable(&self) -> bool {
+        CurveSecretKey([1; 32]).agree(self).is_some()
+    }
 }
 
 impl CurveSecretKey {

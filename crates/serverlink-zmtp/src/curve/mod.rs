@@ -17,6 +17,11 @@ pub use traffic::{SEALED, Sealer};
 
 use crate::{Error, PeerMisbehaved};
 
+/// What is in the data of INITIATE beside the properties: a cookie, a nonce, a tag, a key and a vouch.
+pub(crate) const INITIATE_OVERHEAD: usize = 96 + 8 + 16 + 32 + 96;
+/// And in that of READY: a nonce and a tag.
+pub(crate) const READY_OVERHEAD: usize = 8 + 16;
+
 /// What a client of CURVE has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CurveClient {

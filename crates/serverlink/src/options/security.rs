@@ -115,6 +115,9 @@ impl Options {
         let server = self
             .curve_server_key
             .ok_or_else(|| lacks("curve_server_key", "a client of CURVE needs it to be set"))?;
+        if !server.is_usable() {
+            return Err(lacks("curve_server_key", "nothing can be encrypted for this key"));
+        }
         let public = secret.public_key();
         if self.curve_public_key.is_some_and(|set| set != public) {
             return Err(lacks("curve_public_key", "it does not go with the secret key"));

@@ -48,7 +48,7 @@ impl Attachment {
             Self::Name(name) => runtime.inproc.unbind(name, socket),
             Self::Datagrams(link) => link.close(),
             Self::Link(pipe) => {
-                runtime.inproc.forget_pipe(pipe);
+                _ = runtime.inproc.forget_pipe(pipe);
                 socket.bid_farewell(pipe);
                 socket.pipe_closed(pipe);
                 let mut effects = Effects::default();

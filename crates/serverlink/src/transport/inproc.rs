@@ -147,12 +147,16 @@ impl Registry {
         });
     }
 
-    /// Forgets one connection that still waits.
-    pub(crate) fn forget_pipe(&self, pipe: &Arc<Pipe>) {
+    /// Forgets one connection, if it still waits: whether it did.
+    pub(crate) fn forget_pipe(&self, pipe: &Arc<Pipe>) -> bool {
+        let mut waited = false;
         self.state().waiting.retain(|_, waiting| {
+            let count = waiting.len();
             waiting.retain(|one| !Arc::ptr_eq(&one.near, pipe));
+            waited |= waiting.len() < count;
             !waiting.is_empty()
         });
+        waited
     }
 }
 

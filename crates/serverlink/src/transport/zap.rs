@@ -116,9 +116,12 @@ impl Inquiry {
         let socket =
             SocketInner::with_pattern(SocketType::Dealer, pattern::inquiring(connection), None);
         let inquiry = Self { socket, runtime: runtime.clone() };
-        // It is unbound meanwhile if this fails.
         let linked = runtime.inproc.connect(HANDLER, &inquiry.socket, &Arc::default());
-        linked.map_err(|_| Unanswerable::Nobody)?;
+        let link = linked.map_err(|_| Unanswerable::Nobody)?;
+        if runtime.inproc.forget_pipe(&link) {
+            // It was unbound meanwhile.
+            return Err(Unanswerable::Nobody);
+        }
         let mut request = request(options, applicant);
         inquiry.socket.send(&mut request, Patience::None).map_err(|_| Unanswerable::Nobody)?;
         Ok(inquiry)

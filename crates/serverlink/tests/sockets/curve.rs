@@ -297,6 +297,12 @@ fn what_is_changed_or_repeated_on_the_way_ends_the_connection() {
     for (change, code, arrives) in [
         (Box::new(tampered) as Box<dyn Fn(&mut Vec<u8>) + Send>, 0x1100_0001, false),
         (Box::new(repeated), 0x1000_0002, true),
+        // A frame that is not encrypted.
+        (
+            Box::new(|piece| piece.splice(0..0, *b"\0\x07nothing").for_each(drop)),
+            0x1000_0001,
+            false,
+        ),
     ] {
         let context = context();
         let own = keys();
@@ -436,6 +442,8 @@ fn bind_and_connect_say_what_is_missing() {
     assert_eq!(socket.mechanism(), SecurityMechanism::Null);
     socket.set_curve_secret_key(own.secret.clone()).unwrap();
     assert_eq!(option(&socket), "curve_server_key");
+    socket.set_curve_server_key([0; 32].into()).unwrap();
+    assert_eq!(option(&socket), "curve_server_key", "nobody has it");
     socket.set_curve_server_key(other.public).unwrap();
     assert_eq!(option(&socket), "curve_public_key");
     socket.set_curve_public_key(own.public).unwrap();

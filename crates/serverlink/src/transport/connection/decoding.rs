@@ -168,6 +168,7 @@ impl Connection {
             zmtp::Error::PeerMisbehaved(
                 PeerMisbehaved::Cryptographic(_)
                     | PeerMisbehaved::Sequence
+                    | PeerMisbehaved::UnexpectedCommand(_)
                     | PeerMisbehaved::CommandLength { .. }
             )
         );
