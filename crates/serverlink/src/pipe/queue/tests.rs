@@ -2,8 +2,9 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, mpsc},
+    sync::{Arc, atomic::AtomicU32, mpsc},
     thread,
+    time::{Duration, Instant},
 };
 
 use proptest::prelude::*;
@@ -420,6 +421,48 @@ fn two_threads_lose_nothing_and_wake_each_other() {
         drop(consumer);
         assert_eq!(Arc::strong_count(&life), 1);
     }
+}
+
+/// The reader may fall asleep just as the last message of a flow is published, without a barrier.
+#[test]
+fn the_end_of_a_flow_wakes_the_reader() {
+    const PATIENCE: Duration = Duration::from_secs(20);
+    let rounds = if cfg!(miri) { 3 } else { 50_000 };
+    let count = |round: u32| ROW + round % 8;
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    let (told, read_rounds) = (AtomicBool::new(false), AtomicU32::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for round in 0..rounds {
+                for _ in 0..count(round) {
+                    if push(&mut producer, 0).unwrap() {
+                        told.store(true, Ordering::Release);
+                    }
+                }
+                while read_rounds.load(Ordering::Acquire) <= round {
+                    thread::yield_now();
+                }
+            }
+        });
+        for round in 0..rounds {
+            let mut left = count(round);
+            while left > 0 {
+                if read(&mut consumer).is_some() {
+                    left -= 1;
+                    continue;
+                }
+                let since = Instant::now();
+                while !told.swap(false, Ordering::Acquire) {
+                    hint::spin_loop();
+                    if since.elapsed() > PATIENCE {
+                        read_rounds.store(rounds, Ordering::Release);
+                        panic!("asleep with {left} messages to come in round {round}");
+                    }
+                }
+            }
+            read_rounds.store(round + 1, Ordering::Release);
+        }
+    });
 }
 
 #[test]
