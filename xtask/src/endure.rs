@@ -22,22 +22,21 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, String> {
 }
 
 /// Makes a cargo run it for a few seconds, on `backend`.
-pub(crate) fn briefly(mut cargo: Command, backend: &str) -> Command {
-    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
-    cargo.args(["--messages", FEW, "--backend", backend]);
-    cargo
+pub(crate) fn briefly(cargo: Command, backend: &str) -> Command {
+    with(cargo, &["--messages", FEW, "--backend", backend])
 }
 
 /// The same with everything encrypted, on the backend that is the default.
-pub(crate) fn briefly_encrypted(mut cargo: Command) -> Command {
-    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
-    cargo.args(["--messages", FEWER, "--curve"]);
-    cargo
+pub(crate) fn briefly_encrypted(cargo: Command) -> Command {
+    with(cargo, &["--messages", FEWER, "--curve"])
 }
 
 /// Not encrypted, under Wine, on the completion port.
-pub(crate) fn briefly_under_wine(mut cargo: Command) -> Command {
-    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]);
-    cargo.args(["--messages", FEWER, "--backend", "iocp"]);
+pub(crate) fn briefly_under_wine(cargo: Command) -> Command {
+    with(cargo, &["--messages", FEWER, "--backend", "iocp"])
+}
+
+fn with(mut cargo: Command, arguments: &[&str]) -> Command {
+    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]).args(arguments);
     cargo
 }
