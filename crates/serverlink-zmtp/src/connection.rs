@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use crate::curve::{Ciphers, SEALED, Sealer};
 use crate::decoder::{Decoder, MAX_BODY, Span, command_limit};
-use crate::greeting::{self, Older, Reading};
+use crate::greeting::{self, Greeting, Older, Reading};
 use crate::greetings::Greetings;
 use crate::handshake::{self, Handshake, Progress};
 use crate::metadata::{self, MAX_HANDSHAKE_COMMAND, MAX_ROUTING_ID};
@@ -15,7 +15,7 @@ use crate::output::Output;
 use crate::traffic::{Step, Traffic};
 use crate::{
     ApiMisuse, Config, Credentials, Error, Event, FrameBody, Framing, Mechanism, Peer, Refusal,
-    TimedOut, Version, command, older, plain,
+    TimedOut, Version, command, encode_frame, older, plain,
 };
 
 /// One end of a ZMTP connection.
@@ -82,6 +82,17 @@ enum Stage {
     Handshake(Handshake),
     /// In place of the handshake, with a peer of an older version and of this socket type.
     Routing(Older, Option<u8>),
+    /// In place of the greeting: what is spoken is settled [elsewhere](Connection::agree).
+    Agreement,
+}
+
+/// What a peer speaks with whom no greetings are exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Agreed {
+    /// The commands of our mechanism, from the first on, as in ZMTP 3.0.
+    Mechanism,
+    /// A routing id, then messages, as in ZMTP 2.0 behind the greeting.
+    RoutingId,
 }
 
 /// When the handshake must be complete, and how long it was given.
@@ -97,29 +108,90 @@ impl Connection {
     /// first [`next_event`](Self::next_event).
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
+        Self::introduced(config, now, |config, ready, output| {
+            let mut ours = Output::default();
+            ours.raw(&greeting::encode(config));
+            if handshake::is_ready_sent_at_once(config) {
+                ours.command(command::READY, &ready);
+            }
+            let ours = ours.take().unwrap_or_default();
+            Stage::Greeting(Box::new(Greetings::new(ours, config, output)))
+        })
+    }
+
+    /// A connection that neither sends nor awaits a greeting, and reads nothing before it is told what is
+    /// [agreed](Self::agree).
+    pub(crate) fn without_greeting(config: Config, now: Instant) -> Self {
+        Self::introduced(config, now, |_, _, _| Stage::Agreement)
+    }
+
+    /// A connection that begins like this, with our properties at hand.
+    fn introduced(
+        config: Config,
+        now: Instant,
+        begin: impl FnOnce(&Config, BytesMut, &mut Output) -> Stage,
+    ) -> Self {
         let mut output = Output::default();
         let phase = match check(&config).and_then(|()| metadata::encode(&config)) {
             Ok(ready) => {
-                let mut ours = Output::default();
-                ours.raw(&greeting::encode(&config));
-                if handshake::is_ready_sent_at_once(&config) {
-                    ours.command(command::READY, &ready);
-                }
-                let ours = ours.take().unwrap_or_default();
-                let greetings = Greetings::new(ours, &config, &mut output);
+                let stage = begin(&config, ready, &mut output);
                 let deadline = config
                     .handshake_timeout
                     .and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
-                Phase::Introduction(
-                    Box::new(config),
-                    deadline,
-                    Stage::Greeting(Box::new(greetings)),
-                )
+                Phase::Introduction(Box::new(config), deadline, stage)
             }
             Err(misuse) => Phase::Failed(misuse.into()),
         };
         let decoder = Decoder::new(MAX_HANDSHAKE_COMMAND as u64);
         Self { phase, decoder, output, last_arrival: now }
+    }
+
+    /// What is spoken is agreed upon: begins with it. Once only.
+    pub(crate) fn agree(&mut self, agreed: Agreed) {
+        let Phase::Introduction(config, _, stage @ Stage::Agreement) = &mut self.phase else {
+            return;
+        };
+        let begun = match agreed {
+            Agreed::Mechanism => {
+                let as_server = matches!(
+                    config.mechanism,
+                    Mechanism::PlainClient(_) | Mechanism::CurveClient(_)
+                );
+                let greeting = Greeting { version: Version::V3_0, as_server };
+                let begun = Handshake::begin(greeting, config, &mut self.output);
+                if begun.is_ok() && handshake::is_ready_sent_at_once(config) {
+                    // It was encoded before.
+                    let ready = metadata::encode(config).unwrap_or_default();
+                    self.output.command(command::READY, &ready);
+                }
+                begun.map(Stage::Handshake)
+            }
+            Agreed::RoutingId => {
+                let mut frame = BytesMut::new();
+                encode_frame(&mut frame, false, &config.routing_id);
+                self.output.raw(&frame);
+                self.decoder.expect_older(Framing::Present);
+                self.decoder.limit(MAX_ROUTING_ID as u64);
+                Ok(Stage::Routing(Older::Revision(Version::V2_0), None))
+            }
+        };
+        match begun {
+            Ok(begun) => *stage = begun,
+            Err(error) => drop(self.fail(error)),
+        }
+    }
+
+    /// The longest body that a message or a command may have now.
+    pub(crate) fn frame_limit(&self) -> u64 {
+        self.decoder.message_limit().max(MAX_HANDSHAKE_COMMAND as u64)
+    }
+
+    /// The configuration, while the handshake goes on.
+    pub(crate) fn config(&self) -> Option<&Config> {
+        match &self.phase {
+            Phase::Introduction(config, ..) => Some(config),
+            _ => None,
+        }
     }
 
     /// Takes bytes from the peer, cut in any way. They count as a sign of life at `now`.
@@ -226,6 +298,7 @@ impl Connection {
                             Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
                         }
                     }
+                    Stage::Agreement => return Ok(None),
                     Stage::Routing(peer, socket_type) => {
                         // Known to be wrong before the routing id is there.
                         let socket_type = older::socket_type(*socket_type, config)?;
@@ -461,8 +534,9 @@ impl Connection {
         error
     }
 
+    /// Something came from the peer.
     #[inline]
-    fn arrived(&mut self, now: Instant) {
+    pub(crate) fn arrived(&mut self, now: Instant) {
         self.last_arrival = now;
         if let Phase::Traffic(traffic) = &mut self.phase {
             traffic.pulse.traffic();

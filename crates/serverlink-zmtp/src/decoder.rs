@@ -133,6 +133,10 @@ impl Decoder {
         self.message_limit = messages;
     }
 
+    pub(crate) fn message_limit(&self) -> u64 {
+        self.message_limit
+    }
+
     pub(crate) fn feed(&mut self, data: Bytes) {
         if self.position == self.chunk.len() && self.queue.is_empty() {
             self.chunk = data;

@@ -26,6 +26,9 @@ pub enum Error {
     /// We refused the peer, by [`Connection::refuse`](crate::Connection::refuse).
     #[error("the peer was not let in: {0}")]
     Denied(Refusal),
+    /// The peer has closed the WebSocket: the status and the reason that it gave, if any.
+    #[error("the peer closed the WebSocket, with the words \"{0}\"")]
+    Closed(String),
     /// The system has no random bytes, which keys are made of.
     #[error("the system has no random bytes")]
     NoRandomness,
@@ -129,6 +132,9 @@ pub enum PeerMisbehaved {
     /// What the client has vouched for is not this connection, or not this server.
     #[error("its INITIATE command vouches for another connection or another server")]
     KeyExchange,
+    /// A frame of a WebSocket that RFC 6455 does not allow, or RFC 45 has no use for.
+    #[error("it broke the WebSocket protocol: {0}")]
+    WebSocket(&'static str),
     /// The same property twice in READY.
     #[error("it has the property \"{0}\" twice")]
     DuplicateProperty(String),
@@ -151,6 +157,19 @@ pub enum PeerIncompatible {
     /// The first bytes are no greeting of any version.
     #[error("it does not speak ZMTP (it began with \"{0}\"); check the address and the port")]
     NotZmtp(String),
+    /// No WebSocket could be opened.
+    #[error("it does not open a WebSocket: {0}; check the address, the port and the path")]
+    NotWebSocket(String),
+    /// None of the subprotocols of a WebSocket that one end speaks is spoken by the other.
+    #[error(
+        "of WebSocket's subprotocols it speaks \"{theirs}\" and we \"{ours}\"; configure the security mechanism of both ends alike"
+    )]
+    Subprotocol {
+        /// Ours, with commas between them.
+        ours: String,
+        /// The peer's, with everything unprintable escaped.
+        theirs: String,
+    },
     /// A version that is not admitted: see [`Config::older_peers`](crate::Config::older_peers).
     #[error(
         "it speaks ZMTP {0}, but at least 3.0 is needed here; update the peer to ZeroMQ 4.0 or later"

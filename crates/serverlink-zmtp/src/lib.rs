@@ -8,7 +8,7 @@
 //!
 //! * [`Config`] says what this end is; [`Peer`] what the other end turned out to be.
 //! * [`Connection`] performs the greeting and the handshake, decodes frames and commands, and keeps
-//!   the heartbeat.
+//!   the heartbeat; [`WebConnection`] does the same over a WebSocket.
 //! * [`encode_frame`], [`encode_header`], [`encode_subscription`], [`encode_pattern`] and
 //!   [`encode_membership`] write what is sent, and [`Frames`] finds the frames in bytes already written;
 //!   a [`Sealer`] encrypts them, with the CURVE mechanism.
@@ -18,7 +18,8 @@
 //! [RFC 23](https://rfc.zeromq.org/spec/23/) (ZMTP 3.0), [RFC 15](https://rfc.zeromq.org/spec/15/)
 //! (ZMTP 2.0), [RFC 13](https://rfc.zeromq.org/spec/13/) (ZMTP 1.0),
 //! [RFC 24](https://rfc.zeromq.org/spec/24/) (PLAIN), [RFC 25](https://rfc.zeromq.org/spec/25/) and
-//! [RFC 26](https://rfc.zeromq.org/spec/26/) (CURVE), and the observed behaviour of libzmq 4.3.5 where
+//! [RFC 26](https://rfc.zeromq.org/spec/26/) (CURVE), [RFC 45](https://rfc.zeromq.org/spec/45/) (ZeroMQ
+//! over WebSockets, [RFC 6455](https://www.rfc-editor.org/rfc/rfc6455)), and the observed behaviour of libzmq 4.3.5 where
 //! they leave room.
 #![forbid(unsafe_code)]
 
@@ -42,6 +43,7 @@ mod peer;
 mod plain;
 mod socket_type;
 mod traffic;
+mod web;
 mod z85;
 
 pub use command::{MAX_PATTERN_LEN, encode_membership, encode_pattern, encode_subscription};
@@ -58,4 +60,5 @@ pub use greeting::Version;
 pub use metadata::PATTERNS_PROPERTY;
 pub use peer::Peer;
 pub use socket_type::{SocketType, UnknownSocketType};
+pub use web::{MAX_WEB_HEADER_LEN, WebConnection, WebFramer};
 pub use z85::{Z85Error, z85_decode, z85_encode};

@@ -66,7 +66,9 @@ impl Traffic {
                 && ciphers.is_none()
                 && Framing::of(peer.version) == Framing::Present,
             ciphers,
-            subscribes_to_all: reads_subscriptions && peer.socket_type.is_none(),
+            subscribes_to_all: reads_subscriptions
+                && peer.socket_type.is_none()
+                && peer.version < Version::V2_0,
             peer,
             reads_memberships: config.socket_type.receives_memberships(),
             in_message: false,
