@@ -28,6 +28,17 @@ pub(crate) enum Endpoint {
 pub(crate) enum StreamEndpoint {
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
+    Web(WebEndpoint),
+}
+
+/// The address part of `ws://host:port/path`, or of `wss://` the same.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct WebEndpoint {
+    /// Over TLS.
+    pub(crate) secure: bool,
+    pub(crate) address: TcpEndpoint,
+    /// Begins with a slash.
+    pub(crate) path: String,
 }
 
 /// The address part of `ipc://path`.
@@ -99,6 +110,8 @@ impl FromStr for Endpoint {
             "ipc" => {
                 IpcEndpoint::parse(text, address).map(|ipc| Self::Stream(StreamEndpoint::Ipc(ipc)))
             }
+            "ws" | "wss" => WebEndpoint::parse(text, transport == "wss", address)
+                .map(|web| Self::Stream(StreamEndpoint::Web(web))),
             "udp" => UdpEndpoint::parse(text, address).map(Self::Udp),
             "inproc" if address.is_empty() => {
                 Err(invalid(text, "the name after inproc:// is missing"))
@@ -118,9 +131,9 @@ impl Endpoint {
         let fine = match (self, socket_type) {
             (Self::Udp(_), SocketType::Dish | SocketType::Dgram) => bind,
             (Self::Udp(_), SocketType::Radio) => !bind,
-            (Self::Udp(_), _) | (_, SocketType::Dgram) | (Self::Inproc(_), SocketType::Stream) => {
-                false
-            }
+            (Self::Udp(_), _)
+            | (_, SocketType::Dgram)
+            | (Self::Inproc(_) | Self::Stream(StreamEndpoint::Web(_)), SocketType::Stream) => false,
             (Self::Stream(_) | Self::Inproc(_), _) => true,
         };
         if fine {
@@ -134,13 +147,85 @@ impl Endpoint {
         match self {
             Self::Stream(StreamEndpoint::Tcp(_)) => "tcp",
             Self::Stream(StreamEndpoint::Ipc(_)) => "ipc",
+            Self::Stream(StreamEndpoint::Web(web)) => web.scheme(),
             Self::Inproc(_) => "inproc",
             Self::Udp(_) => "udp",
         }
     }
 }
 
+impl StreamEndpoint {
+    /// The address of TCP that it leads to, if it does.
+    pub(crate) fn tcp(&self) -> Option<&TcpEndpoint> {
+        match self {
+            Self::Tcp(tcp) => Some(tcp),
+            Self::Web(web) => Some(&web.address),
+            Self::Ipc(_) => None,
+        }
+    }
+
+    /// The same endpoint at another address of TCP.
+    pub(crate) fn at(&self, address: TcpEndpoint) -> Self {
+        match self {
+            Self::Web(web) => Self::Web(WebEndpoint { address, ..web.clone() }),
+            Self::Tcp(_) | Self::Ipc(_) => Self::Tcp(address),
+        }
+    }
+}
+
+impl WebEndpoint {
+    fn parse(text: &str, secure: bool, address: &str) -> Result<Self> {
+        let (address, path) = match address.find('/') {
+            Some(slash) => address.split_at(slash),
+            None => (address, "/"),
+        };
+        let unfit = |c: char| c.is_control() || c.is_whitespace();
+        if address.contains(unfit) || path.contains(unfit) || path.contains('#') {
+            return Err(invalid(text, "neither host nor path has spaces, control characters or #"));
+        }
+        let mut web = Self { secure, address: TcpEndpoint::ANY, path: path.to_owned() };
+        // As in URLs.
+        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        web.address = match has_port {
+            true => TcpEndpoint::parse(text, address)?,
+            false => TcpEndpoint::parse(text, &format!("{address}:{}", web.usual_port()))?,
+        };
+        Ok(web)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.secure { "wss" } else { "ws" }
+    }
+
+    fn usual_port(&self) -> u16 {
+        if self.secure { 443 } else { 80 }
+    }
+
+    /// The name of the host, without brackets.
+    pub(crate) fn host(&self) -> &str {
+        match &self.address.host {
+            Host::Any => "localhost",
+            // Nobody else knows our interfaces.
+            Host::Name(name) => name.split_once('%').map_or(name, |(name, _)| name),
+        }
+    }
+
+    /// The host as HTTP names it.
+    pub(crate) fn authority(&self) -> String {
+        let host = match self.host() {
+            host if host.contains(':') => format!("[{host}]"),
+            host => host.to_owned(),
+        };
+        match self.address.port {
+            port if port == self.usual_port() => host,
+            port => format!("{host}:{port}"),
+        }
+    }
+}
+
 impl TcpEndpoint {
+    const ANY: Self = Self { host: Host::Any, port: 0, source: None };
+
     fn parse(text: &str, address: &str) -> Result<Self> {
         let (source, address) = match address.split_once(';') {
             Some((source, address)) => (Some(Self::parse_source(text, source)?), address),
@@ -274,7 +359,16 @@ impl fmt::Display for StreamEndpoint {
         match self {
             Self::Tcp(tcp) => tcp.fmt(f),
             Self::Ipc(ipc) => ipc.fmt(f),
+            Self::Web(web) => web.fmt(f),
         }
+    }
+}
+
+impl fmt::Display for WebEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://", self.scheme())?;
+        self.address.fmt_whole(f)?;
+        f.write_str(&self.path)
     }
 }
 
@@ -291,12 +385,7 @@ impl fmt::Display for IpcEndpoint {
 impl fmt::Display for TcpEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tcp://")?;
-        match &self.source {
-            Some(Source { local, port: 0 }) => write!(f, "{local}:*;")?,
-            Some(Source { local, port }) => write!(f, "{local}:{port};")?,
-            None => {}
-        }
-        self.fmt_address(f)
+        self.fmt_whole(f)
     }
 }
 
@@ -321,6 +410,15 @@ impl fmt::Display for UdpEndpoint {
 }
 
 impl TcpEndpoint {
+    fn fmt_whole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.source {
+            Some(Source { local, port: 0 }) => write!(f, "{local}:*;")?,
+            Some(Source { local, port }) => write!(f, "{local}:{port};")?,
+            None => {}
+        }
+        self.fmt_address(f)
+    }
+
     fn fmt_address(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Any => f.write_str("*:")?,
@@ -370,6 +468,10 @@ mod tests {
             "udp://eth0;239.0.0.1:5555",
             "udp://eth0;[ff02::1]:5555",
             "udp://eth0:*",
+            "ws://127.0.0.1:80/",
+            "ws://*:*/queue",
+            "wss://[::1]:9/a/b?c=d",
+            "wss://127.0.0.1:*;example.com:443/",
         ] {
             assert_eq!(text.parse::<Endpoint>().unwrap().to_string(), text);
         }
@@ -384,7 +486,32 @@ mod tests {
             assert_eq!(short.parse::<Endpoint>().unwrap().to_string(), long);
         }
         assert_eq!("udp://*;h:1".parse::<Endpoint>().unwrap().to_string(), "udp://h:1");
+        for (short, long) in [
+            ("ws://h", "ws://h:80/"),
+            ("wss://h/p", "wss://h:443/p"),
+            ("ws://[::1]/p", "ws://[::1]:80/p"),
+            ("ws://h:9", "ws://h:9/"),
+        ] {
+            assert_eq!(short.parse::<Endpoint>().unwrap().to_string(), long);
+        }
         assert_eq!("tcp://h:0".parse::<Endpoint>().unwrap().to_string(), "tcp://h:*");
+    }
+
+    #[test]
+    fn web_endpoints_name_their_host_as_http_does() {
+        for (text, host, authority) in [
+            ("ws://h:80/", "h", "h"),
+            ("wss://h:80/", "h", "h:80"),
+            ("wss://h:443/", "h", "h"),
+            ("ws://[::1]:9/", "::1", "[::1]:9"),
+            ("ws://[fe80::1%eth0]:80/", "fe80::1", "[fe80::1]"),
+            ("ws://*:5/", "localhost", "localhost:5"),
+        ] {
+            let Ok(Endpoint::Stream(StreamEndpoint::Web(web))) = text.parse() else {
+                panic!("{text}")
+            };
+            assert_eq!((web.host(), &*web.authority()), (host, authority), "{text}");
+        }
     }
 
     #[test]
@@ -423,6 +550,14 @@ mod tests {
             ("udp://;239.0.0.1:5555", "IPv4 address"),
             ("udp://127.0.0.;239.0.0.1:5555", "IPv4 address"),
             ("udp://127.0.0.1;127.0.0.1:1;b:2", "one ';'"),
+            ("ws://", "host is missing"),
+            ("ws://:1/", "host is missing"),
+            ("ws://h:x/", "number from 0"),
+            ("ws://::1:5/", "brackets"),
+            ("ws://h:1/a b", "spaces"),
+            ("ws://h\u{1}:1/", "control"),
+            ("wss://h:1/a\r\nX-Evil: 1", "control"),
+            ("ws://h:1/a#b", "#"),
             ("inproc://", "missing"),
             ("ipc://", "missing"),
             ("ipc://@", "missing"),

@@ -6,7 +6,7 @@ use serverlink_zmtp::{CurveClient, CurveKeyPair, CurveSecretKey, Mechanism, Plai
 use super::Options;
 use crate::{Error, Result};
 
-/// The security mechanism of a socket's connections over `tcp://` and `ipc://`: see
+/// The security mechanism of a socket's connections, but within the process: see
 /// [`Socket::mechanism`](crate::Socket::mechanism).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]

@@ -223,7 +223,7 @@ pub(super) const ROWS: &[SpecialRow] = &[
 ];
 
 impl Socket {
-    /// The security mechanism that what is bound or connected from now on over `tcp://` and `ipc://` will
+    /// The security mechanism that what is bound or connected from now on, but within the process, will
     /// use, by its options as they are set now. This is `ZMQ_MECHANISM`.
     #[must_use]
     pub fn mechanism(&self) -> SecurityMechanism {

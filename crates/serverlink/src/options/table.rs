@@ -163,6 +163,7 @@ const fn option_name(setter: &'static str) -> &'static str {
 }
 
 const ANY_BYTES: OptionForm = OptionForm::Bytes { least: 0, most: usize::MAX };
+const TEXT: OptionForm = OptionForm::Text { most: usize::MAX };
 const FLAG: OptionForm = OptionForm::Flag(OptionTruth::One);
 const POSITIVE: OptionForm = OptionForm::Flag(OptionTruth::Positive);
 const MESSAGES: OptionForm = OptionForm::int(OptionUnit::Messages, 0);
@@ -415,7 +416,7 @@ options! {
 
     /// A SOCKS 5 proxy through which to connect to `tcp://` endpoints, as its address and port; `None`:
     /// directly. Names of hosts are looked up by the proxy.
-    ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, OptionForm::Text { most: usize::MAX }, ALL:
+    ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, TEXT, ALL:
         set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
 
     /// Whether a PUB, XPUB or RADIO waits when a subscriber's high-water mark is reached, instead of
@@ -474,7 +475,7 @@ options! {
     ZMQ_TCP_MAXRT = 80, since "4.2", Sockets, Later, SetAndGet, INTERVAL, LINUX:
         set_tcp_max_retransmit(Option<Duration>), tcp_max_retransmit(Option<Duration>) = None;
 
-    /// A socket that listens already, for the next `tcp://` or `ipc://` endpoint to be bound to it instead
+    /// A socket that listens already, for the next endpoint of streams to be bound to it instead
     /// of to a new one. It has to be one of that transport; the endpoint is then where the socket is, and
     /// options of the listening socket, its backlog and its file are left as they are. Bind has a handle
     /// of its own, closed with the endpoint, and keeps the value only if it fails. What is set by its
@@ -545,6 +546,32 @@ options! {
     ZMQ_OUT_BATCH_SIZE = 102, since "4.3.3", Sockets, Later, SetAndGet, BATCH, ALL:
         set_out_batch_size(Option<usize>), out_batch_size(Option<usize>) = None;
 
+    /// The private key that goes with [the certificate](Self::set_wss_cert_pem) of a server, in PEM. `bind`
+    /// fails where it does not.
+    ZMQ_WSS_KEY_PEM = 103, since "4.3.3", Sockets, Later, Set, TEXT, ALL:
+        set_wss_key_pem(Option<&str>), wss_key_pem(Option<String>) = None;
+
+    /// The certificate that whoever connects to `wss://` endpoints bound from now on is shown, in PEM, and
+    /// behind it those that lead to one that clients trust. Without it, and [its
+    /// key](Self::set_wss_key_pem), `bind` fails.
+    ZMQ_WSS_CERT_PEM = 104, since "4.3.3", Sockets, Later, Set, TEXT, ALL:
+        set_wss_cert_pem(Option<&str>), wss_cert_pem(Option<String>) = None;
+
+    /// The certificates, in PEM, of those whose word is enough that a server of `wss://` is whom we want to
+    /// reach. Unless there are some, or [the system's](Self::set_wss_trust_system) are, `connect` fails.
+    ZMQ_WSS_TRUST_PEM = 105, since "4.3.3", Sockets, Later, Set, TEXT, ALL:
+        set_wss_trust_pem(Option<&str>), wss_trust_pem(Option<String>) = None;
+
+    /// The name, or address, that the certificate of a server of `wss://` has to be for; `None`: that of the
+    /// endpoint. libzmq takes none for any, which lets everybody in who has a certificate of those that are
+    /// [trusted](Self::set_wss_trust_pem).
+    ZMQ_WSS_HOSTNAME = 106, since "4.3.3", Sockets, Later, Set, OptionForm::Text { most: 255 }, ALL:
+        set_wss_hostname(Option<&str>), wss_hostname(Option<String>) = None;
+
+    /// Whether the certificates that the system trusts are enough for a server of `wss://`.
+    ZMQ_WSS_TRUST_SYSTEM = 107, since "4.3.3", Sockets, Later, Set, FLAG, ALL:
+        set_wss_trust_system(bool), wss_trust_system(bool) = false;
+
     /// Whether only the first frame of a message that an XSUB sends, or an XPUB receives, may be a
     /// subscription or its end, and the others are the user's whatever they begin with. The manual is
     /// followed here: libzmq's XPUB goes on to take the others for subscriptions if the first is one.
@@ -580,8 +607,8 @@ options! {
     ZMQ_BUSY_POLL = 113, since "4.3.5", Sockets, Later, Set, OptionForm::int(OptionUnit::One, 0), LINUX:
         set_busy_poll(u32), busy_poll(u32) = 0;
 
-    /// What a DEALER, CLIENT or PEER receives, as if from the peer, when a connection that it made over
-    /// `tcp://` or `ipc://` is lost; empty, nothing.
+    /// What a DEALER, CLIENT or PEER receives, as if from the peer, when a connection that it made is lost,
+    /// but not within the process; empty, nothing.
     ZMQ_HICCUP_MSG = 114, since "4.3.5", SocketsOf(&[Client, Dealer, Peer]), Later, Set, ANY_BYTES, ALL:
         set_hiccup_message(impl AsRef<[u8]>), hiccup_message(Bytes) = Bytes::new();
 

@@ -43,8 +43,4 @@ unsupported! {
         ZMQ_NORM_BUFFER_SIZE = 119 since "4.3.5", ZMQ_NORM_SEGMENT_SIZE = 120 since "4.3.5",
         ZMQ_NORM_BLOCK_SIZE = 121 since "4.3.5", ZMQ_NORM_NUM_PARITY = 122 since "4.3.5",
         ZMQ_NORM_NUM_AUTOPARITY = 123 since "4.3.5", ZMQ_NORM_PUSH = 124 since "4.3.5";
-    "there are no WebSockets yet":
-        ZMQ_WSS_KEY_PEM = 103 since "4.3.3", ZMQ_WSS_CERT_PEM = 104 since "4.3.3",
-        ZMQ_WSS_TRUST_PEM = 105 since "4.3.3", ZMQ_WSS_HOSTNAME = 106 since "4.3.3",
-        ZMQ_WSS_TRUST_SYSTEM = 107 since "4.3.3";
 }

@@ -1,81 +1,145 @@
 //! The messages of an outbox in another form than they lie there: as a peer of ZMTP 1.0 takes them, every
-//! frame with another header, or encrypted.
+//! frame with another header, or encrypted, or as messages of a WebSocket.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use serverlink_zmtp::{Framing, MAX_OLD_HEADER_LEN, SEALED, Sealer, frame_len};
+use serverlink_zmtp::{Frames, Framing, MAX_OLD_HEADER_LEN, SEALED, Sealer, WebFramer, frame_len};
 
 use super::staging::{SHARE_FROM, Segment};
+use crate::transport::{Records, Tls};
 
 /// How the peer of a connection takes what it is sent, if not as it lies in the outbox.
 #[derive(Debug)]
-pub(crate) enum Form {
-    /// As ZMTP 1.0 has it.
-    Old,
-    /// Encrypted by the CURVE mechanism.
-    Sealed(Sealed),
-}
-
-/// What encrypts.
-#[derive(Debug)]
-pub(crate) struct Sealed {
-    sealer: Box<Sealer>,
-    /// How many of the control buffers still to be written belong to the handshake, which is not
-    /// encrypted.
+pub(crate) struct Form {
+    kind: Kind,
+    /// How many of the control buffers still to be written belong to the handshake, which is neither
+    /// encrypted by a mechanism nor cut into frames here.
     clear: usize,
 }
 
+#[derive(Debug)]
+enum Kind {
+    /// As ZMTP 1.0 has it.
+    Old,
+    /// Encrypted by the CURVE mechanism.
+    Sealed(Box<Sealer>),
+    /// On a WebSocket, the handshake over.
+    Web(Web),
+    /// Over TLS, the handshake going on.
+    Secure(Arc<Tls>),
+}
+
+#[derive(Debug)]
+struct Web {
+    framer: WebFramer,
+    sealer: Option<Box<Sealer>>,
+    tls: Option<Arc<Tls>>,
+    /// Where the frames of the batch lie in what is encrypted.
+    records: Records,
+    sealed: BytesMut,
+}
+
 impl Form {
+    fn new(kind: Kind) -> Self {
+        Self { kind, clear: 0 }
+    }
+
+    pub(crate) fn old() -> Self {
+        Self::new(Kind::Old)
+    }
+
     pub(crate) fn sealed(sealer: Box<Sealer>) -> Self {
-        Self::Sealed(Sealed { sealer, clear: 0 })
+        Self::new(Kind::Sealed(sealer))
+    }
+
+    pub(crate) fn web(
+        framer: WebFramer,
+        sealer: Option<Box<Sealer>>,
+        tls: Option<Arc<Tls>>,
+    ) -> Self {
+        let (records, sealed) = (Records::default(), BytesMut::new());
+        Self::new(Kind::Web(Web { framer, sealer, tls, records, sealed }))
+    }
+
+    pub(crate) fn secure(tls: Arc<Tls>) -> Self {
+        Self::new(Kind::Secure(tls))
     }
 
     /// Notes that so many control buffers that wait are of the handshake.
     pub(super) fn begin_behind(&mut self, control: usize) {
-        if let Self::Sealed(sealed) = self {
-            sealed.clear = control;
-        }
+        self.clear = control;
     }
 
     /// Gives the control buffers that are to be written now, all that there are, their form.
     pub(super) fn translate_control(&mut self, buffers: &mut Vec<Bytes>) {
-        let Self::Sealed(sealed) = self else { return };
-        let commands = buffers.split_off(sealed.clear.min(buffers.len()));
-        sealed.clear = 0;
-        if !commands.is_empty() {
-            let mut out = BytesMut::new();
-            commands.iter().for_each(|bytes| sealed.sealer.seal_encoded(bytes, &mut out));
+        let mut out = BytesMut::new();
+        let clear = std::mem::take(&mut self.clear).min(buffers.len());
+        let commands = buffers[clear..].iter();
+        match &mut self.kind {
+            Kind::Old => return,
+            Kind::Sealed(sealer) => {
+                commands.for_each(|bytes| sealer.seal_encoded(bytes, &mut out));
+                buffers.truncate(clear);
+            }
+            Kind::Web(web) => {
+                commands.for_each(|bytes| web.command(bytes, &mut out));
+                buffers.truncate(clear);
+            }
+            Kind::Secure(_) => {}
+        }
+        if !out.is_empty() {
             buffers.push(out.freeze());
+        }
+        if let Some(tls) = self.tls() {
+            let plain = std::mem::take(buffers);
+            tls.send(&plain, buffers, &mut Records::default());
+        }
+    }
+
+    fn tls(&self) -> Option<&Arc<Tls>> {
+        match &self.kind {
+            Kind::Web(web) => web.tls.as_ref(),
+            Kind::Secure(tls) => Some(tls),
+            Kind::Old | Kind::Sealed(_) => None,
         }
     }
 
     /// Appends to `buffers` what is to be written for a batch.
     pub(super) fn translate(&mut self, batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
-        match self {
-            Self::Old => translate_old(batch, buffers),
-            Self::Sealed(sealed) => {
+        match &mut self.kind {
+            Kind::Old => translate_old(batch, buffers),
+            Kind::Sealed(sealer) => {
                 let len: usize = batch.iter().map(|segment| segment.bytes.len()).sum();
                 let mut out = BytesMut::with_capacity(len + len / 8 + SEALED);
                 for (more, body) in frames(batch) {
-                    sealed.sealer.seal(more, false, &body, &mut out);
+                    sealer.seal(more, false, &body, &mut out);
                 }
                 if !out.is_empty() {
                     buffers.push(out.freeze());
                 }
             }
+            Kind::Web(web) => web.translate(batch, buffers),
+            // There are no messages before the handshake is over.
+            Kind::Secure(_) => {}
         }
     }
 
     /// How many bytes of a batch, as it lies there, are the frames of which all is in the first `sent`
     /// bytes of what was written.
     pub(super) fn original_len(&self, batch: &VecDeque<Segment>, sent: usize) -> usize {
+        let sent = match &self.kind {
+            Kind::Web(Web { tls: Some(_), records, .. }) => records.plain(sent),
+            _ => sent,
+        };
         let (mut written, mut original) = (0, 0);
         for (more, body) in frames(batch) {
             let len = |framing: Framing| framing.header(more, body.len() as u64).1 + body.len();
-            written += match self {
-                Self::Old => len(Framing::Old),
-                Self::Sealed(_) => frame_len(body.len() + SEALED),
+            written += match &self.kind {
+                Kind::Old => len(Framing::Old),
+                Kind::Sealed(_) => frame_len(body.len() + SEALED),
+                Kind::Web(web) => web.frame_len(body.len()),
+                Kind::Secure(_) => len(Framing::Present),
             };
             if written > sent {
                 break;
@@ -83,6 +147,58 @@ impl Form {
             original += len(Framing::Present);
         }
         original
+    }
+}
+
+impl Web {
+    /// One command or several, one behind the other.
+    fn command(&mut self, encoded: &[u8], out: &mut BytesMut) {
+        for frame in Frames::new(encoded) {
+            let whole = &encoded[frame.start..frame.end];
+            if self.sealer.is_none() || WebFramer::is_control(whole) {
+                self.framer.encoded(whole, out);
+            } else {
+                self.frame(frame.more, frame.command, &encoded[frame.body..frame.end], out);
+            }
+        }
+    }
+
+    fn frame(&mut self, more: bool, command: bool, body: &[u8], out: &mut BytesMut) {
+        match &mut self.sealer {
+            None => self.framer.frame(more, command, body, out),
+            Some(sealer) => {
+                sealer.seal(more, command, body, &mut self.sealed);
+                self.framer.encoded(&self.sealed, out);
+                self.sealed.clear();
+            }
+        }
+    }
+
+    fn frame_len(&self, body_len: usize) -> usize {
+        let sealed = if self.sealer.is_some() { SEALED } else { 0 };
+        self.framer.frame_len(body_len + sealed)
+    }
+
+    fn translate(&mut self, batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
+        let control = buffers.len();
+        let shares = self.sealer.is_none() && !self.framer.masks();
+        let mut out = BytesMut::new();
+        for (more, body) in frames(batch) {
+            if shares && body.len() >= SHARE_FROM {
+                self.framer.message_header(more, body.len() as u64, &mut out);
+                buffers.extend([out.split().freeze(), body]);
+            } else {
+                self.frame(more, false, &body, &mut out);
+            }
+        }
+        if !out.is_empty() {
+            buffers.push(out.freeze());
+        }
+        if let Some(tls) = &self.tls {
+            let plain = buffers.split_off(control);
+            self.records.clear();
+            tls.send(&plain, buffers, &mut self.records);
+        }
     }
 }
 
@@ -174,7 +290,7 @@ mod tests {
     #[test]
     fn every_frame_gets_the_older_header() {
         let mut buffers = Vec::new();
-        Form::Old.translate(&batch(&messages()), &mut buffers);
+        Form::old().translate(&batch(&messages()), &mut buffers);
         assert!(buffers.concat() == wire(&messages(), Framing::Old));
     }
 
@@ -189,7 +305,7 @@ mod tests {
             let first = ends.iter().rposition(|&end| end <= sent);
             let mut staging = Staging::new();
             let batch = batch(&all);
-            let original = Form::Old.original_len(&batch, sent);
+            let original = Form::old().original_len(&batch, sent);
             staging.put_back(batch, original);
             let mut rest = VecDeque::new();
             staging.take(usize::MAX, &mut rest);

@@ -223,6 +223,13 @@ impl Outbox {
         state.batch.clear();
     }
 
+    /// The form of what is sent until the handshake is done, if it has one.
+    pub(crate) fn set_form(&self, form: Option<Box<Form>>) {
+        if form.is_some() {
+            self.state().form = form;
+        }
+    }
+
     /// The handshake is done, with a peer that takes what follows in this form, a greeting first.
     pub(crate) fn set_ready(&self, mut form: Option<Box<Form>>, hello: Option<Bytes>) {
         let mut state = self.state();
@@ -591,6 +598,7 @@ impl State {
         };
         if let Some(form) = &mut self.form {
             form.translate_control(&mut buffers);
+            buffers.retain(|buffer| !buffer.is_empty());
         }
         let control = buffers.iter().map(Bytes::len).sum();
         let mut messages = 0;

@@ -82,21 +82,26 @@ impl Socket {
     /// * `ipc://*`: the same in a new directory for temporary files that belongs to the user alone.
     /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
+    /// * `ws://HOST:PORT/PATH`: a WebSocket (RFC 45); host and port as with `tcp://`, but that the port may
+    ///   be left out if it is 80. Whatever path a peer asks for, it is let in. Everything a browser can
+    ///   load may connect, too: use a mechanism, or a network that browsers cannot reach.
+    /// * `wss://HOST:PORT/PATH`: the same over TLS, by [this certificate](Self::set_wss_cert_pem); the usual
+    ///   port is 443.
     /// * `udp://HOST:PORT`: for DISH and DGRAM only. If the host is a multicast group, the socket
     ///   joins it, on the interface that is told by `udp://INTERFACE;HOST:PORT` or that the system
     ///   chooses: the interface by its name or, for an IPv4 group, an address of it. `*` also takes
     ///   datagrams that are broadcast.
     ///
     /// A socket may be bound to several endpoints. Options set later do not change those bound
-    /// already. Where a `tcp://` or `ipc://` endpoint gets its
+    /// already. Where an endpoint of streams gets its
     /// [socket from the program](Self::set_listening_socket), it is bound where that is.
     ///
     /// # Errors
     ///
     /// [`Error::InvalidEndpoint`], [`Error::UnsupportedTransport`],
     /// [`Error::IncompatibleTransport`], [`Error::AddressInUse`], [`Error::AddressNotAvailable`],
-    /// [`Error::InvalidOption`] for keys of CURVE that are missing or do not fit, [`Error::Terminated`],
-    /// [`Error::Io`].
+    /// [`Error::InvalidOption`] for keys of CURVE, or a certificate for `wss://`, that are missing or do not
+    /// fit, [`Error::Terminated`], [`Error::Io`].
     pub fn bind(&self, endpoint: &str) -> Result<String> {
         let parsed: Endpoint = endpoint.parse()?;
         parsed.check_type(self.socket_type(), true)?;
@@ -152,6 +157,11 @@ impl Socket {
     ///   from a port of it, or from any with `*` or without `:PORT`.
     /// * `ipc://PATH` and `ipc://@NAME`: see [`bind`](Self::bind).
     /// * `inproc://NAME`: of a socket of the same context.
+    /// * `ws://HOST:PORT/PATH`, also with a source: a WebSocket (RFC 45). The port may be left out if it is
+    ///   80.
+    /// * `wss://HOST:PORT/PATH`: the same over TLS, with the usual port 443. The server has to show that it
+    ///   is [whom we want to reach](Self::set_wss_hostname), by a certificate of somebody [we
+    ///   trust](Self::set_wss_trust_pem).
     /// * `udp://HOST:PORT`: for RADIO only; unicast, multicast or broadcast. All messages are sent
     ///   there, whether anybody has joined their groups or not; a name is resolved at once. What goes
     ///   to a group goes by the interface that `udp://INTERFACE;HOST:PORT` names, as in
@@ -167,8 +177,8 @@ impl Socket {
     /// that this one cannot talk to), [`Error::UnsupportedTransport`],
     /// [`Error::IncompatibleTransport`], [`Error::InvalidState`] for the second peer of a PAIR or
     /// CHANNEL, or a [routing id](Self::set_connect_routing_id) that another peer has, [`Error::Io`]
-    /// for options that the system refuses, [`Error::InvalidOption`] for keys of CURVE that are missing or
-    /// do not fit, [`Error::Terminated`].
+    /// for options that the system refuses, [`Error::InvalidOption`] for keys of CURVE, or certificates for
+    /// `wss://`, that are missing or do not fit, [`Error::Terminated`].
     pub fn connect(&self, endpoint: &str) -> Result<()> {
         self.connect_pipe(endpoint).map(drop)
     }

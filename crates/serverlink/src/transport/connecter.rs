@@ -14,7 +14,7 @@ use socket2::SockAddr;
 
 use super::{
     Closing, Connection, End, Origin,
-    connection::Protocol,
+    language::Language,
     socks::{self, Socks},
     tcp,
 };
@@ -44,6 +44,7 @@ pub(crate) struct Connecter {
     socket: Weak<SocketInner>,
     socket_type: SocketType,
     endpoint: StreamEndpoint,
+    language: Language,
     /// Whom to connect to instead, to be connected by it.
     proxy: Option<Box<StreamEndpoint>>,
     options: Arc<Options>,
@@ -107,9 +108,10 @@ impl Connecter {
         endpoint: &StreamEndpoint,
         options: &Arc<Options>,
     ) -> Result<(Arc<Self>, PipeEnd)> {
-        if let StreamEndpoint::Tcp(tcp) = endpoint {
-            tcp::check_source(tcp)?;
+        if let Some(tcp) = endpoint.tcp() {
+            tcp::check_source(tcp, &endpoint.to_string())?;
         }
+        let language = Language::of_connecter(endpoint, socket.socket_type(), options)?;
         let proxy = socks::proxy(options, endpoint)?.map(Box::new);
         let conflates_out = options.conflates_out(socket.socket_type());
         let outbox = Arc::new(Outbox::new(
@@ -129,6 +131,7 @@ impl Connecter {
             socket: owner,
             socket_type: socket.socket_type(),
             endpoint: endpoint.clone(),
+            language,
             proxy,
             options: options.clone(),
             pipe: end.pipe.clone(),
@@ -269,13 +272,11 @@ impl Connecter {
     fn connect_to(&self, address: &SockAddr) -> io::Result<Arc<Connection>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
-        let protocol = Protocol::new(&self.options, self.socket_type);
+        let protocol = self.language.begin(&self.options, self.socket_type)?;
         let port = self.runtime.port(self.options.affinity).clone();
         let stream = self.endpoint.unconnected(address, &self.options, &port)?;
-        let socks = match (&self.proxy, &self.endpoint) {
-            (Some(_), StreamEndpoint::Tcp(target)) => Some(Socks::new(target, &self.options)),
-            _ => None,
-        };
+        let target = self.endpoint.tcp().filter(|_| self.proxy.is_some());
+        let socks = target.map(|target| Socks::new(target, &self.options));
         Connection::start(
             (port, stream),
             Some((address, self.options.connect_timeout)),

@@ -4,6 +4,7 @@ mod decoding;
 mod judging;
 mod protocol;
 mod raw;
+mod web;
 
 use std::{
     io, mem,
@@ -18,6 +19,7 @@ use bytes::{Bytes, BytesMut};
 pub(crate) use protocol::Protocol;
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
 use socket2::SockAddr;
+pub(crate) use web::Web;
 
 use super::{
     Closing, End, Origin,
@@ -365,6 +367,7 @@ impl Connection {
             let greeting = mem::take(greeting);
             self.tell_proxy(input, greeting);
         } else {
+            self.outbox.set_form(input.protocol.first_form());
             self.pump(input, Instant::now());
         }
     }
@@ -385,8 +388,8 @@ impl Connection {
             Turn::Theirs(bytes) => self.tell_proxy(input, bytes),
             Turn::Over(rest) => {
                 input.interlude = None;
-                input.protocol.feed(rest, now);
-                self.pump(input, now);
+                self.outbox.set_form(input.protocol.first_form());
+                self.hear(input, rest, now);
             }
             Turn::Refused => self.end(input, End::Lost),
         }
@@ -411,22 +414,37 @@ impl Connection {
                 }
                 if into_frame {
                     input.protocol.return_frame(buffer, now);
+                    self.pump(input, now);
                 } else {
-                    input.protocol.feed(buffer.freeze(), now);
+                    self.hear(input, buffer.freeze(), now);
                 }
-                self.pump(input, now);
             }
             (_, Phase::Parting(_, end)) => self.end(input, end),
             // The end of the stream, or an error.
             (result, Phase::Open) => {
-                if !input.protocol.is_ready() {
-                    let error = result.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
-                    let kind = MonitorEventKind::HandshakeFailed((&error).into());
-                    self.origin.tell(self, kind);
-                }
-                self.end(input, End::Lost);
+                let error = result.err().unwrap_or_else(|| io::ErrorKind::UnexpectedEof.into());
+                self.lose(input, &error);
             }
         }
+    }
+
+    /// The peer has said something.
+    fn hear(&self, input: &mut Input, bytes: Bytes, now: Instant) {
+        let heard = input.protocol.feed(bytes, now);
+        self.pump(input, now);
+        if let Err(error) = heard
+            && input.phase == Phase::Open
+        {
+            self.lose(input, &error);
+        }
+    }
+
+    /// The stream is lost.
+    fn lose(&self, input: &mut Input, error: &io::Error) {
+        if !input.protocol.is_ready() {
+            self.origin.tell(self, MonitorEventKind::HandshakeFailed(error.into()));
+        }
+        self.end(input, End::Lost);
     }
 
     /// Asks the engine for more bytes.
@@ -453,9 +471,7 @@ impl Connection {
         if !input.protocol.has_output() || input.is_proxied() {
             return;
         }
-        while let Some(bytes) = input.protocol.take_output() {
-            self.outbox.push_control(bytes);
-        }
+        input.protocol.take_output(|bytes| self.outbox.push_control(bytes));
         self.write_all();
     }
 
@@ -538,6 +554,7 @@ impl Connection {
             Phase::Open if over || (drained && !input.protocol.is_ready()) => {
                 self.end(input, End::Closed);
             }
+            Phase::Open if drained && input.protocol.say_goodbye() => self.write_control(input),
             Phase::Open if drained => {
                 // Closing with bytes unread would reset the stream, and the peer might lose what
                 // we sent: say that no more comes and wait for it to close.

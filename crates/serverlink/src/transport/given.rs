@@ -17,8 +17,8 @@ use crate::{
 pub(super) fn listen(endpoint: &StreamEndpoint, given: &ListeningSocket) -> Result<Listening> {
     let refuse = |reason: String| Error::InvalidOption { option: "listening_socket", reason };
     let fails = |what: &str, error| refuse(format!("{given} {what}: {error}"));
-    if let StreamEndpoint::Tcp(tcp) = endpoint {
-        tcp::check_bound(tcp)?;
+    if let Some(tcp) = endpoint.tcp() {
+        tcp::check_bound(tcp, &endpoint.to_string())?;
     }
     let socket = given.duplicate().map_err(|error| fails("is no socket", error))?;
     let address = socket.local_addr().map_err(|error| fails("has no address", error))?;
@@ -26,7 +26,9 @@ pub(super) fn listen(endpoint: &StreamEndpoint, given: &ListeningSocket) -> Resu
     let listens =
         serverlink_io::listens(&socket).map_err(|error| fails("does not tell its state", error))?;
     let (domains, kind): (&[Domain], _) = match endpoint {
-        StreamEndpoint::Tcp(_) => (&[Domain::IPV4, Domain::IPV6], "a socket of TCP"),
+        StreamEndpoint::Tcp(_) | StreamEndpoint::Web(_) => {
+            (&[Domain::IPV4, Domain::IPV6], "a socket of TCP")
+        }
         StreamEndpoint::Ipc(_) => (&[Domain::UNIX], "a Unix domain socket of streams"),
     };
     if !domains.contains(&address.domain()) || stream != Type::STREAM {
@@ -36,9 +38,10 @@ pub(super) fn listen(endpoint: &StreamEndpoint, given: &ListeningSocket) -> Resu
         return Err(refuse(format!("{given} does not listen; bind it and call listen(2) before")));
     }
     let endpoint = match endpoint {
-        StreamEndpoint::Tcp(tcp) => {
-            StreamEndpoint::Tcp(tcp::bound_endpoint(&address).unwrap_or_else(|| tcp.clone()))
-        }
+        StreamEndpoint::Tcp(_) | StreamEndpoint::Web(_) => match tcp::bound_endpoint(&address) {
+            Some(bound) => endpoint.at(bound),
+            None => endpoint.clone(),
+        },
         StreamEndpoint::Ipc(ipc) => match (ipc::bound_endpoint(&address), ipc) {
             (Some(bound), _) => StreamEndpoint::Ipc(bound),
             (None, IpcEndpoint::Any) => {

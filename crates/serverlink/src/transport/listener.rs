@@ -12,8 +12,8 @@ use serverlink_zmtp::SocketType;
 
 use super::{
     Closing, Connection, End, Origin,
-    connection::Protocol,
     ipc::SocketFile,
+    language::Language,
     stream::{Listening, Stream},
 };
 use crate::{
@@ -37,6 +37,7 @@ pub(crate) struct Listener {
     socket: Weak<SocketInner>,
     socket_type: SocketType,
     endpoint: StreamEndpoint,
+    language: Language,
     options: Arc<Options>,
     pacer: Arc<Pacer>,
     port: Port,
@@ -71,6 +72,7 @@ impl Listener {
         endpoint: &StreamEndpoint,
         options: &Arc<Options>,
     ) -> Result<Arc<Self>> {
+        let language = Language::of_listener(endpoint, socket.socket_type(), options)?;
         let port = runtime.port(options.affinity).clone();
         let Listening { stream: listening, endpoint, file } = endpoint.listen(options, &port)?;
         let mut options = options.clone();
@@ -84,6 +86,7 @@ impl Listener {
             socket: Arc::downgrade(socket),
             socket_type: socket.socket_type(),
             endpoint,
+            language,
             options,
             pacer: socket.pacer().clone(),
             port,
@@ -162,7 +165,7 @@ impl Listener {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         self.endpoint.accepted(&stream, &self.options)?;
         let port = stream.port_for(&self.port, &self.runtime, self.options.affinity);
-        let protocol = Protocol::new(&self.options, self.socket_type);
+        let protocol = self.language.begin(&self.options, self.socket_type)?;
         let outbox = Arc::new(Outbox::new(
             self.options.send_limit(),
             self.options.conflates_out(self.socket_type),

@@ -6,10 +6,16 @@ mod given;
 pub(crate) mod inproc;
 mod interfaces;
 mod ipc;
+mod language;
 mod listener;
 mod socks;
 mod stream;
 mod tcp;
+#[cfg(feature = "wss")]
+mod tls;
+#[cfg(not(feature = "wss"))]
+#[path = "tls/absent.rs"]
+mod tls;
 mod tune;
 mod udp;
 mod zap;
@@ -23,6 +29,7 @@ use std::{
 pub(crate) use connecter::Connecter;
 pub(crate) use connection::Connection;
 pub(crate) use listener::Listener;
+pub(crate) use tls::{Records, Tls};
 pub(crate) use udp::{Datagrams, LONGEST_BODY, parse_address};
 
 use crate::{

@@ -48,7 +48,7 @@ pub(crate) fn proxy(
     options: &Options,
     endpoint: &StreamEndpoint,
 ) -> Result<Option<StreamEndpoint>> {
-    let (Some(proxy), StreamEndpoint::Tcp(_)) = (&options.socks_proxy, endpoint) else {
+    let (Some(proxy), Some(_)) = (&options.socks_proxy, endpoint.tcp()) else {
         return Ok(None);
     };
     match format!("tcp://{proxy}").parse() {

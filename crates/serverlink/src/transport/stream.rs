@@ -1,4 +1,4 @@
-//! Streams of the operating system's: what `tcp://` and `ipc://` endpoints have in common.
+//! Streams of the operating system's: what `tcp://`, `ipc://` and `ws://` endpoints have in common.
 //!
 //! Everything that differs between them is here or in their own modules; listeners, connecters and
 //! connections are the same for all.
@@ -18,7 +18,7 @@ use super::{given, ipc, tcp, tune};
 use crate::{
     Result,
     context::Runtime,
-    endpoint::{StreamEndpoint, invalid},
+    endpoint::{StreamEndpoint, WebEndpoint, invalid},
     options::Options,
 };
 
@@ -117,35 +117,42 @@ impl StreamEndpoint {
             return given::listen(self, given);
         }
         match self {
-            Self::Tcp(tcp) => tcp::listen(tcp, options),
             Self::Ipc(ipc) => ipc::listen(ipc, options, port),
+            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
+                let (stream, bound) = tcp::listen(tcp, &self.to_string(), options)?;
+                Ok(Listening { stream, endpoint: self.at(bound), file: None })
+            }
         }
     }
 
     /// Says why nobody can connect to it, or not with these options or from a port like this, if so.
     pub(crate) fn check_peer(&self, port: &Port, options: &Options) -> Result<()> {
         match self {
-            Self::Tcp(tcp) if tcp.port == 0 => {
+            Self::Ipc(ipc) => ipc::check_peer(ipc, port),
+            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) if tcp.port == 0 => {
                 Err(invalid(&self.to_string(), "connecting needs a port from 1 to 65535"))
             }
-            Self::Tcp(_) => tune::check(options),
-            Self::Ipc(ipc) => ipc::check_peer(ipc, port),
+            Self::Tcp(_) | Self::Web(_) => tune::check(options),
         }
     }
 
     /// Where a connection can go without asking anybody.
     pub(super) fn literal(&self) -> Option<SockAddr> {
         match self {
-            Self::Tcp(tcp) => tcp::literal(tcp).map(SockAddr::from),
             Self::Ipc(ipc) => ipc::address(ipc).ok(),
+            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
+                tcp::literal(tcp).map(SockAddr::from)
+            }
         }
     }
 
     /// All addresses that a connection may go to, at least one. This may block.
     pub(super) fn resolve(&self, options: &Options) -> io::Result<Vec<SockAddr>> {
         match self {
-            Self::Tcp(tcp) => tcp::addresses(tcp, options.ipv6),
             Self::Ipc(ipc) => ipc::address(ipc).map(|address| vec![address]),
+            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
+                tcp::addresses(tcp, options.ipv6)
+            }
         }
     }
 
@@ -157,15 +164,17 @@ impl StreamEndpoint {
         port: &Port,
     ) -> io::Result<Stream> {
         match self {
-            Self::Tcp(tcp) => tcp::unconnected(tcp, address, options).map(Stream::Socket),
             Self::Ipc(_) => ipc::unconnected(options, port),
+            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
+                tcp::unconnected(tcp, address, options).map(Stream::Socket)
+            }
         }
     }
 
     /// Sets a stream up that was accepted just now, unless its peer is not wanted.
     pub(super) fn accepted(&self, stream: &Stream, options: &Options) -> io::Result<()> {
         match (self, stream) {
-            (Self::Tcp(_), Stream::Socket(socket)) => tcp::accepted(socket, options),
+            (Self::Tcp(_) | Self::Web(_), Stream::Socket(socket)) => tcp::accepted(socket, options),
             (Self::Ipc(_), Stream::Socket(socket)) => ipc::accepted(socket, options),
             // It lets in whom it may, and has the buffers that it has.
             #[cfg(windows)]

@@ -9,48 +9,50 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::{
     interfaces,
-    stream::{Listening, Stream},
+    stream::Stream,
     tune::{take_loopback_fast_path, tune},
 };
 use crate::{
     Error, Result,
-    endpoint::{Host, StreamEndpoint, TcpEndpoint, invalid},
+    endpoint::{Host, TcpEndpoint, invalid},
     options::Options,
 };
 
-/// A listening socket for `endpoint`.
-pub(super) fn listen(endpoint: &TcpEndpoint, options: &Options) -> Result<Listening> {
-    let name = endpoint.to_string();
-    check_bound(endpoint)?;
+/// A listening socket for `endpoint`, which the user knows by this name, and where it is bound.
+pub(super) fn listen(
+    endpoint: &TcpEndpoint,
+    name: &str,
+    options: &Options,
+) -> Result<(Stream, TcpEndpoint)> {
+    check_bound(endpoint, name)?;
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
         Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
         Host::Name(host) => local_address(host, endpoint.port, options.ipv6)
-            .map_err(|reason| Error::InvalidEndpoint { endpoint: name.clone(), reason })?,
+            .map_err(|reason| invalid(name, &reason))?,
     };
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))
         .map_err(Error::io("making a TCP socket"))?;
     prepare_listener(&socket, address, options).map_err(Error::io("preparing a TCP socket"))?;
     socket.bind(&SockAddr::from(address)).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.clone() },
-        io::ErrorKind::AddrNotAvailable => Error::AddressNotAvailable { endpoint: name.clone() },
+        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.to_owned() },
+        io::ErrorKind::AddrNotAvailable => Error::AddressNotAvailable { endpoint: name.to_owned() },
         _ => Error::Io { action: format!("binding {name}"), source },
     })?;
     socket.listen(options.backlog).map_err(|source| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.clone() },
+        io::ErrorKind::AddrInUse => Error::AddressInUse { endpoint: name.to_owned() },
         _ => Error::Io { action: format!("listening on {name}"), source },
     })?;
     let address = socket.local_addr().map_err(Error::io("asking for the bound address"))?;
     let bound = bound_endpoint(&address).unwrap_or_else(|| endpoint.clone());
-    let stream = Stream::Socket(socket);
-    Ok(Listening { stream, endpoint: StreamEndpoint::Tcp(bound), file: None })
+    Ok((Stream::Socket(socket), bound))
 }
 
 /// Refuses what only connections have.
-pub(super) fn check_bound(endpoint: &TcpEndpoint) -> Result<()> {
+pub(super) fn check_bound(endpoint: &TcpEndpoint, name: &str) -> Result<()> {
     if endpoint.source.is_some() {
         let reason = "a source address, before the ';', is for connecting";
-        return Err(invalid(&endpoint.to_string(), reason));
+        return Err(invalid(name, reason));
     }
     Ok(())
 }
@@ -150,9 +152,9 @@ pub(super) fn local_address(host: &str, port: u16, ipv6: bool) -> Result<SocketA
 }
 
 /// Refuses a source that this machine does not have.
-pub(super) fn check_source(endpoint: &TcpEndpoint) -> Result<()> {
+pub(super) fn check_source(endpoint: &TcpEndpoint, name: &str) -> Result<()> {
     match &endpoint.source {
-        Some(source) => interfaces::check(&source.local, &endpoint.to_string()),
+        Some(source) => interfaces::check(&source.local, name),
         None => Ok(()),
     }
 }

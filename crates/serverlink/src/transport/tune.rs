@@ -140,7 +140,7 @@ mod tests {
     /// The sockets that are made with these options: one that listens, one that connected to it and
     /// one that it accepted.
     fn sockets(options: &Options) -> [Socket; 3] {
-        let stream = tcp::listen(&endpoint(), options).expect("it listens").stream;
+        let stream = tcp::listen(&endpoint(), "", options).expect("it listens").0;
         #[cfg_attr(unix, expect(irrefutable_let_patterns, reason = "there are no pipes"))]
         let Stream::Socket(listening) = stream else { panic!("{stream:?}") };
         let address = listening.local_addr().expect("it is bound");
@@ -184,7 +184,7 @@ mod tests {
     fn so_many_connections_wait_to_be_accepted() {
         for backlog in [1, 5] {
             let options = Options { backlog, ..Options::default() };
-            let stream = tcp::listen(&endpoint(), &options).expect("it listens").stream;
+            let stream = tcp::listen(&endpoint(), "", &options).expect("it listens").0;
             let Stream::Socket(listening) = stream;
             let address = listening.local_addr().expect("it is bound").as_socket().expect("IPv4");
             let wait = Duration::from_millis(300);
@@ -262,7 +262,7 @@ mod tests {
         let options =
             Options { bind_to_device: Some("no-such-device".to_owned()), ..Options::default() };
         assert_eq!(check(&options).expect_err("none").errno_name(), "EIO");
-        assert_eq!(tcp::listen(&endpoint(), &options).expect_err("none").errno_name(), "EIO");
+        assert_eq!(tcp::listen(&endpoint(), "", &options).expect_err("none").errno_name(), "EIO");
         let anywhere = std::net::SocketAddr::from(([127, 0, 0, 1], 1)).into();
         assert!(tcp::unconnected(&endpoint(), &anywhere, &options).is_err());
     }

@@ -208,7 +208,9 @@ fn shared(pull: &Socket, push: &Socket) -> usize {
 
 #[test]
 fn long_frames_stay_where_they_were_received_unless_they_shall_be_copied() {
-    for endpoint in crate::harness::STREAMS {
+    // What comes by a WebSocket is unpacked, and stays where it is put then.
+    let streams = crate::harness::STREAMS.into_iter();
+    for endpoint in streams.filter(|endpoint| !endpoint.starts_with("ws")) {
         let context = context();
         let (push, endpoint) = bound(&context, SocketType::Push, endpoint);
         // It holds for sockets that are opened later, whenever they connect.

@@ -17,18 +17,25 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Every transport, as an endpoint to bind.
 #[cfg(unix)]
-pub(crate) const TRANSPORTS: [&str; 3] = ["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*"];
+pub(crate) const TRANSPORTS: [&str; 4] =
+    ["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*", "ws://127.0.0.1:*"];
 /// Every transport, as an endpoint to bind.
 #[cfg(windows)]
 pub(crate) const TRANSPORTS: Transports =
-    Transports(&["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*"]);
+    Transports(&["tcp://127.0.0.1:*", "inproc://endpoint", "ipc://*", "ws://127.0.0.1:*"]);
 
 /// Those that are streams of the system's.
 #[cfg(unix)]
-pub(crate) const STREAMS: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
+pub(crate) const STREAMS: [&str; 3] = ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"];
 /// Those that are streams of the system's.
 #[cfg(windows)]
-pub(crate) const STREAMS: Transports = Transports(&["tcp://127.0.0.1:*", "ipc://*"]);
+pub(crate) const STREAMS: Transports =
+    Transports(&["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"]);
+
+/// The version of ZMTP that a peer of ours at this endpoint counts as.
+pub(crate) fn version(endpoint: &str) -> (u8, u8) {
+    if endpoint.starts_with("ws") { (3, 0) } else { (3, 1) }
+}
 
 /// Endpoints, without those of `ipc://` where neither the system nor the engine has it.
 #[cfg(windows)]

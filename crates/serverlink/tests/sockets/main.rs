@@ -66,4 +66,5 @@ mod termination_report;
 mod timeouts;
 mod udp;
 mod verbosity;
+mod web;
 mod zap;

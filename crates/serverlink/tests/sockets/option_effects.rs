@@ -404,6 +404,11 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "later_options.rs: how_much_is_written_at_once",
         ],
     ),
+    ("ZMQ_WSS_KEY_PEM", &["web.rs: a_server_needs_a_certificate_and_its_key"]),
+    ("ZMQ_WSS_CERT_PEM", &["web.rs: a_server_needs_a_certificate_and_its_key"]),
+    ("ZMQ_WSS_TRUST_PEM", &["web.rs: a_client_trusts_nobody_unless_it_is_told_to"]),
+    ("ZMQ_WSS_HOSTNAME", &["web.rs: a_server_has_to_be_whom_the_client_wants_to_reach"]),
+    ("ZMQ_WSS_TRUST_SYSTEM", &["web.rs: the_systems_certificates_are_trusted_if_that_is_wanted"]),
     (
         "ZMQ_ONLY_FIRST_SUBSCRIBE",
         &["publish_options.rs: every_frame_may_subscribe_unless_only_the_first_shall"],

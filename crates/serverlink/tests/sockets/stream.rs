@@ -103,7 +103,8 @@ fn whoever_connects_reads_the_id_of_its_peer_first() {
 
 #[test]
 fn streams_talk_to_streams() {
-    for endpoint in STREAMS {
+    // They know of no WebSockets.
+    for endpoint in STREAMS.into_iter().filter(|endpoint| !endpoint.starts_with("ws")) {
         let context = context();
         let (one, endpoint) = bound(&context, SocketType::Stream, endpoint);
         let other = connected(&context, SocketType::Stream, &endpoint);

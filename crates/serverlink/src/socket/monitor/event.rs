@@ -175,6 +175,11 @@ impl MonitorEventKind {
                 return Self::HandshakeFailedAuthentication { status };
             }
             zmtp::Error::PeerIncompatible(PeerIncompatible::Mechanism { .. }) => 0x1100_0002,
+            zmtp::Error::Closed(_)
+            | zmtp::Error::PeerMisbehaved(PeerMisbehaved::WebSocket(_))
+            | zmtp::Error::PeerIncompatible(
+                PeerIncompatible::NotWebSocket(_) | PeerIncompatible::Subprotocol { .. },
+            ) => 0x3000_0000,
             zmtp::Error::PeerIncompatible(PeerIncompatible::SocketType { .. })
             | zmtp::Error::PeerMisbehaved(
                 PeerMisbehaved::MalformedCommand { command: "READY" | "INITIATE", .. }

@@ -7,9 +7,7 @@ use serverlink_zmtp::{self as zmtp, FrameBody, Framing, PeerMisbehaved};
 
 use super::{Connection, End, Input, Interlude, Phase, Protocol, Receiving, judging::Asked};
 use crate::{
-    Frame, Message, MonitorEventKind, MonitoredPeer,
-    pipe::{Form, Producer},
-    socket::PeerProperties,
+    Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
 };
 
 /// Why decoding stopped.
@@ -66,8 +64,9 @@ impl Connection {
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
         let Input { protocol, message, inlet, slice_from, interlude, .. } = input;
         let slice_from = *slice_from;
-        let protocol = match protocol {
-            Protocol::Zmtp(protocol) => protocol,
+        let zmtp = match protocol {
+            Protocol::Zmtp(zmtp) => zmtp,
+            Protocol::Web(web) => web.zmtp(),
             Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
         };
         let mut left = room;
@@ -75,15 +74,15 @@ impl Connection {
             if let Some(inlet) = inlet
                 && message.is_empty()
             {
-                left -= protocol.take_messages(left, |body| {
+                left -= zmtp.take_messages(left, |body| {
                     inlet.write_with(|message| fill(message, body, slice_from));
                 });
             }
             if left == 0 {
                 return Ok(Decoded::Full);
             }
-            let whole = match protocol.next_event(now)? {
-                None => return Ok(Decoded::Starved),
+            let whole = match zmtp.next_event(now)? {
+                None => return protocol.fault().map_or(Ok(Decoded::Starved), Err),
                 Some(zmtp::Event::Frame { body, more }) => {
                     message.push_back(frame(body, slice_from));
                     if more {
@@ -105,7 +104,7 @@ impl Connection {
                         return Ok(Decoded::Judged);
                     }
                     Asked::Admitted => {
-                        protocol.admit();
+                        zmtp.admit();
                         continue;
                     }
                     Asked::Nobody => return Ok(Decoded::Refused),
@@ -128,15 +127,9 @@ impl Connection {
                     let monitored =
                         MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
                     // Our own READY goes before any message.
-                    if let Some(bytes) = protocol.take_output() {
-                        self.outbox.push_control(bytes);
-                    }
+                    protocol.take_output(|bytes| self.outbox.push_control(bytes));
                     let framing = Framing::of(info.version);
-                    let form = match (protocol.take_sealer(), framing) {
-                        (Some(sealer), _) => Some(Box::new(Form::sealed(sealer))),
-                        (None, Framing::Old) => Some(Box::new(Form::Old)),
-                        (None, Framing::Present) => None,
-                    };
+                    let form = protocol.form(framing);
                     let hello = &self.origin.options().hello_message;
                     let hello = (!hello.is_empty()).then(|| {
                         let (header, used) = framing.header(false, hello.len() as u64);

@@ -1,18 +1,20 @@
 //! What is spoken on a stream.
 
-use std::time::Instant;
+use std::{io, time::Instant};
 
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp as zmtp;
 
-use super::raw::Raw;
-use crate::{Frame, Message, SocketType, options::Options};
+use super::{raw::Raw, web::Web};
+use crate::{Frame, Message, SocketType, options::Options, pipe::Form};
 
 /// The bytes of one stream, understood.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all streams speak ZMTP, and it is at hand")]
 pub(crate) enum Protocol {
     Zmtp(zmtp::Connection),
+    /// The same on a WebSocket.
+    Web(Box<Web>),
     /// Nothing that we know of.
     Raw(Raw),
 }
@@ -30,10 +32,49 @@ impl Protocol {
         }
     }
 
-    pub(super) fn feed(&mut self, data: Bytes, now: Instant) {
+    /// ZMTP, where it is spoken.
+    fn zmtp(&mut self) -> Option<&mut zmtp::Connection> {
+        match self {
+            Self::Zmtp(zmtp) => Some(zmtp),
+            Self::Web(web) => Some(web.zmtp()),
+            Self::Raw(_) => None,
+        }
+    }
+
+    /// The form of what is sent until the handshake is over, if it has one.
+    pub(super) fn first_form(&self) -> Option<Box<Form>> {
+        match self {
+            Self::Web(web) => web.first_form(),
+            Self::Zmtp(_) | Self::Raw(_) => None,
+        }
+    }
+
+    /// The form of what is sent once the handshake is over, to a peer of such frames.
+    pub(super) fn form(&mut self, framing: zmtp::Framing) -> Option<Box<Form>> {
+        let form = match self {
+            Self::Web(web) => return web.form(),
+            Self::Zmtp(zmtp) => zmtp.take_sealer().map(Form::sealed),
+            Self::Raw(_) => None,
+        };
+        let old = || (framing == zmtp::Framing::Old).then(Form::old);
+        form.or_else(old).map(Box::new)
+    }
+
+    /// Takes what has come. An error is one of the stream; there may be something before it.
+    pub(super) fn feed(&mut self, data: Bytes, now: Instant) -> io::Result<()> {
         match self {
             Self::Zmtp(zmtp) => zmtp.feed(data, now),
+            Self::Web(web) => return web.feed(data, now),
             Self::Raw(raw) => raw.feed(data, now),
+        }
+        Ok(())
+    }
+
+    /// What has ended the stream, behind everything that came.
+    pub(super) fn fault(&self) -> Option<zmtp::Error> {
+        match self {
+            Self::Web(web) => web.fault().cloned(),
+            Self::Zmtp(_) | Self::Raw(_) => None,
         }
     }
 
@@ -41,6 +82,7 @@ impl Protocol {
     pub(super) fn last_arrival(&self) -> Instant {
         match self {
             Self::Zmtp(zmtp) => zmtp.last_arrival(),
+            Self::Web(web) => web.peek().last_arrival(),
             Self::Raw(raw) => raw.last_arrival(),
         }
     }
@@ -48,65 +90,81 @@ impl Protocol {
     pub(super) fn awaited_frame(&mut self) -> Option<BytesMut> {
         match self {
             Self::Zmtp(zmtp) => zmtp.awaited_frame(),
-            Self::Raw(_) => None,
+            // What comes next has to be unpacked.
+            Self::Web(_) | Self::Raw(_) => None,
         }
     }
 
+    /// Takes back what was [awaited](Self::awaited_frame).
     pub(super) fn return_frame(&mut self, buffer: BytesMut, now: Instant) {
-        match self {
-            Self::Zmtp(zmtp) => zmtp.return_frame(buffer, now),
-            Self::Raw(raw) => raw.feed(buffer.freeze(), now),
+        if let Self::Zmtp(zmtp) = self {
+            zmtp.return_frame(buffer, now);
         }
     }
 
     pub(super) fn take_spent_chunk(&mut self) -> Bytes {
         match self {
             Self::Zmtp(zmtp) => zmtp.take_spent_chunk(),
+            // It is not the engine's.
+            Self::Web(_) => Bytes::new(),
             Self::Raw(raw) => raw.take_spent_chunk(),
         }
     }
 
     pub(super) fn pause_input(&mut self, paused: bool) {
-        if let Self::Zmtp(zmtp) = self {
+        if let Some(zmtp) = self.zmtp() {
             zmtp.pause_input(paused);
         }
     }
 
     pub(super) fn has_output(&self) -> bool {
-        matches!(self, Self::Zmtp(zmtp) if zmtp.has_output())
+        match self {
+            Self::Zmtp(zmtp) => zmtp.has_output(),
+            Self::Web(web) => web.has_output(),
+            Self::Raw(_) => false,
+        }
     }
 
-    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+    /// Gives what is to be sent, if anything, to `send`.
+    pub(super) fn take_output(&mut self, mut send: impl FnMut(Bytes)) {
         match self {
-            Self::Zmtp(zmtp) => zmtp.take_output(),
-            Self::Raw(_) => None,
+            Self::Zmtp(zmtp) => zmtp.take_output().into_iter().for_each(send),
+            Self::Web(web) => web.take_output(&mut send),
+            Self::Raw(_) => {}
+        }
+    }
+
+    /// Has the peer told that nothing more comes, behind everything else. False if there is no such word,
+    /// or it was said before.
+    pub(super) fn say_goodbye(&mut self) -> bool {
+        match self {
+            Self::Web(web) => web.say_goodbye(),
+            Self::Zmtp(_) | Self::Raw(_) => false,
         }
     }
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         match self {
             Self::Zmtp(zmtp) => zmtp.next_timeout(),
+            Self::Web(web) => web.peek().next_timeout(),
             Self::Raw(_) => None,
         }
     }
 
     pub(super) fn handle_timeout(&mut self, now: Instant) -> Result<(), zmtp::Error> {
-        match self {
-            Self::Zmtp(zmtp) => zmtp.handle_timeout(now),
-            Self::Raw(_) => Ok(()),
-        }
+        self.zmtp().map_or(Ok(()), |zmtp| zmtp.handle_timeout(now))
     }
 
     /// The peer is judged well.
     pub(super) fn admit(&mut self) {
-        if let Self::Zmtp(zmtp) = self {
+        if let Some(zmtp) = self.zmtp() {
             zmtp.admit();
         }
     }
 
     /// The peer is judged badly.
     pub(super) fn refuse(&mut self, refusal: zmtp::Refusal) {
-        if let Self::Zmtp(zmtp) = self {
+        if let Some(zmtp) = self.zmtp() {
             zmtp.refuse(refusal);
         }
     }
@@ -115,6 +173,7 @@ impl Protocol {
     pub(super) fn is_ready(&self) -> bool {
         match self {
             Self::Zmtp(zmtp) => zmtp.is_ready(),
+            Self::Web(web) => web.peek().is_ready(),
             Self::Raw(raw) => raw.is_open(),
         }
     }
@@ -122,13 +181,13 @@ impl Protocol {
     /// Whether the next connection may begin with the message that this one did not write to the
     /// end.
     pub(super) fn resumes(&self) -> bool {
-        matches!(self, Self::Zmtp(_))
+        !matches!(self, Self::Raw(_))
     }
 
     /// What the socket is told when the stream is over.
     pub(super) fn last_message(&self) -> Option<Message> {
         match self {
-            Self::Zmtp(_) => None,
+            Self::Zmtp(_) | Self::Web(_) => None,
             Self::Raw(raw) => raw.notifies().then(|| Message::from(Frame::new())),
         }
     }

@@ -1,0 +1,81 @@
+//! ZMTP over a WebSocket, over TLS if at all.
+
+use std::{io, sync::Arc, time::Instant};
+
+use bytes::{Bytes, BytesMut};
+use serverlink_zmtp as zmtp;
+
+use crate::{pipe::Form, transport::Tls};
+
+/// What is spoken on a stream that is a WebSocket.
+#[derive(Debug)]
+pub(crate) struct Web {
+    zmtp: zmtp::WebConnection,
+    tls: Option<Arc<Tls>>,
+}
+
+impl Web {
+    pub(crate) fn new(zmtp: zmtp::WebConnection, tls: Option<Arc<Tls>>) -> Self {
+        Self { zmtp, tls }
+    }
+
+    /// The form of what is sent until the handshake is over, if it has one.
+    pub(super) fn first_form(&self) -> Option<Box<Form>> {
+        self.tls.as_ref().map(|tls| Box::new(Form::secure(tls.clone())))
+    }
+
+    /// The form of what is sent from then on.
+    pub(super) fn form(&mut self) -> Option<Box<Form>> {
+        let framer = self.zmtp.take_framer()?;
+        let sealer = self.zmtp.inner().take_sealer();
+        Some(Box::new(Form::web(framer, sealer, self.tls.clone())))
+    }
+
+    /// An error is one of TLS. What came before it is taken in.
+    pub(super) fn feed(&mut self, data: Bytes, now: Instant) -> io::Result<()> {
+        let Some(tls) = &self.tls else {
+            self.zmtp.feed(data, now);
+            return Ok(());
+        };
+        let mut plain = BytesMut::new();
+        let received = tls.receive(&data, &mut plain);
+        self.zmtp.feed(plain.freeze(), now);
+        received
+    }
+
+    pub(super) fn zmtp(&mut self) -> &mut zmtp::Connection {
+        self.zmtp.inner()
+    }
+
+    pub(super) fn peek(&self) -> &zmtp::Connection {
+        self.zmtp.peek()
+    }
+
+    /// What has ended the WebSocket, behind all events.
+    pub(super) fn fault(&self) -> Option<&zmtp::Error> {
+        self.zmtp.fault()
+    }
+
+    pub(super) fn has_output(&self) -> bool {
+        self.zmtp.has_output() || self.tls.as_ref().is_some_and(|tls| tls.has_output())
+    }
+
+    /// Gives what is to be sent to `send`. Of TLS's own, which its form adds, that is nothing, which is to
+    /// be sent nevertheless.
+    pub(super) fn take_output(&mut self, mut send: impl FnMut(Bytes)) {
+        let bytes = self.zmtp.take_output();
+        let own = self.tls.as_ref().is_some_and(|tls| tls.has_output());
+        if bytes.is_some() || own {
+            send(bytes.unwrap_or_default());
+        }
+    }
+
+    /// Has the end told behind everything else. False if that was done before.
+    pub(super) fn say_goodbye(&mut self) -> bool {
+        let says = self.zmtp.say_goodbye();
+        if says && let Some(tls) = &self.tls {
+            tls.close();
+        }
+        says
+    }
+}
