@@ -2,7 +2,7 @@
 //! that is completion-based everywhere and native IOCP on Windows.
 //!
 //! A [`Context`] opens [`Socket`]s; sockets [`bind`](Socket::bind) and
-//! [`connect`](Socket::connect) to endpoints (`tcp://`, `ipc://`, `inproc://`) and
+//! [`connect`](Socket::connect) to endpoints (`tcp://`, `ipc://`, `inproc://`, `wss://`…) and
 //! exchange [`Message`]s of one or more [`Frame`]s, by the pattern of their
 //! [`SocketType`].
 //!
