@@ -48,11 +48,14 @@ pub enum Transport {
     Tcp,
     /// A Unix domain socket.
     Ipc,
+    /// A WebSocket over loopback TCP.
+    Web,
 }
 
 impl Transport {
     /// Those that both libraries have on this system.
-    pub const HERE: &[Self] = if cfg!(unix) { &[Self::Tcp, Self::Ipc] } else { &[Self::Tcp] };
+    pub const HERE: &[Self] =
+        if cfg!(unix) { &[Self::Tcp, Self::Web, Self::Ipc] } else { &[Self::Tcp, Self::Web] };
 
     /// Where to bind: a new endpoint each time, which may also be bound again.
     #[must_use]
@@ -60,6 +63,7 @@ impl Transport {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         match self {
             Self::Tcp => "tcp://127.0.0.1:*".to_owned(),
+            Self::Web => "ws://127.0.0.1:*/path".to_owned(),
             Self::Ipc => {
                 let (id, count) = (process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
                 let path = env::temp_dir().join(format!("serverlink-interop-{id}-{count}"));
@@ -128,6 +132,7 @@ macro_rules! each_way {
     ($($scenario:ident),+ $(,)?) => {
         $(mod $scenario {
             $crate::each_way!(@transport $scenario, tcp, Tcp);
+            $crate::each_way!(@transport $scenario, web, Web);
             #[cfg(unix)]
             $crate::each_way!(@transport $scenario, ipc, Ipc);
         })+

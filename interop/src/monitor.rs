@@ -45,6 +45,20 @@ impl Monitor {
         )
     }
 
+    /// Waits until a handshake is done. On a WebSocket libzmq tells of two: one opens it, the other one is
+    /// ZMTP's.
+    #[track_caller]
+    pub(crate) fn wait_for_handshake(&self) {
+        let mut told = 0;
+        loop {
+            let (number, _, endpoint) = self.next_event();
+            told += usize::from(number == SocketEvent::HANDSHAKE_SUCCEEDED.to_raw());
+            if told == if endpoint.starts_with("ws") { 2 } else { 1 } {
+                return;
+            }
+        }
+    }
+
     /// Waits for the first of `wanted`, forgetting all events before it.
     #[track_caller]
     pub fn wait_for(&self, wanted: &[SocketEvent]) -> SocketEvent {

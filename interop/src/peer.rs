@@ -151,7 +151,7 @@ impl Peer {
         match &self.socket {
             Socket::ServerLink(socket) => until("a peer connects", || socket.peer_count() > 0),
             Socket::Libzmq(monitor, socket) => {
-                monitor.wait_for(&[SocketEvent::HANDSHAKE_SUCCEEDED]);
+                monitor.wait_for_handshake();
                 // It takes new peers in, and tells them of its subscriptions, during calls only.
                 socket.get_events().unwrap();
             }

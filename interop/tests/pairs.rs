@@ -29,6 +29,16 @@ macro_rules! pairs {
                 converse($ours, $theirs, Libzmq, Transport::Tcp);
             }
 
+            #[test]
+            fn serverlink_binds_web() {
+                converse($ours, $theirs, ServerLink, Transport::Web);
+            }
+
+            #[test]
+            fn libzmq_binds_web() {
+                converse($ours, $theirs, Libzmq, Transport::Web);
+            }
+
             #[cfg(unix)]
             #[test]
             fn serverlink_binds_ipc() {
