@@ -5,7 +5,7 @@ use std::time::Duration;
 use serverlink::{Context, Message, Socket, SocketType};
 use serverlink_interop_drafts::{self as theirs, Kind, Libzmq, ours, until};
 
-const ENDPOINTS: [&str; 2] = ["tcp://127.0.0.1:*", "ipc://*"];
+const ENDPOINTS: [&str; 3] = ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"];
 const MOMENT: Duration = Duration::from_millis(10);
 
 /// Longer than any name of a group may be is one byte more.

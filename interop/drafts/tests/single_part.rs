@@ -14,7 +14,7 @@ fn sayings() -> Vec<Vec<u8>> {
 
 /// Does the same with every way to join two sockets.
 fn joined(our_type: SocketType, their_kind: Kind, test: impl Fn(&serverlink::Socket, &Socket)) {
-    for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"] {
         for we_bind in [true, false] {
             let (context, libzmq) = (Context::new().unwrap(), Libzmq::new());
             let (a, b) = (ours(&context, our_type), libzmq.socket(their_kind));
@@ -85,7 +85,7 @@ fn channels() {
 
 #[test]
 fn peers_that_connect_by_number() {
-    for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"] {
         let (context, libzmq) = (Context::new().unwrap(), Libzmq::new());
         let (one, other) = (ours(&context, SocketType::Peer), libzmq.socket(Kind::Peer));
         let id = one.connect_peer(&other.bind(endpoint)).unwrap();
@@ -132,7 +132,7 @@ const HICCUP_MSG: i32 = 114;
 
 /// Over streams: a socket of ours, one of theirs, and where the one that is bound is.
 fn apart(our_type: SocketType, their_kind: Kind, test: impl Fn(serverlink::Socket, Socket, &str)) {
-    for endpoint in ["tcp://127.0.0.1:*", "ipc://*"] {
+    for endpoint in ["tcp://127.0.0.1:*", "ipc://*", "ws://127.0.0.1:*"] {
         let (context, libzmq) = (Context::new().unwrap(), Libzmq::new());
         test(ours(&context, our_type), libzmq.socket(their_kind), endpoint);
     }
