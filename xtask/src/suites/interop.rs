@@ -9,7 +9,7 @@ use crate::{counts::Runner, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "interop",
-    about: "exchanges with libzmq and pyzmq, once per backend",
+    about: "exchanges with libzmq, pyzmq and websockets, once per backend",
     needs: &[&needs::CPP_COMPILER, &needs::PYZMQ],
     run: |recorder| {
         let mut command = cargo();
@@ -71,7 +71,7 @@ fn native_tests() -> Vec<String> {
     names
 }
 
-/// A virtual environment with pyzmq in it.
+/// A virtual environment with pyzmq and websockets in it.
 fn environment() -> PathBuf {
     layout::target().join("python")
 }
@@ -82,7 +82,7 @@ fn python() -> PathBuf {
 }
 
 pub(crate) fn pyzmq_works() -> bool {
-    needs::succeeds(Command::new(python()).args(["-c", "import zmq"]))
+    needs::succeeds(Command::new(python()).args(["-c", "import websockets, zmq"]))
 }
 
 pub(crate) fn make_pyzmq() -> bool {
@@ -92,6 +92,6 @@ pub(crate) fn make_pyzmq() -> bool {
         && status(
             Command::new(python())
                 .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
-                .args(["--only-binary=:all:", "pyzmq"]),
+                .args(["--only-binary=:all:", "pyzmq", "websockets"]),
         )
 }

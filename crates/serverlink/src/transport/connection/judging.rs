@@ -82,16 +82,6 @@ impl Connection {
     /// Ends the connection because of an error of the protocol, of which the peer may have been told.
     pub(super) fn fail(&self, input: &mut Input, error: &zmtp::Error) {
         match error {
-            zmtp::Error::Denied(Refusal::Credentials | Refusal::Internal) => {
-                // What it has sent meanwhile is not read: closing would reset the stream, and it might
-                // not get to know.
-                if self.outbox.is_drained()
-                    && let Some(handle) = self.handle.get()
-                {
-                    let _ = handle.shutdown_send();
-                }
-                self.part(input, End::Lost);
-            }
             zmtp::Error::Refused { reason }
                 if self.pipe.get().is_none()
                     && matches!(
@@ -100,6 +90,21 @@ impl Connection {
                     ) =>
             {
                 self.end(input, End::Rejected);
+            }
+            // What it has sent meanwhile is not read: closing would reset the stream, and it might not get
+            // to know what it was told.
+            _ if input.protocol.is_web()
+                || matches!(
+                    error,
+                    zmtp::Error::Denied(Refusal::Credentials | Refusal::Internal)
+                ) =>
+            {
+                if self.outbox.is_drained()
+                    && let Some(handle) = self.handle.get()
+                {
+                    let _ = handle.shutdown_send();
+                }
+                self.part(input, End::Lost);
             }
             _ => self.end(input, End::Lost),
         }

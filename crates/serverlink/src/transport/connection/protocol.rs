@@ -32,6 +32,11 @@ impl Protocol {
         }
     }
 
+    /// Whether it is spoken on a WebSocket.
+    pub(super) fn is_web(&self) -> bool {
+        matches!(self, Self::Web(_))
+    }
+
     /// ZMTP, where it is spoken.
     fn zmtp(&mut self) -> Option<&mut zmtp::Connection> {
         match self {
