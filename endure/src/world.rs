@@ -30,7 +30,35 @@ pub(crate) enum Transport {
     Tcp,
     /// Unix domain sockets.
     Ipc,
+    /// WebSockets, over the loopback device; STREAM sockets, which know none, have TCP.
+    Ws,
+    /// The same over TLS.
+    Wss,
 }
+
+impl Transport {
+    const fn scheme(self) -> &'static str {
+        match self {
+            Self::Tcp => "tcp",
+            Self::Ipc => "ipc",
+            Self::Ws => "ws",
+            Self::Wss => "wss",
+        }
+    }
+
+    fn of(self, socket: &Socket) -> Self {
+        match self {
+            Self::Ws | Self::Wss if socket.socket_type() == SocketType::Stream => Self::Tcp,
+            _ => self,
+        }
+    }
+}
+
+/// By which whoever is bound to `wss://` is known, and which whoever connects trusts.
+const CERTIFICATE: &str =
+    include_str!("../../crates/serverlink/tests/sockets/certificates/localhost.pem");
+const KEY: &str =
+    include_str!("../../crates/serverlink/tests/sockets/certificates/localhost.key.pem");
 
 /// One run of one pattern.
 pub(crate) struct World {
@@ -96,6 +124,9 @@ impl World {
             socket.set_reconnect_interval(Some(Duration::from_millis(1)))?;
             socket.set_send_buffer(Some(BUFFER))?;
             socket.set_receive_buffer(Some(BUFFER))?;
+            socket.set_wss_cert_pem(Some(CERTIFICATE))?;
+            socket.set_wss_key_pem(Some(KEY))?;
+            socket.set_wss_trust_pem(Some(CERTIFICATE))?;
             Ok(socket)
         };
         set().map_err(|error: Error| format!("no {socket_type} socket: {error}"))
@@ -129,15 +160,16 @@ impl World {
         let mut bound: Vec<(Transport, String)> = Vec::new();
         (0..links)
             .map(|link| {
-                let transport = self.transport(link);
+                let transport = self.transport(link).of(socket);
                 if let Some((_, endpoint)) = bound.iter().find(|(known, _)| *known == transport) {
                     return Ok(endpoint.clone());
                 }
                 let wanted = match transport {
-                    Transport::Tcp => "tcp://127.0.0.1:*",
-                    Transport::Ipc => "ipc://*",
+                    Transport::Ipc => "ipc://*".to_owned(),
+                    _ => format!("{}://127.0.0.1:*", transport.scheme()),
                 };
-                let endpoint = socket.bind(wanted).map_err(|error| format!("{wanted}: {error}"))?;
+                let endpoint =
+                    socket.bind(&wanted).map_err(|error| format!("{wanted}: {error}"))?;
                 bound.push((transport, endpoint.clone()));
                 Ok(endpoint)
             })
@@ -181,11 +213,7 @@ impl World {
     }
 
     pub(crate) fn name(&self, link: usize) -> String {
-        let transport = match self.transport(link) {
-            Transport::Tcp => "tcp",
-            Transport::Ipc => "ipc",
-        };
-        format!("link {link} ({transport})")
+        format!("link {link} ({})", self.transport(link).scheme())
     }
 
     /// The run is over: it failed.

@@ -26,9 +26,10 @@ pub(crate) fn briefly(cargo: Command, backend: &str) -> Command {
     with(cargo, &["--messages", FEW, "--backend", backend])
 }
 
-/// The same with everything encrypted, on the backend that is the default.
-pub(crate) fn briefly_encrypted(cargo: Command) -> Command {
-    with(cargo, &["--messages", FEWER, "--curve"])
+/// The same with everything encrypted, on the backend that is the default: by CURVE, or by TLS below
+/// WebSockets.
+pub(crate) fn briefly_encrypted(cargo: Command, by: &[&str]) -> Command {
+    with(cargo, &[&["--messages", FEWER], by].concat())
 }
 
 /// Not encrypted, under Wine, on the completion port.

@@ -50,8 +50,8 @@ impl Relay {
         seed: u64,
         mean: u64,
     ) -> Result<Self, String> {
-        let (listener, endpoint) =
-            stream::listen(path).map_err(|error| format!("the relay cannot listen: {error}"))?;
+        let (listener, endpoint) = stream::listen(path, target)
+            .map_err(|error| format!("the relay cannot listen: {error}"))?;
         let shared = Arc::new(Shared {
             target: Mutex::new(target.to_owned()),
             troubles: Arc::default(),

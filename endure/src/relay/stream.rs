@@ -19,13 +19,16 @@ pub(super) fn address(endpoint: &str) -> io::Result<SockAddr> {
     if let Some(path) = endpoint.strip_prefix("ipc://") {
         return SockAddr::unix(path);
     }
-    let address = endpoint.strip_prefix("tcp://").ok_or_else(unknown)?;
+    let (_, address) = endpoint.split_once("://").ok_or_else(unknown)?;
+    // A path is of no interest.
+    let address = address.split('/').next().unwrap_or_default();
     let address: SocketAddr = address.parse().map_err(|_| unknown())?;
     Ok(address.into())
 }
 
-/// Listens; with it, its endpoint. `path`, if given, is one for a Unix domain socket.
-pub(super) fn listen(path: Option<&str>) -> io::Result<(Socket, String)> {
+/// Listens; with it, its endpoint, of the same scheme as `target`. `path`, if given, is one for a Unix
+/// domain socket.
+pub(super) fn listen(path: Option<&str>, target: &str) -> io::Result<(Socket, String)> {
     let address = match path {
         Some(path) => SockAddr::unix(path)?,
         None => SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into(),
@@ -37,7 +40,8 @@ pub(super) fn listen(path: Option<&str>) -> io::Result<(Socket, String)> {
         Some(path) => format!("ipc://{path}"),
         None => {
             let bound = socket.local_addr()?.as_socket();
-            format!("tcp://{}", bound.ok_or_else(|| io::Error::other("no address"))?)
+            let scheme = target.split("://").next().unwrap_or_default();
+            format!("{scheme}://{}", bound.ok_or_else(|| io::Error::other("no address"))?)
         }
     };
     Ok((socket, endpoint))

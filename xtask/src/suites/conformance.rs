@@ -14,7 +14,10 @@ pub(super) const SUITE: Suite = Suite {
         for backend in uring::usable(NATIVE_BACKENDS) {
             recorder.check(&format!("endurance on {backend}"), endure::briefly(cargo(), backend));
         }
-        recorder.check("endurance, encrypted", endure::briefly_encrypted(cargo()));
+        for (by, arguments) in [("CURVE", &["--curve"][..]), ("TLS", &["--transport", "wss"])] {
+            let run = endure::briefly_encrypted(cargo(), arguments);
+            recorder.check(&format!("endurance, encrypted by {by}"), run);
+        }
         if cfg!(target_os = "linux") {
             kqueue_tests(recorder);
         }
