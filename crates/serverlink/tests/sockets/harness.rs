@@ -242,9 +242,9 @@ pub(crate) fn shake_hands(stream: &mut TcpStream, socket_type: &str) {
     greeting[10] = 3;
     greeting[11] = 1;
     greeting[12..16].copy_from_slice(b"NULL");
-    stream.write_all(&greeting).unwrap();
     let length = socket_type.len() as u8;
     let ready = [b"\x05READY\x0bSocket-Type\0\0\0", &[length][..], socket_type.as_bytes()].concat();
-    stream.write_all(&[4, ready.len() as u8]).unwrap();
-    stream.write_all(&ready).unwrap();
+    // In one piece: a peer that does not like the greeting may close the stream before the rest comes.
+    let all = [&greeting[..], &[4, ready.len() as u8], &ready].concat();
+    stream.write_all(&all).unwrap();
 }
