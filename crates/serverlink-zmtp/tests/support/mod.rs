@@ -3,6 +3,7 @@
 
 pub mod fuzz;
 pub mod secure;
+pub mod web;
 
 use std::time::{Duration, Instant};
 
