@@ -186,6 +186,14 @@ impl Connection {
         self.decoder.message_limit().max(MAX_HANDSHAKE_COMMAND as u64)
     }
 
+    /// What has ended it.
+    pub(crate) fn failure(&self) -> Option<&Error> {
+        match &self.phase {
+            Phase::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+
     /// The configuration, while the handshake goes on.
     pub(crate) fn config(&self) -> Option<&Config> {
         match &self.phase {

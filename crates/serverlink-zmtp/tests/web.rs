@@ -470,6 +470,19 @@ fn an_opening_that_is_not_completed_is_given_up() {
     }
 }
 
+#[test]
+fn a_configuration_that_breaks_the_contract_shows_at_once() {
+    for role in Role::BOTH {
+        let mut config = of(SocketType::Dealer);
+        config.routing_id = Bytes::from(vec![1; 256]);
+        let mut end = End::new(role, config);
+        assert_eq!(end.says(), b"");
+        end.hear(request("ZWS2.0/NULL").as_bytes());
+        assert!(matches!(end.error, Some(Error::ApiMisuse(_))));
+        assert_eq!(end.says(), b"");
+    }
+}
+
 // ---- Without a mechanism.
 
 #[test]
@@ -689,6 +702,7 @@ fn a_curve_message_that_was_changed_ends_it() {
     pair.ends[1].hear(&said);
     let error = Some(PeerMisbehaved::Cryptographic("MESSAGE").into());
     assert_eq!(pair.ends[1].error, error);
+    assert_eq!(pair.ends[1].says_frames(), [close(1002)]);
 }
 
 // ---- Frames.
@@ -908,6 +922,55 @@ fn faults_of_framing_end_it_with_a_close() {
     }
 }
 
+#[test]
+fn what_ends_the_connection_within_closes_the_websocket() {
+    for role in Role::BOTH {
+        for (stream, error, status) in [
+            (
+                role.zmq(0, &[0; 301]),
+                PeerMisbehaved::FrameTooLong { length: 301, limit: 300 },
+                1009,
+            ),
+            (
+                role.command("PING", b""),
+                PeerMisbehaved::MalformedCommand {
+                    command: "PING",
+                    defect: "it has no time to live",
+                },
+                1002,
+            ),
+        ] {
+            let mut config = of(SocketType::Pull);
+            config.max_message_size = Some(300);
+            let mut end = End::established(role, config, SocketType::Push);
+            end.hear(&[role.zmq(0, &[0; 300]), stream, role.zmq(0, b"")].concat());
+            assert_eq!((end.seen.len(), &end.error), (1, &Some(error.into())));
+            assert_eq!(end.says_frames(), [close(status)]);
+            end.hear(&role.from_peer(0x89, b""));
+            assert!(!end.web.say_goodbye());
+            assert_eq!(end.says(), b"");
+        }
+
+        // During the handshake, too: behind what is said of it by the mechanism, if anything.
+        let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
+        end.says();
+        end.hear(&role.ready(SocketType::Pull));
+        let error = raw_command("ERROR", b"\x18PULL-cannot-talk-to-PULL");
+        let error = [&[2][..], &error[2..]].concat();
+        assert_eq!(end.says_frames(), [(0x82, error), close(1008)]);
+
+        let mut end = End::open(role, judging(SocketType::Pull), "ZWS2.0/NULL");
+        end.web.inner().next_event(end.now).expect("credentials");
+        end.web.inner().refuse(Refusal::Temporary);
+        assert_eq!(end.says_frames(), [close(1008)]);
+
+        let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
+        end.says();
+        assert!(end.web.inner().handle_timeout(end.now + 30 * SECOND).is_err());
+        assert_eq!(end.says_frames(), [close(1008)]);
+    }
+}
+
 // ---- Limits.
 
 #[test]
@@ -1032,6 +1095,17 @@ fn goodbye_is_said_once_behind_everything_else() {
     let closed = Error::Closed("1000".to_owned());
     assert_eq!(pair.errors(), [Some(&closed), Some(&closed)]);
     assert_eq!(pair.seen()[1].last(), Some(&Seen::frame("last", false)));
+
+    // What is to be said anyway goes before it, be it heard only later.
+    let mut end = End::established(Role::Server, beating(3), SocketType::Push);
+    assert!(end.web.say_goodbye());
+    end.hear(&Role::Server.from_peer(0x89, b"ping"));
+    end.hear(&Role::Server.zmq(0, b"still heard"));
+    assert_eq!(end.seen, [Seen::frame("still heard", false)]);
+    assert_eq!(end.says_frames().last(), Some(&close(1000)));
+    end.hear(&Role::Server.from_peer(0x89, b"ping"));
+    end.web.inner().handle_timeout(end.now + 60 * SECOND).expect("a PING");
+    assert_eq!(end.says(), b"", "nothing behind the close");
 }
 
 // ---- Time.

@@ -37,7 +37,9 @@ const ANSWERS_LIMIT: usize = 4096;
 /// Status codes of a close (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
 const PROTOCOL_ERROR: u16 = 1002;
+const POLICY: u16 = 1008;
 const TOO_BIG: u16 = 1009;
+const INTERNAL_ERROR: u16 = 1011;
 
 /// One end of a ZMTP connection over a WebSocket: a [`Connection`] whose frames are messages of the
 /// WebSocket, and which an HTTP request opens in place of a greeting.
@@ -79,15 +81,25 @@ const TOO_BIG: u16 = 1009;
 #[derive(Debug)]
 pub struct WebConnection {
     zmtp: Connection,
-    opening: Option<Box<Opening>>,
+    stage: Stage,
     reader: Reader,
     framer: Option<WebFramer>,
     /// What is to be sent as it is.
     raw: BytesMut,
-    /// Commands of the WebSocket's own, as frames of ZMTP.
-    own: BytesMut,
+    /// Answers to PINGs of the WebSocket, as frames of ZMTP.
+    pongs: BytesMut,
     fault: Option<Error>,
-    said_goodbye: bool,
+}
+
+/// How far the WebSocket is.
+#[derive(Debug)]
+enum Stage {
+    Opening(Box<Opening>),
+    Open,
+    /// Its close is to be sent, with this status.
+    Closing(u16),
+    /// That was done, or it never was open: nothing more is sent.
+    Closed,
 }
 
 impl WebConnection {
@@ -101,17 +113,16 @@ impl WebConnection {
     pub fn connecting(host: &str, path: &str, config: Config, now: Instant) -> Self {
         let fit = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() || byte >= 0x80);
         assert!(fit(host) && fit(path), "neither a host nor a path has spaces");
-        let (mut web, mut raw) = (Self::new(config, true, now), BytesMut::new());
+        let mut web = Self::new(config, true, now);
         if let Some(config) = web.zmtp.config() {
             match Opening::client(host, path, config) {
                 Ok((opening, request)) => {
-                    web.opening = Some(Box::new(opening));
-                    raw.put_slice(&request);
+                    web.stage = Stage::Opening(Box::new(opening));
+                    web.raw.put_slice(&request);
                 }
                 Err(error) => web.fault = Some(error),
             }
         }
-        web.raw = raw;
         web
     }
 
@@ -119,47 +130,47 @@ impl WebConnection {
     #[must_use]
     pub fn accepting(config: Config, now: Instant) -> Self {
         let mut web = Self::new(config, false, now);
-        web.opening = Some(Box::new(Opening::server()));
+        web.stage = Stage::Opening(Box::new(Opening::server()));
         web
     }
 
     fn new(config: Config, connects: bool, now: Instant) -> Self {
         Self {
             zmtp: Connection::without_greeting(config, now),
-            opening: None,
+            stage: Stage::Closed,
             reader: Reader::new(!connects),
             framer: Some(WebFramer::new(connects)),
             raw: BytesMut::new(),
-            own: BytesMut::new(),
+            pongs: BytesMut::new(),
             fault: None,
-            said_goodbye: false,
         }
     }
 
     /// Takes bytes from the peer, cut in any way: see [`Connection::feed`].
     pub fn feed(&mut self, mut data: Bytes, now: Instant) {
-        if data.is_empty() || self.fault.is_some() {
+        if data.is_empty() || self.fault.is_some() || self.zmtp.failure().is_some() {
             return;
         }
         self.zmtp.arrived(now);
-        if let Some(opening) = &mut self.opening {
-            // Without a configuration it has failed, and says so.
+        if let Stage::Opening(opening) = &mut self.stage {
+            // It waits to agree.
             let Some(config) = self.zmtp.config() else { return };
             match opening.feed(&data, config) {
                 Progress::Waits => return,
                 Progress::Done(agreed, answer, rest) => {
                     self.raw.extend_from_slice(&answer.unwrap_or_default());
                     self.zmtp.agree(agreed);
-                    (self.opening, data) = (None, rest);
+                    (self.stage, data) = (Stage::Open, rest);
                 }
                 Progress::Failed(error, answer) => {
                     self.raw.extend_from_slice(&answer.unwrap_or_default());
-                    (self.opening, self.fault) = (None, Some(error));
+                    (self.stage, self.fault) = (Stage::Closed, Some(error));
                     return;
                 }
             }
         }
-        let mut sink = Received { zmtp: &mut self.zmtp, own: &mut self.own, closed: None, now };
+        let (zmtp, pongs) = (&mut self.zmtp, &mut self.pongs);
+        let mut sink = Received { zmtp, pongs, closed: None, now };
         let read = self.reader.read(data, &mut sink);
         self.fault = read.err().or(sink.closed);
         if let Some(error) = &self.fault {
@@ -182,7 +193,8 @@ impl WebConnection {
     }
 
     /// What has ended the WebSocket, behind all events: its close, or what is wrong with what was
-    /// received. What [`take_output`](Self::take_output) holds should still be sent.
+    /// received. What [`take_output`](Self::take_output) holds should still be sent, as after an error of
+    /// the [inner](Self::inner) connection: where the WebSocket is open, its close is in it.
     #[must_use]
     pub const fn fault(&self) -> Option<&Error> {
         self.fault.as_ref()
@@ -191,21 +203,37 @@ impl WebConnection {
     /// Whether [`take_output`](Self::take_output) has something to send.
     #[must_use]
     pub fn has_output(&self) -> bool {
-        !self.raw.is_empty() || !self.own.is_empty() || self.zmtp.has_output()
+        let has = match self.stage {
+            Stage::Open => {
+                !self.pongs.is_empty() || self.zmtp.has_output() || self.zmtp.failure().is_some()
+            }
+            Stage::Closing(_) => true,
+            Stage::Opening(_) | Stage::Closed => false,
+        };
+        has || !self.raw.is_empty()
     }
 
     /// The control bytes to send now: see [`Connection::take_output`]. As long as the
     /// [framer](Self::take_framer) is here they are as they have to be on the stream; later they are
-    /// frames for it.
+    /// frames for it. Behind the WebSocket's close there are none.
     pub fn take_output(&mut self) -> Option<Bytes> {
-        let theirs = self.zmtp.take_output().unwrap_or_default();
-        let own = std::mem::take(&mut self.own);
-        let mut out = std::mem::take(&mut self.raw);
-        for frames in [&theirs[..], &own[..]] {
-            match &mut self.framer {
-                Some(framer) => framer.encoded(frames, &mut out),
-                None => out.extend_from_slice(frames),
+        if let Some(status) = self.zmtp.failure().map(status) {
+            self.close(status);
+        }
+        let mut frames = BytesMut::from(self.zmtp.take_output().unwrap_or_default());
+        frames.extend_from_slice(&std::mem::take(&mut self.pongs));
+        match self.stage {
+            Stage::Opening(_) | Stage::Open => {}
+            Stage::Closing(status) => {
+                command::encode(&mut frames, CLOSING, &status.to_be_bytes());
+                self.stage = Stage::Closed;
             }
+            Stage::Closed => frames.clear(),
+        }
+        let mut out = std::mem::take(&mut self.raw);
+        match &mut self.framer {
+            Some(framer) => framer.encoded(&frames, &mut out),
+            None => out.extend_from_slice(&frames),
         }
         (!out.is_empty()).then(|| out.freeze())
     }
@@ -217,9 +245,9 @@ impl WebConnection {
     }
 
     /// Has the close of the WebSocket sent behind everything else, if the handshake is complete. False
-    /// if that was done before.
+    /// if it is not, or that was done before.
     pub fn say_goodbye(&mut self) -> bool {
-        let says = !self.said_goodbye && self.zmtp.is_ready();
+        let says = matches!(self.stage, Stage::Open) && self.zmtp.is_ready();
         if says {
             self.close(NORMAL);
         }
@@ -227,8 +255,8 @@ impl WebConnection {
     }
 
     fn close(&mut self, status: u16) {
-        if !std::mem::replace(&mut self.said_goodbye, true) {
-            command::encode(&mut self.own, CLOSING, &status.to_be_bytes());
+        if matches!(self.stage, Stage::Open) {
+            self.stage = Stage::Closing(status);
         }
     }
 }
@@ -238,13 +266,16 @@ fn status(error: &Error) -> u16 {
     match error {
         Error::Closed(_) => NORMAL,
         Error::PeerMisbehaved(PeerMisbehaved::FrameTooLong { .. }) => TOO_BIG,
-        _ => PROTOCOL_ERROR,
+        Error::PeerMisbehaved(_) => PROTOCOL_ERROR,
+        Error::NoRandomness | Error::ApiMisuse(_) => INTERNAL_ERROR,
+        // There is "no other more suitable status code" for these.
+        _ => POLICY,
     }
 }
 
 struct Received<'a> {
     zmtp: &'a mut Connection,
-    own: &'a mut BytesMut,
+    pongs: &'a mut BytesMut,
     closed: Option<Error>,
     now: Instant,
 }
@@ -260,8 +291,8 @@ impl Sink for Received<'_> {
 
     fn control(&mut self, control: Control) {
         match control {
-            Control::Ping(payload) if self.own.len() < ANSWERS_LIMIT => {
-                command::encode(self.own, command::PONG, &payload);
+            Control::Ping(payload) if self.pongs.len() < ANSWERS_LIMIT => {
+                command::encode(self.pongs, command::PONG, &payload);
             }
             Control::Ping(_) | Control::Pong => {}
             Control::Close(payload) => {
