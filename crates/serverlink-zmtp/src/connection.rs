@@ -181,9 +181,12 @@ impl Connection {
         }
     }
 
-    /// The longest body that a message or a command may have now.
+    /// The longest body that a frame of a message or a command may have once the handshake is complete.
     pub(crate) fn frame_limit(&self) -> u64 {
-        self.decoder.message_limit().max(MAX_HANDSHAKE_COMMAND as u64)
+        match &self.phase {
+            Phase::Introduction(config, ..) => frame_limit(config),
+            _ => command_limit(self.decoder.message_limit()),
+        }
     }
 
     /// What has ended it.
@@ -560,6 +563,13 @@ fn check(config: &Config) -> Result<(), ApiMisuse> {
     }
 }
 
+/// The longest body that a frame may have, of whatever kind.
+fn frame_limit(config: &Config) -> u64 {
+    let commands = command_limit(config.max_message_size.unwrap_or(MAX_BODY));
+    let sealed = matches!(config.mechanism, Mechanism::CurveClient(_) | Mechanism::CurveServer(_));
+    if sealed { commands.saturating_add(SEALED as u64) } else { commands }
+}
+
 /// The peer is known; who we are need be known no longer.
 fn begin_traffic(
     decoder: &mut Decoder,
@@ -572,9 +582,8 @@ fn begin_traffic(
         None => decoder.limit(messages),
         // Which of them it is shows when it is decrypted.
         Some(ciphers) => {
-            let commands = command_limit(messages);
-            ciphers.opener.limit(messages, commands);
-            decoder.limit(commands.saturating_add(SEALED as u64));
+            ciphers.opener.limit(messages, command_limit(messages));
+            decoder.limit(frame_limit(config));
         }
     }
     Phase::Traffic(Traffic::new(peer, ciphers, config, now))

@@ -869,9 +869,17 @@ fn faults_of_framing_end_it_with_a_close() {
             Role::Client => (Some([1, 2, 3, 4]), "a server must not mask its frames"),
             Role::Server => (None, "a client has to mask its frames"),
         };
+        let key = role.peers_key().map_or(vec![], |key| key.to_vec());
+        let huge = |first| {
+            let masked = if role == Role::Server { 0x80 } else { 0 };
+            [&[first, 127 | masked][..], &(1_u64 << 63).to_be_bytes(), &key].concat()
+        };
         let mut cases = vec![
             (raw_web(0x82, other_mask, b"\0x"), mask_fault),
             (raw_web(0x89, other_mask, b""), mask_fault),
+            (huge(0x82), "a frame's length has its highest bit set"),
+            (huge(0x02), "a frame's length has its highest bit set"),
+            (huge(0x89), "a frame's length has its highest bit set"),
             (frame(0x81, b"\0x"), "a message is text, but frames of ZeroMQ are binary"),
             (frame(0x01, b"\0x"), "a message is text, but frames of ZeroMQ are binary"),
             (frame(0x08, &[3, 232]), CONTROL),
@@ -910,7 +918,7 @@ fn faults_of_framing_end_it_with_a_close() {
                 assert_eq!(faulty(role, &stream, cuts), expected, "{role:?} {stream:x?}");
             }
         }
-        for flags in [4, 8, 0x10, 0x20, 0x40, 0x80, 0xff] {
+        for flags in [3, 4, 8, 0x10, 0x20, 0x40, 0x80, 0xff] {
             for stream in
                 [role.zmq(flags, b"x"), [frame(0x02, &[flags]), frame(0x80, b"x")].concat()]
             {
@@ -984,6 +992,104 @@ fn an_announced_length_costs_nothing() {
         end.hear(&role.peers_key().map_or(vec![0], |key| vec![key[0]]));
         end.hear(&[1; 1000]);
         assert_eq!((end.seen, end.error), (vec![], None));
+    }
+}
+
+#[test]
+fn fragments_are_limited_by_what_they_announce() {
+    // Commands may always have 64 KiB.
+    for (limit, most) in [(300, 65536), (65536, 65536), (100_000, 100_000)] {
+        for role in Role::BOTH {
+            let mut config = of(SocketType::Pull);
+            config.max_message_size = Some(limit);
+            let begin = |end: &mut End| {
+                end.hear(&role.from_peer(0x02, b"\0"));
+                // Not a fragment of that message.
+                end.hear(&role.from_peer(0x89, &[0; 125]));
+                let body = vec![0; most as usize - 1];
+                body.chunks(9999).for_each(|part| end.hear(&role.from_peer(0x00, part)));
+                assert_eq!((end.seen.len(), &end.error), (0, &None));
+                end.says();
+            };
+            let mut end = End::established(role, config.clone(), SocketType::Push);
+            begin(&mut end);
+            end.hear(&role.from_peer(0x80, &[0]));
+            if most == limit {
+                assert_eq!(end.seen, [Seen::frame(vec![0; most as usize], false)]);
+            } else {
+                let error = PeerMisbehaved::FrameTooLong { length: most, limit };
+                assert_eq!(end.error, Some(error.into()));
+            }
+
+            let mut end = End::established(role, config, SocketType::Push);
+            begin(&mut end);
+            // The header says it: nothing of it has to come.
+            let frame = role.from_peer(0x00, &[0; 100]);
+            end.hear(&frame[..frame.len() - 100]);
+            let error = PeerMisbehaved::FrameTooLong { length: most + 99, limit: most };
+            assert_eq!(end.error, Some(error.into()));
+            assert_eq!(end.says_frames(), [close(1009)]);
+        }
+    }
+}
+
+#[test]
+fn endless_fragments_are_not_kept_of_a_peer_that_is_not_known() {
+    for role in Role::BOTH {
+        let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
+        end.says();
+        end.hear(&role.from_peer(0x02, b"\x02\x05READY"));
+        let mut heard = 7;
+        while end.error.is_none() {
+            end.hear(&role.from_peer(0x00, &[0; 1000]));
+            heard += 1000;
+        }
+        assert!((65536..68_000).contains(&heard), "{heard}");
+        let Some(Error::PeerMisbehaved(PeerMisbehaved::FrameTooLong { limit: 65536, .. })) =
+            end.error
+        else {
+            panic!("{:?}", end.error)
+        };
+        assert_eq!(end.says_frames(), [close(1009)]);
+    }
+}
+
+#[test]
+fn a_message_in_fragments_may_come_together_with_ready() {
+    for role in Role::BOTH {
+        let long = vec![5; 100_000];
+        let message = [&b"\0"[..], &long].concat();
+        let fragments =
+            [role.from_peer(0x02, &message[..70_000]), role.from_peer(0x80, &message[70_000..])];
+        let begin = [role.ready(SocketType::Push), role.zmq(0, b"")];
+        for (begin, protocol) in begin.iter().zip(["ZWS2.0/NULL", "ZWS2.0"]) {
+            let stream = [begin, &fragments.concat()[..]].concat();
+            // Be the events asked for late.
+            for cuts in [1000, 90_000, usize::MAX] {
+                let mut end = End::open(role, of(SocketType::Pull), protocol);
+                stream.chunks(cuts).for_each(|piece| end.feed(piece));
+                end.listen();
+                assert_eq!(end.error, None);
+                assert_eq!(end.seen[1..], [Seen::frame(long.clone(), false)]);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_received_is_not_printed() {
+    for role in Role::BOTH {
+        let mut end = End::new(role, of(SocketType::Pull));
+        end.says();
+        end.hear(if role == Role::Client { b"HTTP/1.1 101 secret" } else { b"GET /secret" });
+        let before = format!("{:?}", end.web);
+        let mut end = pull(role);
+        end.hear(&[role.from_peer(0x02, b"\0secret"), role.from_peer(0x00, b"secret")].concat());
+        for printed in [before, format!("{:?}", end.web)] {
+            let bytes = format!("{:?}", b"secret");
+            assert!(!printed.contains("secret"), "{printed}");
+            assert!(!printed.contains(bytes.trim_matches(['[', ']'])), "{printed}");
+        }
     }
 }
 

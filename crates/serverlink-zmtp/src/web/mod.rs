@@ -12,6 +12,7 @@ pub use self::framer::{MAX_WEB_HEADER_LEN, WebFramer};
 use self::opening::{Opening, Progress};
 use self::reader::{Control, Reader, Sink};
 use crate::error::printable;
+use crate::metadata::MAX_HANDSHAKE_COMMAND;
 use crate::{Config, Connection, Error, PeerMisbehaved, command};
 
 /// Opcodes (RFC 6455, section 5.2).
@@ -169,10 +170,17 @@ impl WebConnection {
                 }
             }
         }
-        let (zmtp, pongs) = (&mut self.zmtp, &mut self.pongs);
-        let mut sink = Received { zmtp, pongs, closed: None, now };
-        let read = self.reader.read(data, &mut sink);
-        self.fault = read.err().or(sink.closed);
+        // Whoever is not known yet has no more kept than a command of the handshake may have. That is so
+        // before this is read, for what is in it may complete the handshake.
+        let (length, limit) = (self.reader.held() as u64, MAX_HANDSHAKE_COMMAND as u64);
+        if length > limit && !self.zmtp.is_ready() && !self.zmtp.has_buffered_input() {
+            self.fault = Some(PeerMisbehaved::FrameTooLong { length, limit }.into());
+        } else {
+            let (zmtp, pongs) = (&mut self.zmtp, &mut self.pongs);
+            let mut sink = Received { zmtp, pongs, closed: None, now };
+            let read = self.reader.read(data, &mut sink);
+            self.fault = read.err().or(sink.closed);
+        }
         if let Some(error) = &self.fault {
             self.close(status(error));
         }

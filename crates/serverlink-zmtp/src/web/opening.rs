@@ -1,6 +1,8 @@
 //! The opening handshake of a WebSocket (RFC 6455, section 4), and what is to be spoken on it (RFC 45,
 //! "Handshake").
 
+use std::fmt;
+
 use base64ct::{Base64, Encoding};
 use bytes::{Bytes, BytesMut};
 use sha1::{Digest, Sha1};
@@ -21,14 +23,19 @@ const ACCEPT_SUFFIX: &str = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 const WITHOUT_MECHANISM: &str = "ZWS2.0";
 
 /// One end of an opening handshake.
-#[derive(Debug)]
 pub(super) struct Opening {
     role: Role,
     /// What has come of the peer's head.
     head: BytesMut,
 }
 
-#[derive(Debug)]
+/// Not what has come: there may be a cookie in it.
+impl fmt::Debug for Opening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening").field("head", &self.head.len()).finish_non_exhaustive()
+    }
+}
+
 enum Role {
     /// We have asked, with this key.
     Client(String),

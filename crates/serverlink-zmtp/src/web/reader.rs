@@ -1,5 +1,7 @@
 //! A WebSocket's frames on their way in (RFC 6455, section 5), made frames of ZMTP.
 
+use std::fmt;
+
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::{
@@ -16,22 +18,33 @@ const MAX_CONTROL: u64 = 125;
 const SHARE_FROM: usize = 4096;
 
 /// Cuts a stream into frames.
-#[derive(Debug)]
 pub(super) struct Reader {
     /// Whether the peer has to mask what it sends; otherwise it must not.
     masked: bool,
     state: State,
     /// What has come of a message in several fragments.
-    fragments: Option<BytesMut>,
+    fragments: Option<Fragments>,
 }
 
-#[derive(Debug)]
+#[derive(Default)]
+struct Fragments {
+    /// How long they are together, as far as they were announced.
+    announced: u64,
+    bytes: BytesMut,
+}
+
+/// Not what has come: there may be a password in it.
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reader").field("held", &self.held()).finish_non_exhaustive()
+    }
+}
+
 enum State {
     Header { bytes: [u8; MAX_HEADER], have: usize },
     Payload(Payload),
 }
 
-#[derive(Debug)]
 struct Payload {
     kind: Kind,
     left: u64,
@@ -40,7 +53,6 @@ struct Payload {
     read: u64,
 }
 
-#[derive(Debug)]
 enum Kind {
     /// A message in one piece, whose flags come first.
     Whole,
@@ -59,7 +71,7 @@ pub(super) enum Control {
 
 /// Where what was read goes.
 pub(super) trait Sink {
-    /// The longest body of a frame that is accepted now.
+    /// The longest body that a frame may have.
     fn limit(&self) -> u64;
     /// Frames of ZMTP, cut in any way.
     fn bytes(&mut self, bytes: Bytes);
@@ -69,6 +81,11 @@ pub(super) trait Sink {
 impl Reader {
     pub(super) fn new(masked: bool) -> Self {
         Self { masked, state: State::BEGIN, fragments: None }
+    }
+
+    /// How many bytes it keeps of a message that is not complete.
+    pub(super) fn held(&self) -> usize {
+        self.fragments.as_ref().map_or(0, |fragments| fragments.bytes.len())
     }
 
     /// Reads all of `data`, up to a fault or the close, behind which nothing counts.
@@ -92,7 +109,7 @@ impl Reader {
                 State::Header { bytes, have } => {
                     let Some(need) = missing(bytes, *have) else {
                         let header = *bytes;
-                        self.state = State::Payload(self.begin(&header)?);
+                        self.state = State::Payload(self.begin(&header, sink.limit())?);
                         continue;
                     };
                     let taken = need.min(data.len());
@@ -113,12 +130,7 @@ impl Reader {
                         Kind::Whole => whole(payload, piece, out, sink)?,
                         Kind::Fragment(_) => {
                             let fragments = self.fragments.get_or_insert_default();
-                            if (fragments.len() + here) as u64 > sink.limit().saturating_add(1) {
-                                let length = (fragments.len() + here) as u64;
-                                let limit = sink.limit();
-                                return Err(PeerMisbehaved::FrameTooLong { length, limit }.into());
-                            }
-                            uncover(fragments, &piece, payload.key, payload.read);
+                            uncover(&mut fragments.bytes, &piece, payload.key, payload.read);
                             payload.read += here as u64;
                         }
                         Kind::Control(_, gathered) => {
@@ -136,7 +148,7 @@ impl Reader {
                     match payload.kind {
                         Kind::Whole | Kind::Fragment(false) => {}
                         Kind::Fragment(true) => {
-                            let mut message = self.fragments.take().unwrap_or_default();
+                            let mut message = self.fragments.take().unwrap_or_default().bytes;
                             if message.is_empty() {
                                 return Err(misbehaved("a message has no flags"));
                             }
@@ -145,10 +157,6 @@ impl Reader {
                             out.put_slice(&message);
                         }
                         Kind::Control(opcode, gathered) => {
-                            // In the order in which it came.
-                            if !out.is_empty() {
-                                sink.bytes(out.split().freeze());
-                            }
                             let gathered = gathered.freeze();
                             match opcode {
                                 PING => sink.control(Control::Ping(gathered)),
@@ -166,7 +174,7 @@ impl Reader {
     }
 
     /// A header is there.
-    fn begin(&self, header: &[u8; MAX_HEADER]) -> Result<Payload, Error> {
+    fn begin(&mut self, header: &[u8; MAX_HEADER], limit: u64) -> Result<Payload, Error> {
         let (first, second) = (header[0], header[1]);
         let (last, opcode) = (first & FINAL != 0, first & 0x0f);
         if first & 0x70 != 0 {
@@ -183,6 +191,9 @@ impl Reader {
             127 => (u64::from_be_bytes(*header[2..].first_chunk().unwrap_or(&[0; 8])), 10),
             len => (u64::from(len), 2),
         };
+        if left >> 63 != 0 {
+            return Err(misbehaved("a frame's length has its highest bit set"));
+        }
         let key = match self.masked {
             true => *header[used..].first_chunk().unwrap_or(&[0; 4]),
             false => [0; 4],
@@ -207,6 +218,15 @@ impl Reader {
             TEXT => return Err(misbehaved("a message is text, but frames of ZeroMQ are binary")),
             _ => return Err(misbehaved("a frame has an opcode that RFC 6455 does not define")),
         };
+        if let Kind::Fragment(_) = kind {
+            let fragments = self.fragments.get_or_insert_default();
+            fragments.announced = fragments.announced.saturating_add(left);
+            // The flags are no part of the body.
+            let length = fragments.announced.saturating_sub(1);
+            if length > limit {
+                return Err(PeerMisbehaved::FrameTooLong { length, limit }.into());
+            }
+        }
         Ok(Payload { kind, left, key, read: 0 })
     }
 }
@@ -256,15 +276,16 @@ fn whole(
 
 /// Appends the header that ZMTP has for a frame.
 fn begin_frame(flags: u8, len: u64, out: &mut BytesMut) -> Result<(), Error> {
-    if flags & !(MORE_FLAG | COMMAND_FLAG) != 0 {
-        return Err(PeerMisbehaved::Flags(flags).into());
-    }
-    let more = if flags & MORE_FLAG != 0 { MORE } else { 0 };
-    let command = if flags & COMMAND_FLAG != 0 { COMMAND } else { 0 };
+    let flags = match flags {
+        0 => 0,
+        MORE_FLAG => MORE,
+        COMMAND_FLAG => COMMAND,
+        _ => return Err(PeerMisbehaved::Flags(flags).into()),
+    };
     match u8::try_from(len) {
-        Ok(short) => out.put_slice(&[more | command, short]),
+        Ok(short) => out.put_slice(&[flags, short]),
         Err(_) => {
-            out.put_u8(more | command | LONG);
+            out.put_u8(flags | LONG);
             out.put_u64(len);
         }
     }
