@@ -192,7 +192,10 @@ fn turned_away(request: &str) -> (String, Option<Error>) {
     let (head, body) = said.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{said:?}"));
     assert_eq!(field(head, "Content-Length"), body.len().to_string());
     assert_eq!(field(head, "Sec-WebSocket-Version"), "13");
-    assert!(field(head, "Connection").contains("close"));
+    // "A server MUST send an Upgrade header field in a 426 response" (RFC 9110, section 15.5.22), and
+    // name it in Connection (section 7.8).
+    assert_eq!(field(head, "Connection"), "close, Upgrade");
+    assert_eq!(field(head, "Upgrade"), "websocket");
     assert!(body.starts_with("ZeroMQ over WebSockets (ZWS 2.0) is spoken here: "), "{body}");
     assert!(body.is_ascii() && body.len() < 700, "{body}");
     let error = end.error.clone();
@@ -222,7 +225,9 @@ fn bad_requests_are_answered_with_a_status() {
         (good().replace("GET ", "POST "), bad, not_get),
         (good().replace("GET ", "get "), bad, not_get),
         (good().replace("HTTP/1.1", "HTTP/1.0"), bad, not_get),
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), upgrade, no_upgrade),
+        ("GET / HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(), upgrade, no_upgrade),
+        (replaced("Host", ""), bad, "a request without a host"),
+        (replaced("Host", "Host: a\r\nHost: a"), bad, "a request without a host"),
         (replaced("Upgrade", ""), upgrade, no_upgrade),
         (replaced("Upgrade", "Upgrade: h2c"), upgrade, no_upgrade),
         (replaced("Upgrade", "Upgrade: websockets"), upgrade, no_upgrade),
@@ -231,6 +236,19 @@ fn bad_requests_are_answered_with_a_status() {
         (replaced("Connection", "Connection: Upgraded"), upgrade, no_upgrade),
         (
             replaced("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8"),
+            upgrade,
+            "another version than 13",
+        ),
+        (
+            replaced("Sec-WebSocket-Version", "Sec-WebSocket-Version: 8, 13"),
+            upgrade,
+            "another version than 13",
+        ),
+        (
+            replaced(
+                "Sec-WebSocket-Version",
+                "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Version: 13",
+            ),
             upgrade,
             "another version than 13",
         ),
@@ -262,12 +280,30 @@ fn bad_requests_are_answered_with_a_status() {
         (replaced("Sec-WebSocket-Protocol", ""), ""),
         (self::request("ZWS1.0, ZWS2.0/PLAIN"), "ZWS1.0,ZWS2.0/PLAIN"),
         (self::request("ZWS2.0/NULLS"), "ZWS2.0/NULLS"),
+        // What is chosen has to be one that was offered, letter by letter.
+        (self::request("zws2.0/null"), "zws2.0/null"),
         (self::request("<b>\u{e9}\t"), "<b>\\xc3\\xa9"),
         (self::request(&"x".repeat(1000)), &"x".repeat(64)[..]),
     ] {
         let (answered, error) = turned_away(&request);
         assert_eq!((&answered[..], error), (bad, subprotocols(ours, theirs)), "{request}");
     }
+}
+
+/// What is no text counts, too.
+#[test]
+fn fields_may_have_any_bytes() {
+    let good = request("ZWS2.0/NULL");
+    let with = |line: &[u8]| {
+        let mut end = End::new(Role::Server, of(SocketType::Pull));
+        let head =
+            [b"GET / HTTP/1.1\r\n", line, &good.as_bytes()["GET /queue HTTP/1.1\r\n".len()..]];
+        end.hear(&head.concat());
+        (end.error.is_none(), end.says().len() > 100)
+    };
+    assert_eq!(with(b"Cookie: \xff\r\n"), (true, true));
+    assert_eq!(with(b"Sec-WebSocket-Protocol: \xff\r\n"), (true, true));
+    assert_eq!(with(b"Sec-WebSocket-Key: \xff\r\n"), (false, true));
 }
 
 #[test]
@@ -433,9 +469,10 @@ fn bad_answers_end_it() {
 
 #[test]
 fn an_answer_may_be_written_in_many_ways() {
-    let changes: [&dyn Fn(String) -> String; 4] = [
+    let changes: [&dyn Fn(String) -> String; 5] = [
         &|good| good,
         &|good| good.replace(" Switching Protocols", ""),
+        &|good| good.replace("Upgrade: w", "Sec-WebSocket-Extensions:\r\nUpgrade: w"),
         &|good| good.replace("Upgrade: websocket", "upgrade:WebSocket"),
         &|good| good.replace("Connection: Upgrade", "Connection: keep-alive,upgrade\r\nServer: x"),
     ];

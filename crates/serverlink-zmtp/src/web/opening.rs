@@ -126,7 +126,8 @@ impl Failure {
         let len = body.len();
         format!(
             "HTTP/1.1 {status}\r\n\
-             Connection: close\r\n\
+             Connection: close, Upgrade\r\n\
+             Upgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\n\
              Content-Type: text/plain; charset=utf-8\r\n\
              Content-Length: {len}\r\n\r\n{body}"
@@ -149,22 +150,24 @@ fn read_request<'a>(head: &'a [u8], fields: &mut [httparse::Header<'a>], config:
     if request.method != Some("GET") || request.version != Some(1) {
         return Err(Failure::bad("a request that is not GET of HTTP/1.1"));
     }
+    if fields.only("Host").is_none() {
+        return Err(Failure::bad("a request without a host"));
+    }
     if !fields.has("Upgrade", "websocket") || !fields.has("Connection", "Upgrade") {
         return Err(Failure::new("426 Upgrade Required", "a request without an upgrade to it"));
     }
-    if !fields.has("Sec-WebSocket-Version", "13") {
+    if fields.only("Sec-WebSocket-Version") != Some(b"13") {
         return Err(Failure::new("426 Upgrade Required", "another version than 13"));
     }
     let key = fields.only("Sec-WebSocket-Key");
-    let Some(key) =
-        key.filter(|key| Base64::decode(key, &mut [0; 16]).is_ok_and(|key| key.len() == 16))
-    else {
+    let is_key = |key: &[u8]| Base64::decode(key, &mut [0; 16]).is_ok_and(|key| key.len() == 16);
+    let Some(key) = key.filter(|key| is_key(key)) else {
         return Err(Failure::bad("a Sec-WebSocket-Key that is none"));
     };
     // The order is ours.
-    let Some((name, agreed)) = protocols(config).find(|(name, _)| fields.has(PROTOCOL, name))
-    else {
-        let theirs = fields.all(PROTOCOL).collect::<Vec<_>>().join(",");
+    let offers = |name: &str| fields.all(PROTOCOL).any(|offered| offered == name.as_bytes());
+    let Some((name, agreed)) = protocols(config).find(|(name, _)| offers(name)) else {
+        let theirs = fields.all(PROTOCOL).collect::<Vec<_>>().join(&b","[..]);
         return Err(Failure { error: other_protocol(&theirs, config), status: "400 Bad Request" });
     };
     let accept = accept(key);
@@ -199,14 +202,14 @@ fn read_answer<'a>(
     if !fields.has("Upgrade", "websocket") || !fields.has("Connection", "Upgrade") {
         return Err(Failure::bad("an answer without an upgrade to it"));
     }
-    if fields.only("Sec-WebSocket-Accept") != Some(&accept(key)) {
+    if fields.only("Sec-WebSocket-Accept") != Some(accept(key).as_bytes()) {
         return Err(Failure::bad("a Sec-WebSocket-Accept that does not go with our key"));
     }
-    if fields.all("Sec-WebSocket-Extensions").next().is_some() {
+    if fields.all("Sec-WebSocket-Extensions").any(|extension| !extension.is_empty()) {
         return Err(Failure::bad("extensions that we have not asked for"));
     }
     let theirs = fields.only(PROTOCOL).unwrap_or_default();
-    match protocols(config).find(|(name, _)| *name == theirs) {
+    match protocols(config).find(|(name, _)| name.as_bytes() == theirs) {
         Some((_, agreed)) => Ok(Some((len, agreed, None))),
         None => Err(Failure { error: other_protocol(theirs, config), status: "" }),
     }
@@ -226,10 +229,10 @@ fn protocols(config: &Config) -> impl Iterator<Item = (&'static str, Agreed)> {
     [(name, Agreed::Mechanism)].into_iter().chain(without)
 }
 
-fn other_protocol(theirs: &str, config: &Config) -> PeerIncompatible {
+fn other_protocol(theirs: &[u8], config: &Config) -> PeerIncompatible {
     PeerIncompatible::Subprotocol {
         ours: protocols(config).map(|(name, _)| name).collect::<Vec<_>>().join(","),
-        theirs: printable(theirs.as_bytes(), QUOTED),
+        theirs: printable(theirs, QUOTED),
     }
 }
 
@@ -238,7 +241,7 @@ fn no_http(head: &[u8], error: httparse::Error) -> String {
     format!("no HTTP ({error}): it began with \"{quote}\"")
 }
 
-fn accept(key: &str) -> String {
+fn accept(key: impl AsRef<[u8]>) -> String {
     let digest = Sha1::new().chain_update(key).chain_update(ACCEPT_SUFFIX).finalize();
     Base64::encode_string(&digest)
 }
@@ -248,18 +251,18 @@ struct Fields<'a>(&'a [httparse::Header<'a>]);
 
 impl<'a> Fields<'a> {
     /// The elements of the lists that all fields of this name have.
-    fn all(&self, name: &'static str) -> impl Iterator<Item = &'a str> {
+    fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         let fields = self.0.iter().filter(move |field| field.name.eq_ignore_ascii_case(name));
-        let values = fields.filter_map(|field| str::from_utf8(field.value).ok());
-        values.flat_map(|value| value.split(',')).map(|element| element.trim_matches([' ', '\t']))
+        let elements = fields.flat_map(|field| field.value.split(|byte| *byte == b','));
+        elements.map(<[u8]>::trim_ascii)
     }
 
     fn has(&self, name: &'static str, element: &str) -> bool {
-        self.all(name).any(|other| other.eq_ignore_ascii_case(element))
+        self.all(name).any(|other| other.eq_ignore_ascii_case(element.as_bytes()))
     }
 
     /// The one value of a field that is there once.
-    fn only(&self, name: &'static str) -> Option<&'a str> {
+    fn only(&self, name: &'static str) -> Option<&'a [u8]> {
         let mut all = self.all(name);
         all.next().filter(|_| all.next().is_none())
     }
