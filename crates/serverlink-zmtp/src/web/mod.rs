@@ -32,8 +32,6 @@ const COMMAND_FLAG: u8 = 0x02;
 
 /// The name of a command that there is not, for the WebSocket's close.
 const CLOSING: &[u8] = b"CLOSE";
-/// How many bytes of answers may wait before PINGs are not answered any more.
-const ANSWERS_LIMIT: usize = 4096;
 
 /// Status codes of a close (RFC 6455, section 7.4.1).
 const NORMAL: u16 = 1000;
@@ -87,8 +85,9 @@ pub struct WebConnection {
     framer: Option<WebFramer>,
     /// What is to be sent as it is.
     raw: BytesMut,
-    /// Answers to PINGs of the WebSocket, as frames of ZMTP.
-    pongs: BytesMut,
+    /// What was in the PING that came last, if it is still to be answered. Others need not be (RFC 6455,
+    /// section 5.5.3), so that nobody who sends many makes us hoard answers.
+    ping: Option<Bytes>,
     fault: Option<Error>,
 }
 
@@ -142,7 +141,7 @@ impl WebConnection {
             reader: Reader::new(!connects),
             framer: Some(WebFramer::new(connects)),
             raw: BytesMut::new(),
-            pongs: BytesMut::new(),
+            ping: None,
             fault: None,
         }
     }
@@ -174,15 +173,16 @@ impl WebConnection {
         // before this is read, for what is in it may complete the handshake.
         let (length, limit) = (self.reader.held() as u64, MAX_HANDSHAKE_COMMAND as u64);
         if length > limit && !self.zmtp.is_ready() && !self.zmtp.has_buffered_input() {
-            self.fault = Some(PeerMisbehaved::FrameTooLong { length, limit }.into());
-        } else {
-            let (zmtp, pongs) = (&mut self.zmtp, &mut self.pongs);
-            let mut sink = Received { zmtp, pongs, closed: None, now };
-            let read = self.reader.read(data, &mut sink);
-            self.fault = read.err().or(sink.closed);
+            let fault = PeerMisbehaved::FrameTooLong { length, limit }.into();
+            return self.end(status(&fault), fault);
         }
-        if let Some(error) = &self.fault {
-            self.close(status(error));
+        let (zmtp, ping) = (&mut self.zmtp, &mut self.ping);
+        let mut sink = Received { zmtp, ping, closed: None, now };
+        let read = self.reader.read(data, &mut sink);
+        match (read, sink.closed) {
+            (Err(fault), _) => self.end(status(&fault), fault),
+            (Ok(()), Some(close)) => self.end(answer(&close), Error::Closed(words(&close))),
+            (Ok(()), None) => {}
         }
     }
 
@@ -213,7 +213,7 @@ impl WebConnection {
     pub fn has_output(&self) -> bool {
         let has = match self.stage {
             Stage::Open => {
-                !self.pongs.is_empty() || self.zmtp.has_output() || self.zmtp.failure().is_some()
+                self.ping.is_some() || self.zmtp.has_output() || self.zmtp.failure().is_some()
             }
             Stage::Closing(_) => true,
             Stage::Opening(_) | Stage::Closed => false,
@@ -229,7 +229,9 @@ impl WebConnection {
             self.close(status);
         }
         let mut frames = BytesMut::from(self.zmtp.take_output().unwrap_or_default());
-        frames.extend_from_slice(&std::mem::take(&mut self.pongs));
+        if let Some(payload) = self.ping.take() {
+            command::encode(&mut frames, command::PONG, &payload);
+        }
         match self.stage {
             Stage::Opening(_) | Stage::Open => {}
             Stage::Closing(status) => {
@@ -262,6 +264,11 @@ impl WebConnection {
         says
     }
 
+    fn end(&mut self, status: u16, fault: Error) {
+        self.close(status);
+        self.fault = Some(fault);
+    }
+
     fn close(&mut self, status: u16) {
         if matches!(self.stage, Stage::Open) {
             self.stage = Stage::Closing(status);
@@ -272,7 +279,6 @@ impl WebConnection {
 /// What is told to the peer of why it is over.
 fn status(error: &Error) -> u16 {
     match error {
-        Error::Closed(_) => NORMAL,
         Error::PeerMisbehaved(PeerMisbehaved::FrameTooLong { .. }) => TOO_BIG,
         Error::PeerMisbehaved(_) => PROTOCOL_ERROR,
         Error::NoRandomness | Error::ApiMisuse(_) => INTERNAL_ERROR,
@@ -283,8 +289,8 @@ fn status(error: &Error) -> u16 {
 
 struct Received<'a> {
     zmtp: &'a mut Connection,
-    pongs: &'a mut BytesMut,
-    closed: Option<Error>,
+    ping: &'a mut Option<Bytes>,
+    closed: Option<Bytes>,
     now: Instant,
 }
 
@@ -299,20 +305,31 @@ impl Sink for Received<'_> {
 
     fn control(&mut self, control: Control) {
         match control {
-            Control::Ping(payload) if self.pongs.len() < ANSWERS_LIMIT => {
-                command::encode(self.pongs, command::PONG, &payload);
-            }
-            Control::Ping(_) | Control::Pong => {}
-            Control::Close(payload) => {
-                let reason = match payload.split_first_chunk() {
-                    Some((code, reason)) => {
-                        format!("{} {}", u16::from_be_bytes(*code), printable(reason, 123))
-                    }
-                    None => String::new(),
-                };
-                self.closed = Some(Error::Closed(reason.trim_end().to_owned()));
-            }
+            Control::Ping(payload) => *self.ping = Some(payload),
+            Control::Pong => {}
+            Control::Close(payload) => self.closed = Some(payload),
         }
+    }
+}
+
+/// The status and the reason in a close.
+fn words(payload: &[u8]) -> String {
+    match payload.split_first_chunk() {
+        Some((code, [])) => u16::from_be_bytes(*code).to_string(),
+        Some((code, reason)) => {
+            format!("{} {}", u16::from_be_bytes(*code), printable(reason, payload.len()))
+        }
+        None => String::new(),
+    }
+}
+
+/// The status to answer a close with: its own, if it has one that may be sent (RFC 6455, sections 5.5.1
+/// and 7.4).
+fn answer(payload: &[u8]) -> u16 {
+    match payload.first_chunk().map(|code| u16::from_be_bytes(*code)) {
+        Some(code @ (1000..=1003 | 1007..=1014 | 3000..=4999)) => code,
+        None if payload.is_empty() => NORMAL,
+        _ => PROTOCOL_ERROR,
     }
 }
 
