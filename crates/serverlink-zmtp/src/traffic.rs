@@ -56,8 +56,10 @@ impl Traffic {
         config: &Config,
         now: Instant,
     ) -> Self {
-        // Only since 3.0 there are commands, PING among them.
-        let heartbeat = config.heartbeat.filter(|_| peer.version >= Version::V3_0);
+        // Only since 3.0 there are commands, PING among them. A WebSocket has a PING of its own, and where
+        // no mechanism is spoken on it, peers count as such of 2.0 that do not tell their type.
+        let on_web = peer.version == Version::V2_0 && peer.socket_type.is_none();
+        let heartbeat = config.heartbeat.filter(|_| on_web || peer.version >= Version::V3_0);
         let reads_subscriptions = config.socket_type.receives_subscriptions();
         Self {
             pulse: Pulse::start(heartbeat, now),

@@ -1294,6 +1294,21 @@ fn heartbeats_are_the_websockets_own() {
     }
 }
 
+/// As with libzmq: they need no commands.
+#[test]
+fn without_a_mechanism_there_are_heartbeats_all_the_same() {
+    for role in Role::BOTH {
+        let mut end = End::open(role, beating(3), "ZWS2.0");
+        end.hear(&role.zmq(0, b""));
+        end.says();
+        assert_eq!(end.web.peek().next_timeout(), Some(end.now + 2 * SECOND));
+        end.now += 2 * SECOND;
+        assert_eq!(end.web.inner().handle_timeout(end.now), Ok(()));
+        assert_eq!(end.says_frames(), [(0x89, vec![])]);
+        assert!(end.web.inner().handle_timeout(end.now + 3 * SECOND).is_err());
+    }
+}
+
 #[test]
 fn peers_keep_each_other_alive_until_one_is_cut_off() {
     let mut push = of(SocketType::Push);
