@@ -10,8 +10,8 @@ use crate::{PATTERNS_PROPERTY, SocketType, Version};
 pub struct Peer {
     /// The version the peer announced, which may be higher than ours.
     pub version: Version,
-    /// The peer's socket type, which is compatible with ours; `None` if it speaks ZMTP 1.0, which
-    /// does not tell.
+    /// The peer's socket type, which is compatible with ours; `None` if it speaks ZMTP 1.0, or no
+    /// mechanism on a WebSocket, which does not tell.
     pub socket_type: Option<SocketType>,
     /// The peer's routing id, at most 255 bytes; empty if it has none or is not a REQ, DEALER or
     /// ROUTER, as far as it told.

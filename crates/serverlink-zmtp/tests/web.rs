@@ -996,6 +996,15 @@ fn what_ends_the_connection_within_closes_the_websocket() {
             assert_eq!(end.says(), b"");
         }
 
+        // Whatever follows it.
+        let mut end = pull(role);
+        end.hear(
+            &[role.zmq(0, &[0; 9]), role.command("", b""), role.from_peer(0x88, b"")].concat(),
+        );
+        assert_eq!(end.seen, [Seen::frame(vec![0; 9], false)]);
+        assert!(matches!(end.error, Some(Error::PeerMisbehaved(_))), "{:?}", end.error);
+        assert_eq!(end.says_frames(), [close(1002)]);
+
         // During the handshake, too: behind what is said of it by the mechanism, if anything.
         let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
         end.says();

@@ -225,8 +225,9 @@ impl WebConnection {
     /// [framer](Self::take_framer) is here they are as they have to be on the stream; later they are
     /// frames for it. Behind the WebSocket's close there are none.
     pub fn take_output(&mut self) -> Option<Bytes> {
-        if let Some(status) = self.zmtp.failure().map(status) {
-            self.close(status);
+        if let (Some(error), Stage::Open | Stage::Closing(_)) = (self.zmtp.failure(), &self.stage) {
+            // What is wrong within came before what is wrong with the WebSocket.
+            self.stage = Stage::Closing(status(error));
         }
         let mut frames = BytesMut::from(self.zmtp.take_output().unwrap_or_default());
         if let Some(payload) = self.ping.take() {
