@@ -4,7 +4,8 @@
 mod support;
 
 use serverlink_zmtp::{Mechanism, SocketType};
-use support::fuzz::{self, Choices};
+use support::fuzz::{self, Choices, Passed};
+use support::web::Role;
 
 const CASES: u64 = 12_500;
 
@@ -64,6 +65,37 @@ fn damaged_handshakes_are_survived_and_read_alike_in_any_split() {
             fuzz::damage(&mut stream, &mut choices);
         }
         fuzz::handshake(&case(seed, &stream));
+    }
+}
+
+#[test]
+fn garbage_on_a_websocket_is_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let mut stream = garbage(&mut Choices::new(seed));
+        let (role, passed) = fuzz::web_choice(seed);
+        if passed == Passed::Nothing && seed % 2 == 0 {
+            let begin =
+                if role == Role::Client { "HTTP/1.1 101 S\r\n" } else { "GET / HTTP/1.1\r\n" };
+            stream.splice(..0, begin.bytes());
+        }
+        if passed != Passed::Nothing && stream.len() > 1 && seed % 4 != 0 {
+            // A frame that leads somewhere.
+            stream[0] = [0x82, 0x02, 0x89, 0x88][(seed / 4 % 4) as usize];
+            stream[1] = stream[1] & 0x7f | if role == Role::Server { 0x80 } else { 0 };
+        }
+        fuzz::web(&case(seed, &stream));
+    }
+}
+
+#[test]
+fn damaged_websockets_are_survived_and_read_alike_in_any_split() {
+    for seed in 0..CASES {
+        let mut choices = Choices::new(seed);
+        let mut stream = fuzz::valid_web(seed, &mut choices);
+        if seed % 3 != 0 {
+            fuzz::damage(&mut stream, &mut choices);
+        }
+        fuzz::web(&case(seed, &stream));
     }
 }
 

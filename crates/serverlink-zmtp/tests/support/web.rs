@@ -207,25 +207,30 @@ impl End {
     /// True if there was anything.
     pub fn listen(&mut self) -> bool {
         let before = self.seen.len();
-        while self.error.is_none() {
-            match self.web.inner().next_event(self.now) {
-                Ok(Some(event)) => {
-                    let ready = matches!(event, Event::Ready(_));
-                    self.seen.push(Seen::of(event));
-                    if ready {
-                        self.collect();
-                        self.framer = self.web.take_framer();
-                        self.sealer = self.web.inner().take_sealer();
-                    }
-                }
-                Ok(None) => {
-                    self.error = self.web.fault().cloned();
-                    break;
-                }
-                Err(error) => self.error = Some(error),
-            }
-        }
+        while self.step() {}
         self.seen.len() > before
+    }
+
+    /// Makes one event of what was heard; false if there is none, or it is over.
+    pub fn step(&mut self) -> bool {
+        if self.error.is_some() {
+            return false;
+        }
+        match self.web.inner().next_event(self.now) {
+            Ok(Some(event)) => {
+                let ready = matches!(event, Event::Ready(_));
+                self.seen.push(Seen::of(event));
+                if ready {
+                    self.collect();
+                    self.framer = self.web.take_framer();
+                    self.sealer = self.web.inner().take_sealer();
+                }
+                return true;
+            }
+            Ok(None) => self.error = self.web.fault().cloned(),
+            Err(error) => self.error = Some(error),
+        }
+        false
     }
 
     /// Gives what waits to be sent its form.
