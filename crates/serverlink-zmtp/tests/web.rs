@@ -812,7 +812,7 @@ fn commands_pass() {
 #[test]
 fn fragments_are_put_together() {
     for role in Role::BOTH {
-        let frame = |first, payload: &[u8]| role.from_peer(first, payload);
+        let frame = |first, payload: &[u8]| role.peers(first, payload);
         let mut end = pull(role);
         let long = vec![9; 70_000];
         end.hear(
@@ -848,7 +848,7 @@ fn fragments_are_put_together() {
 fn lengths_may_be_longer_than_they_need_to_be() {
     for role in Role::BOTH {
         let mut end = pull(role);
-        let short = role.from_peer(0x82, b"\0x");
+        let short = role.peers(0x82, b"\0x");
         let masked = short[1] & 0x80;
         let rest = &short[2..];
         end.hear(&[&[0x82, masked | 126, 0, 2], rest].concat());
@@ -887,7 +887,7 @@ fn faulty(role: Role, stream: &[u8], cuts: usize) -> (Option<Error>, Vec<(u8, Ve
     let said = end.says_frames();
     // It is over.
     let error = end.error.clone();
-    end.hear(&[role.from_peer(0x89, b""), role.zmq(0, b"last")].concat());
+    end.hear(&[role.peers(0x89, b""), role.zmq(0, b"last")].concat());
     assert!(!end.web.say_goodbye());
     assert_eq!((end.seen.len(), &end.error), (1, &error));
     assert_eq!(end.says(), b"");
@@ -901,7 +901,7 @@ fn faults_of_framing_end_it_with_a_close() {
     const OPCODE: &str = "a frame has an opcode that RFC 6455 does not define";
     const NO_FLAGS: &str = "a message has no flags";
     for role in Role::BOTH {
-        let frame = |first, payload: &[u8]| role.from_peer(first, payload);
+        let frame = |first, payload: &[u8]| role.peers(first, payload);
         let (other_mask, mask_fault) = match role {
             Role::Client => (Some([1, 2, 3, 4]), "a server must not mask its frames"),
             Role::Server => (None, "a client has to mask its frames"),
@@ -991,16 +991,14 @@ fn what_ends_the_connection_within_closes_the_websocket() {
             end.hear(&[role.zmq(0, &[0; 300]), stream, role.zmq(0, b"")].concat());
             assert_eq!((end.seen.len(), &end.error), (1, &Some(error.into())));
             assert_eq!(end.says_frames(), [close(status)]);
-            end.hear(&role.from_peer(0x89, b""));
+            end.hear(&role.peers(0x89, b""));
             assert!(!end.web.say_goodbye());
             assert_eq!(end.says(), b"");
         }
 
         // Whatever follows it.
         let mut end = pull(role);
-        end.hear(
-            &[role.zmq(0, &[0; 9]), role.command("", b""), role.from_peer(0x88, b"")].concat(),
-        );
+        end.hear(&[role.zmq(0, &[0; 9]), role.command("", b""), role.peers(0x88, b"")].concat());
         assert_eq!(end.seen, [Seen::frame(vec![0; 9], false)]);
         assert!(matches!(end.error, Some(Error::PeerMisbehaved(_))), "{:?}", end.error);
         assert_eq!(end.says_frames(), [close(1002)]);
@@ -1049,17 +1047,17 @@ fn fragments_are_limited_by_what_they_announce() {
             let mut config = of(SocketType::Pull);
             config.max_message_size = Some(limit);
             let begin = |end: &mut End| {
-                end.hear(&role.from_peer(0x02, b"\0"));
+                end.hear(&role.peers(0x02, b"\0"));
                 // Not a fragment of that message.
-                end.hear(&role.from_peer(0x89, &[0; 125]));
+                end.hear(&role.peers(0x89, &[0; 125]));
                 let body = vec![0; most as usize - 1];
-                body.chunks(9999).for_each(|part| end.hear(&role.from_peer(0x00, part)));
+                body.chunks(9999).for_each(|part| end.hear(&role.peers(0x00, part)));
                 assert_eq!((end.seen.len(), &end.error), (0, &None));
                 end.says();
             };
             let mut end = End::established(role, config.clone(), SocketType::Push);
             begin(&mut end);
-            end.hear(&role.from_peer(0x80, &[0]));
+            end.hear(&role.peers(0x80, &[0]));
             if most == limit {
                 assert_eq!(end.seen, [Seen::frame(vec![0; most as usize], false)]);
             } else {
@@ -1070,7 +1068,7 @@ fn fragments_are_limited_by_what_they_announce() {
             let mut end = End::established(role, config, SocketType::Push);
             begin(&mut end);
             // The header says it: nothing of it has to come.
-            let frame = role.from_peer(0x00, &[0; 100]);
+            let frame = role.peers(0x00, &[0; 100]);
             end.hear(&frame[..frame.len() - 100]);
             let error = PeerMisbehaved::FrameTooLong { length: most + 99, limit: most };
             assert_eq!(end.error, Some(error.into()));
@@ -1084,10 +1082,10 @@ fn endless_fragments_are_not_kept_of_a_peer_that_is_not_known() {
     for role in Role::BOTH {
         let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
         end.says();
-        end.hear(&role.from_peer(0x02, b"\x02\x05READY"));
+        end.hear(&role.peers(0x02, b"\x02\x05READY"));
         let mut heard = 7;
         while end.error.is_none() {
-            end.hear(&role.from_peer(0x00, &[0; 1000]));
+            end.hear(&role.peers(0x00, &[0; 1000]));
             heard += 1000;
         }
         assert!((65536..68_000).contains(&heard), "{heard}");
@@ -1106,7 +1104,7 @@ fn a_message_in_fragments_may_come_together_with_ready() {
         let long = vec![5; 100_000];
         let message = [&b"\0"[..], &long].concat();
         let fragments =
-            [role.from_peer(0x02, &message[..70_000]), role.from_peer(0x80, &message[70_000..])];
+            [role.peers(0x02, &message[..70_000]), role.peers(0x80, &message[70_000..])];
         let begin = [role.ready(SocketType::Push), role.zmq(0, b"")];
         for (begin, protocol) in begin.iter().zip(["ZWS2.0/NULL", "ZWS2.0"]) {
             let stream = [begin, &fragments.concat()[..]].concat();
@@ -1130,7 +1128,7 @@ fn what_was_received_is_not_printed() {
         end.hear(if role == Role::Client { b"HTTP/1.1 101 secret" } else { b"GET /secret" });
         let before = format!("{:?}", end.web);
         let mut end = pull(role);
-        end.hear(&[role.from_peer(0x02, b"\0secret"), role.from_peer(0x00, b"secret")].concat());
+        end.hear(&[role.peers(0x02, b"\0secret"), role.peers(0x00, b"secret")].concat());
         for printed in [before, format!("{:?}", end.web)] {
             let bytes = format!("{:?}", b"secret");
             assert!(!printed.contains("secret"), "{printed}");
@@ -1146,7 +1144,7 @@ fn a_ping_is_answered_with_what_is_in_it() {
     for role in Role::BOTH {
         let payload = [b'p'; 125];
         for payload in [&b""[..], b"x", b"\0\x0acontext", &payload] {
-            let ping = role.from_peer(0x89, payload);
+            let ping = role.peers(0x89, payload);
             // During the handshake.
             let mut end = End::open(role, of(SocketType::Pull), "ZWS2.0/NULL");
             let before = end.says_frames().len();
@@ -1167,7 +1165,7 @@ fn a_ping_is_answered_with_what_is_in_it() {
 fn a_pong_that_nobody_asked_for_is_let_go() {
     for role in Role::BOTH {
         let mut end = pull(role);
-        end.hear(&[role.from_peer(0x8a, &[7; 125]), role.zmq(0, b"x")].concat());
+        end.hear(&[role.peers(0x8a, &[7; 125]), role.zmq(0, b"x")].concat());
         assert_eq!((end.says(), end.error.clone()), (vec![], None));
         assert_eq!(end.seen, [Seen::frame("x", false)]);
     }
@@ -1180,10 +1178,10 @@ fn a_flood_of_pings_does_not_hoard_pongs() {
     for role in Role::BOTH {
         let mut end = pull(role);
         for number in 0..1000 {
-            end.hear(&role.from_peer(0x89, &[number as u8; 125]).repeat(2));
+            end.hear(&role.peers(0x89, &[number as u8; 125]).repeat(2));
         }
         assert_eq!(end.says_frames(), [(0x8a, vec![999_u32 as u8; 125])]);
-        end.hear(&role.from_peer(0x89, b"again"));
+        end.hear(&role.peers(0x89, b"again"));
         assert_eq!(end.says_frames(), [(0x8a, b"again".to_vec())]);
     }
 }
@@ -1213,10 +1211,10 @@ fn a_close_is_answered_once_and_reported_behind_all_events() {
             // Even in the midst of a message of several fragments.
             let stream = [
                 role.zmq(0, b"before"),
-                role.from_peer(0x02, b"\0part"),
-                role.from_peer(0x88, payload),
-                role.from_peer(0x88, payload),
-                role.from_peer(0x89, b""),
+                role.peers(0x02, b"\0part"),
+                role.peers(0x88, payload),
+                role.peers(0x88, payload),
+                role.peers(0x89, b""),
                 role.zmq(0, b"behind"),
             ];
             end.feed(&stream.concat());
@@ -1225,7 +1223,7 @@ fn a_close_is_answered_once_and_reported_behind_all_events() {
             assert_eq!(end.seen, [Seen::frame("before", false)]);
             assert_eq!(end.error, Some(Error::Closed(words.to_owned())));
             assert_eq!(end.says_frames(), [close(answered)]);
-            end.hear(&role.from_peer(0x88, payload));
+            end.hear(&role.peers(0x88, payload));
             assert!(!end.web.say_goodbye());
             assert_eq!(end.says(), b"");
         }
@@ -1238,7 +1236,7 @@ fn a_close_during_the_handshake_is_answered_and_reported() {
         for protocol in ["ZWS2.0", "ZWS2.0/NULL"] {
             let mut end = End::open(role, of(SocketType::Pull), protocol);
             end.says();
-            end.hear(&role.from_peer(0x88, b"\x03\xe8"));
+            end.hear(&role.peers(0x88, b"\x03\xe8"));
             assert_eq!(end.error, Some(Error::Closed("1000".to_owned())));
             assert_eq!(end.says_frames(), [close(1000)]);
         }
@@ -1264,11 +1262,11 @@ fn goodbye_is_said_once_behind_everything_else() {
     // What is to be said anyway goes before it, be it heard only later.
     let mut end = End::established(Role::Server, beating(3), SocketType::Push);
     assert!(end.web.say_goodbye());
-    end.hear(&Role::Server.from_peer(0x89, b"ping"));
+    end.hear(&Role::Server.peers(0x89, b"ping"));
     end.hear(&Role::Server.zmq(0, b"still heard"));
     assert_eq!(end.seen, [Seen::frame("still heard", false)]);
     assert_eq!(end.says_frames().last(), Some(&close(1000)));
-    end.hear(&Role::Server.from_peer(0x89, b"ping"));
+    end.hear(&Role::Server.peers(0x89, b"ping"));
     end.web.inner().handle_timeout(end.now + 60 * SECOND).expect("a PING");
     assert_eq!(end.says(), b"", "nothing behind the close");
 }
@@ -1294,7 +1292,7 @@ fn heartbeats_are_the_websockets_own() {
         assert_eq!(end.says_frames(), [(0x89, vec![])], "a PING knows of no time to live");
         // A PONG is life, though no event.
         end.now += 2 * SECOND;
-        end.hear(&role.from_peer(0x8a, b""));
+        end.hear(&role.peers(0x8a, b""));
         assert_eq!(end.web.peek().last_arrival(), end.now);
         assert_eq!((end.seen.len(), end.web.inner().handle_timeout(end.now)), (0, Ok(())));
         // Silence is not.

@@ -137,9 +137,11 @@ fn web_config(seed: u64) -> (Config, SocketType, String) {
     let (mut config, theirs) = config(seed);
     if web_choice(seed).1 != Passed::Handshake {
         config.mechanism = mechanism(seed);
-        config.judges_peers = seed % 7 == 0;
+        config.judges_peers = seed.is_multiple_of(7);
     }
-    let without = config.mechanism == Mechanism::Null && !config.judges_peers && seed / 16 % 3 == 0;
+    let without = config.mechanism == Mechanism::Null
+        && !config.judges_peers
+        && (seed / 16).is_multiple_of(3);
     let protocol = match without {
         true => "ZWS2.0".to_owned(),
         false => format!("ZWS2.0/{}", config.mechanism.as_str()),
@@ -185,7 +187,7 @@ fn play_web(seed: u64, stream: &[u8], mut choices: Option<Choices>) -> WebOutcom
     }
     advance(&mut end, usize::MAX);
     // Whether too much is kept shows when more comes.
-    end.feed(&role.from_peer(0x89, b"more"));
+    end.feed(&role.peers(0x89, b"more"));
     advance(&mut end, usize::MAX);
 
     let said = end.says();

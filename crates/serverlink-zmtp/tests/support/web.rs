@@ -78,13 +78,13 @@ impl Role {
     }
 
     /// One frame as the peer of this end sends it.
-    pub fn from_peer(self, first: u8, payload: &[u8]) -> Vec<u8> {
+    pub fn peers(self, first: u8, payload: &[u8]) -> Vec<u8> {
         raw_web(first, self.peers_key(), payload)
     }
 
     /// One frame of ZeroMQ, from the peer.
     pub fn zmq(self, flags: u8, body: &[u8]) -> Vec<u8> {
-        self.from_peer(0x82, &[&[flags], body].concat())
+        self.peers(0x82, &[&[flags], body].concat())
     }
 
     /// A command from the peer.
