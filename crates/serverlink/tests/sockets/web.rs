@@ -395,7 +395,7 @@ fn both_ends_say_goodbye() {
     peer.send(0x2, b"\x00last");
     peer.send(0x8, b"\x03\xe9going away");
     let close = peer.frame();
-    assert_eq!((close.opcode, &close.payload[..]), (0x8, &1000_u16.to_be_bytes()[..]));
+    assert_eq!((close.opcode, &close.payload[..]), (0x8, &1001_u16.to_be_bytes()[..]));
     expect(&pull, "last");
     await_peers(&pull, 0);
 
