@@ -18,6 +18,7 @@ use crate::harness::{
     PATIENCE, await_peers, bind_again, bound, connected, context, eventually, expect,
     expect_nothing, expect_numbers, frames, number, scaled, socket, vacant,
 };
+use crate::zap::next;
 
 /// A certificate and its key, in PEM. Nobody but these tests trusts them.
 struct Identity {
@@ -169,6 +170,28 @@ fn many_subscribers_get_what_they_subscribe_to() {
             }
             assert_eq!(seen.len(), if n % 2 == 0 { 2 } else { 3 });
         }
+    }
+}
+
+#[test]
+fn sockets_that_do_not_fit_are_not_joined() {
+    for &endpoint in ALL {
+        let context = context();
+        let [pull, rep] = [SocketType::Pull, SocketType::Rep].map(|kind| server(&context, kind));
+        let monitor = pull.monitor();
+        let sub = client(&context, SocketType::Sub);
+        sub.connect(&pull.bind(endpoint).unwrap()).unwrap();
+        let code = next(&monitor, |kind| match kind {
+            MonitorEventKind::HandshakeFailedProtocol { code, .. } => Some(*code),
+            MonitorEventKind::HandshakeSucceeded(_) => panic!("{kind:?}"),
+            _ => None,
+        });
+        assert_eq!(code, 0x1000_0018, "as libzmq tells it");
+        assert_eq!((pull.peer_count(), sub.peer_count()), (0, 0));
+        let req = client(&context, SocketType::Req);
+        req.connect(&rep.bind(endpoint).unwrap()).unwrap();
+        req.send("these fit").unwrap();
+        expect(&rep, "these fit");
     }
 }
 
