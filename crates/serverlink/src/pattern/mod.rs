@@ -25,6 +25,7 @@ mod single_part;
 mod stream;
 mod subscribe;
 mod subscribers;
+mod upstream;
 mod watched;
 
 use std::{fmt::Debug, sync::Weak};

@@ -1,10 +1,11 @@
 //! PUB and XPUB (RFC 29): every message goes to all peers that subscribe to it.
 
-use std::{collections::VecDeque, mem};
+use std::mem;
 
 use super::{
     Pattern, not_by_option, pattern_not_by_option,
     subscribers::{Interest, Subscribers},
+    upstream::{Said, Upstream},
 };
 use crate::{Error, Message, Result, SocketType, socket::Peers};
 
@@ -17,7 +18,7 @@ pub(crate) struct Publish {
     asked: Subscribers,
     peers: Vec<Peer>,
     /// For the user to receive.
-    upstream: VecDeque<Upstream>,
+    upstream: Upstream,
     /// Who asked for what the user received last, if it is still there.
     asker: Option<usize>,
     /// Whose message the user received last, if it is still there.
@@ -35,14 +36,6 @@ struct Peer {
     known: bool,
 }
 
-#[derive(Debug)]
-enum Upstream {
-    /// A subscription or its end, and whose it is, if it is still there.
-    Change(Option<usize>, Message),
-    /// What the peer's user sent, and whose peer that is, if it is still there.
-    User(Option<usize>, Message),
-}
-
 impl Publish {
     pub(crate) fn new(extended: bool) -> Self {
         Self {
@@ -50,7 +43,7 @@ impl Publish {
             subscriptions: Subscribers::default(),
             asked: Subscribers::default(),
             peers: Vec::new(),
-            upstream: VecDeque::new(),
+            upstream: Upstream::default(),
             asker: None,
             sender: None,
             round: 0,
@@ -75,7 +68,7 @@ impl Publish {
             }
         }
         if self.extended && !user.is_empty() {
-            self.upstream.push_back(Upstream::User(Some(key), user));
+            self.upstream.push(key, Said::Message, user);
         }
     }
 
@@ -99,8 +92,7 @@ impl Publish {
             last.is_some_and(|last| last || options.xpub_verboser)
         };
         if self.extended && shown {
-            let change = told(subscribe, &asked.prefix());
-            self.upstream.push_back(Upstream::Change(Some(key), change));
+            self.upstream.push(key, Said::Notice, told(subscribe, &asked.prefix()));
         }
     }
 
@@ -109,7 +101,7 @@ impl Publish {
         let (extended, upstream) = (self.extended, &mut self.upstream);
         let mut tell = |topic: &[u8], shown: bool| {
             if extended && shown {
-                upstream.push_back(Upstream::Change(None, told(false, topic)));
+                upstream.push(key, Said::End, told(false, topic));
             }
         };
         if is_manual(peers) {
@@ -125,10 +117,7 @@ impl Publish {
     /// A peer has left, and its key may go to another one.
     fn forget_asker(&mut self, key: usize) {
         self.asker = self.asker.filter(|&asker| asker != key);
-        for waiting in &mut self.upstream {
-            let (Upstream::Change(sender, _) | Upstream::User(sender, _)) = waiting;
-            *sender = sender.filter(|&sender| sender != key);
-        }
+        self.upstream.leave(key);
     }
 
     /// Collects in `matched` the peers that subscribe to a message, each once.
@@ -271,16 +260,12 @@ impl Pattern for Publish {
         if !self.extended {
             return Err(Error::NotSupported { socket_type: SocketType::Pub, operation: "receive" });
         }
-        *message = match self.upstream.pop_front().ok_or(Error::WouldBlock)? {
-            Upstream::User(sender, message) => {
-                self.sender = sender;
-                message
-            }
-            Upstream::Change(asker, message) => {
-                (self.asker, self.sender) = (asker, asker);
-                message
-            }
-        };
+        let (key, said, next) = self.upstream.pop().ok_or(Error::WouldBlock)?;
+        self.sender = key.filter(|_| said != Said::End);
+        if said != Said::Message {
+            self.asker = self.sender;
+        }
+        *message = next;
         Ok(())
     }
 

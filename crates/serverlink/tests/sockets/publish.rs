@@ -252,21 +252,6 @@ fn an_xsub_talks_to_publishers() {
     }
 }
 
-/// RFC 29 has it take turns; as in libzmq it does not, for subscriptions count from when they come.
-#[test]
-fn an_xpub_delivers_what_subscribers_say_in_the_order_it_comes() {
-    let context = context();
-    let (xpub, endpoint) = bound(&context, SocketType::XPub, "inproc://order");
-    let xsubs = [(); 2].map(|()| connected(&context, SocketType::XSub, &endpoint));
-    let order = [0, 0, 0, 1, 0, 1, 1, 0, 0, 1];
-    for who in order {
-        xsubs[who].send(frames(["from", if who == 0 { "one" } else { "other" }])).unwrap();
-    }
-    for who in order {
-        expect(&xpub, frames(["from", if who == 0 { "one" } else { "other" }]));
-    }
-}
-
 #[test]
 fn a_publisher_does_not_listen_to_what_subscribers_say() {
     for endpoint in TRANSPORTS {

@@ -62,6 +62,26 @@ fn a_manual_xpub_subscribes_for_its_peers() {
 }
 
 #[test]
+fn a_manual_xpub_subscribes_for_who_asked_last_whoever_has_spoken_since() {
+    for endpoint in TRANSPORTS {
+        let (xpub, [one, other]) = published(endpoint, |xpub| xpub.set_xpub_manual(true).unwrap());
+        one.send(subscribe("asked")).unwrap();
+        expect(&xpub, subscribe("asked"));
+        other.send("a message").unwrap();
+        expect(&xpub, "a message");
+        xpub.subscribe("given").unwrap();
+        other.send(subscribe("asked")).unwrap();
+        expect(&xpub, subscribe("asked"));
+        xpub.subscribe("marker").unwrap();
+        for topic in ["given", "marker"] {
+            xpub.send(topic).unwrap();
+        }
+        expect(&one, "given");
+        expect(&other, "marker");
+    }
+}
+
+#[test]
 fn a_manual_xpub_hears_of_all_that_a_leaving_peer_asked_for() {
     for endpoint in TRANSPORTS {
         let (xpub, [one, other]) = published(endpoint, |xpub| xpub.set_xpub_manual(true).unwrap());
