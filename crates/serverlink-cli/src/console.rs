@@ -27,6 +27,10 @@ enum Line<'a> {
     PassedOver {
         backend: &'a str,
     },
+    Refused {
+        message: &'a str,
+        advice: &'a str,
+    },
     Statistics {
         sent: &'a Summary,
         received: &'a Summary,
@@ -95,6 +99,14 @@ impl Console {
         }
     }
 
+    /// A peer is not to be talked to, which others are.
+    pub(crate) fn refused(self, failure: &Failure) {
+        if !self.quiet {
+            let Failure { what, advice, .. } = failure;
+            self.tell(failure.text(), &Line::Refused { message: what, advice });
+        }
+    }
+
     /// What went through.
     pub(crate) fn statistics(self, sent: &Summary, received: &Summary) {
         let mut lines = Vec::new();
@@ -124,11 +136,7 @@ impl Console {
         if what.is_empty() {
             return;
         }
-        let mut text = format!("serverlink: {what}");
-        if !advice.is_empty() {
-            text.push_str("; ");
-            text.push_str(advice);
-        }
+        let text = format!("serverlink: {}", failure.text());
         let (exit_code, errno) = (*code, *errno);
         self.tell(text, &Line::Error { message: what, advice, exit_code, errno });
     }

@@ -1,6 +1,6 @@
 //! Why the command ends before it has done what was asked, and what the user can do about it.
 
-use std::io;
+use std::{io, path::Path};
 
 use serverlink::Error;
 
@@ -24,6 +24,14 @@ impl Failure {
         Self { code, what: what.into(), advice: advice.into(), errno: None }
     }
 
+    /// What went wrong and what to do about it.
+    pub(crate) fn text(&self) -> String {
+        match &self.advice[..] {
+            "" => self.what.clone(),
+            advice => format!("{}; {advice}", self.what),
+        }
+    }
+
     /// The reader of standard output has gone: to be quiet about.
     pub(crate) fn output_closed() -> Self {
         Self::new(exit::OUTPUT_CLOSED, "", "")
@@ -39,6 +47,15 @@ impl Failure {
             format!("cannot write to standard output: {error}"),
             "check where it is redirected to",
         )
+    }
+
+    /// A file with a key or a password cannot be used.
+    pub(crate) fn file(action: &str, path: &Path, error: &io::Error) -> Self {
+        let advice = match error.kind() {
+            io::ErrorKind::AlreadyExists => "choose another name: keys are not overwritten",
+            _ => "check the path, and who may use it",
+        };
+        Self::new(exit::FAILED, format!("cannot {action} {}: {error}", path.display()), advice)
     }
 
     /// A defect of this program.

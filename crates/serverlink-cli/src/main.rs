@@ -2,8 +2,8 @@
 //!
 //! Top-down: [`args`] is the command line, [`roles`] has one room for each family of sockets,
 //! [`proxy`] passes on what arrives at one socket to another, and [`demo`] is for the demonstration;
-//! [`session`] opens a socket, supervises its role and ends the
-//! process, with a code of [`exit`].
+//! [`session`] opens a socket, with the mechanism of [`security`],
+//! supervises its role and ends the process, with a code of [`exit`].
 #![forbid(unsafe_code)]
 
 mod args;
@@ -13,9 +13,11 @@ mod exit;
 mod failure;
 mod input;
 mod interrupt;
+mod keygen;
 mod output;
 mod proxy;
 mod roles;
+mod security;
 mod session;
 mod traffic;
 mod values;
@@ -44,6 +46,7 @@ fn dispatch(command: Command) -> u8 {
     match command {
         Command::Demo(args) => demo::run(&args),
         Command::Proxy(args) => proxy::run(&args),
+        Command::Keygen(args) => keygen::run(&args),
         Command::Backends { json } => backends(json),
         role => roles::run(role),
     }

@@ -7,13 +7,13 @@ use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
-        mpsc::{self, Receiver, Sender},
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use serverlink::{Context, Message, Result, Socket, SocketType};
+use serverlink::{Context, Message, Monitor, MonitorEventKind, Result, Socket, SocketType};
 
 use crate::{
     args::{CommonArgs, RunArgs, SocketArgs},
@@ -22,6 +22,7 @@ use crate::{
     failure::Failure,
     interrupt,
     output::{Printer, Style},
+    security::Security,
     traffic::Traffic,
     values::Linger,
 };
@@ -40,6 +41,10 @@ pub(crate) struct Session {
 #[derive(Debug)]
 enum Event {
     Done(Result<(), Failure>),
+    /// A peer that was connected to is there.
+    Met,
+    /// One is not to be talked to.
+    Refused(Failure),
     Closed(Result<()>),
     Interrupted,
 }
@@ -54,7 +59,7 @@ pub(crate) fn run(
     common: &CommonArgs,
     style: Style,
     prepare: impl FnOnce(&Socket) -> Result<()>,
-    role: impl FnOnce(&Arc<Session>, Socket) -> Result<(), Failure> + Send + 'static,
+    role: impl FnOnce(&Arc<Session>, &Arc<Socket>) -> Result<(), Failure> + Send + 'static,
 ) -> u8 {
     let session = Arc::new(Session {
         run: common.run.clone(),
@@ -68,16 +73,18 @@ pub(crate) fn run(
     let interrupted = events.clone();
     interrupt::notify(move || interrupted.send(Event::Interrupted).is_ok());
 
-    let outcome =
-        open(socket_type, &common.socket, console, prepare).and_then(|(context, socket)| {
-            let worker = Arc::clone(&session);
-            let done = events.clone();
-            thread::spawn(move || {
-                let worked = panic::catch_unwind(AssertUnwindSafe(|| role(&worker, socket)));
-                done.send(Event::Done(worked.unwrap_or_else(|_| Err(Failure::panicked()))))
-            });
-            session.supervise(context, linger(common), events, &inbox)
+    let outcome = open(socket_type, common, console, &events, prepare).and_then(|opened| {
+        let (context, socket) = opened;
+        let (worker, shared) = (Arc::clone(&session), Arc::clone(&socket));
+        let done = events.clone();
+        thread::spawn(move || {
+            let worked = panic::catch_unwind(AssertUnwindSafe(|| role(&worker, &shared)));
+            // The last to have it closes it, before the process ends.
+            drop(shared);
+            done.send(Event::Done(worked.unwrap_or_else(|_| Err(Failure::panicked()))))
         });
+        session.supervise(context, socket, linger(common), events, &inbox)
+    });
     session.end(outcome, console)
 }
 
@@ -118,37 +125,67 @@ impl Session {
     fn supervise(
         &self,
         context: Context,
+        socket: Arc<Socket>,
         linger: Linger,
         events: Sender<Event>,
         inbox: &Receiver<Event>,
     ) -> Result<u8, Failure> {
         // To drop it would be to wait for messages that are to be given up.
         let context = ManuallyDrop::new(context);
-        match inbox.recv() {
-            Ok(Event::Done(worked)) => worked?,
-            _ => return Ok(exit::INTERRUPTED),
+        let mut has_met = false;
+        loop {
+            match inbox.recv() {
+                Ok(Event::Done(worked)) => break worked?,
+                Ok(Event::Met) => has_met = true,
+                Ok(Event::Refused(failure)) => return Err(failure),
+                _ => return Ok(exit::INTERRUPTED),
+            }
         }
         self.sent.pause();
         // Who sent nothing has nothing to wait for, however short the time.
         if self.sent.messages() == 0 || linger == Linger::For(Duration::ZERO) {
             return Ok(exit::OK);
         }
+        // A socket that is closed tells nothing more of its handshakes.
+        let start = Instant::now();
+        let left = move || match linger {
+            Linger::Forever => None,
+            Linger::For(time) => Some(time.saturating_sub(start.elapsed())),
+        };
+        while !has_met && waits_for_peer(&socket) {
+            let event = match left() {
+                None => inbox.recv().map_err(RecvTimeoutError::from),
+                Some(time) => inbox.recv_timeout(time),
+            };
+            match event {
+                Ok(Event::Met) => has_met = true,
+                Ok(Event::Refused(failure)) => return Err(failure),
+                Err(RecvTimeoutError::Timeout) => return Err(left_over(linger)),
+                _ => return Ok(exit::INTERRUPTED),
+            }
+        }
+        drop(socket);
         let context = Context::clone(&context);
         thread::spawn(move || {
-            let closed = match linger {
-                Linger::Forever => {
+            let closed = match left() {
+                None => {
                     context.terminate();
                     Ok(())
                 }
-                Linger::For(time) => context.terminate_timeout(time),
+                Some(time) => context.terminate_timeout(time),
             };
             events.send(Event::Closed(closed))
         });
-        match inbox.recv() {
-            Ok(Event::Closed(closed)) => closed.map_err(|_| left_over(linger))?,
-            _ => return Ok(exit::INTERRUPTED),
+        loop {
+            match inbox.recv() {
+                Ok(Event::Closed(closed)) => {
+                    break closed.map(|()| exit::OK).map_err(|_| left_over(linger));
+                }
+                Ok(Event::Met) => {}
+                Ok(Event::Refused(failure)) => return Err(failure),
+                _ => return Ok(exit::INTERRUPTED),
+            }
         }
-        Ok(exit::OK)
     }
 
     /// Writes and tells what there is, and returns the exit code.
@@ -195,17 +232,24 @@ fn left_over(linger: Linger) -> Failure {
 
 fn open(
     socket_type: SocketType,
-    args: &SocketArgs,
+    common: &CommonArgs,
     console: Console,
+    events: &Sender<Event>,
     prepare: impl FnOnce(&Socket) -> Result<()>,
-) -> Result<(Context, Socket), Failure> {
+) -> Result<(Context, Arc<Socket>), Failure> {
+    let args = &common.socket;
+    let security = Security::new(&common.security)?;
+    security.check(socket_type, &args.endpoints)?;
     let context = context(args.backend.as_deref(), console)?;
     let socket = context
         .socket(socket_type)
         .map_err(Failure::while_doing(&format!("no {socket_type} socket can be opened")))?;
     configure(&socket, args)
+        .and_then(|()| security.apply(&context, &socket))
         .and_then(|()| prepare(&socket))
         .map_err(Failure::while_doing("the socket cannot be set up"))?;
+    let (monitor, told) = (socket.monitor(), events.clone());
+    thread::spawn(move || watch(&monitor, &security, console, &told));
     for endpoint in &args.endpoints.bind {
         let resolved = socket
             .bind(endpoint)
@@ -217,7 +261,39 @@ fn open(
             .connect(endpoint)
             .map_err(Failure::while_doing(&format!("cannot connect to {endpoint}")))?;
     }
-    Ok((context, socket))
+    Ok((context, Arc::new(socket)))
+}
+
+/// Tells of handshakes, until the socket is closed.
+fn watch(monitor: &Monitor, security: &Security, console: Console, events: &Sender<Event>) {
+    let mut has_met = false;
+    // Who comes again and again is told of once.
+    let mut last = None;
+    for event in monitor.events() {
+        if matches!(event.kind, MonitorEventKind::HandshakeSucceeded(_)) && !event.is_bound {
+            has_met = true;
+            let _ = events.send(Event::Met);
+        }
+        match security.failure(&event) {
+            Some(failure) if security.is_fatal(&event, has_met) => {
+                let _ = events.send(Event::Refused(failure));
+            }
+            Some(failure) => {
+                let this = Some((event.kind, event.endpoint));
+                if this != last {
+                    console.refused(&failure);
+                }
+                last = this;
+            }
+            None => {}
+        }
+    }
+}
+
+/// Whether messages wait for somebody with whom no handshake is done.
+fn waits_for_peer(socket: &Socket) -> bool {
+    let peers = socket.peers();
+    peers.iter().any(|peer| !peer.is_connected && peer.statistics.queued_outgoing > 0)
 }
 
 fn configure(socket: &Socket, args: &SocketArgs) -> Result<()> {

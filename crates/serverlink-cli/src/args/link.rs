@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use super::SecurityArgs;
 use crate::values::{self, Linger};
 
 /// What all socket commands share.
@@ -11,6 +12,8 @@ use crate::values::{self, Linger};
 pub(crate) struct CommonArgs {
     #[command(flatten)]
     pub(crate) socket: SocketArgs,
+    #[command(flatten)]
+    pub(crate) security: SecurityArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]

@@ -5,18 +5,20 @@ mod input;
 mod link;
 mod proxy;
 mod roles;
+mod security;
 mod version;
 
 use clap::{Parser, Subcommand};
 
 pub(crate) use demo::DemoArgs;
 pub(crate) use input::InputArgs;
-pub(crate) use link::{CommonArgs, FramingArgs, RunArgs, SocketArgs};
+pub(crate) use link::{CommonArgs, EndpointArgs, FramingArgs, RunArgs, SocketArgs};
 pub(crate) use proxy::ProxyArgs;
 pub(crate) use roles::{
     AddressedArgs, DgramArgs, DishArgs, DuplexArgs, PublishArgs, RadioArgs, ReceiveArgs, ReplyArgs,
     RequestArgs, SendArgs, SubscribeArgs,
 };
+pub(crate) use security::{KeygenArgs, SecurityArgs};
 
 use crate::exit;
 
@@ -29,6 +31,9 @@ Examples:
   serverlink rep --bind tcp://*:5557 --echo
   serverlink req --connect tcp://localhost:5557 --timeout 2s hello
   serverlink proxy router,bind=tcp://*:5559 dealer,bind=tcp://*:5560 --every 10s
+  serverlink keygen server.key
+  serverlink pull --bind tcp://*:5555 --curve-server --curve-secret-key-file server.key
+  serverlink push --connect tcp://localhost:5555 --curve-server-key-file server.key.pub hello
 
 Messages are lines by default: a sender strips the newline, a receiver adds one.
 Bound endpoints are told on standard error as `bound to tcp://...`, so that
@@ -95,6 +100,8 @@ pub(crate) enum Command {
     Proxy(ProxyArgs),
     /// Run the patterns side by side for some seconds and measure them.
     Demo(DemoArgs),
+    /// Make a pair of CURVE keys: who knows the public one can encrypt for who has the secret one.
+    Keygen(KeygenArgs),
     /// List the I/O backends that start on this machine, best first, and why others do not.
     Backends {
         /// Print a JSON array.

@@ -99,7 +99,7 @@ fn run(
     let endpoints = std::mem::take(&mut common.socket.endpoints.connect);
     common.socket.ipv6 |= endpoints.iter().any(|endpoint| endpoint.contains('['));
     session::run(socket_type, &common, style, prepare, move |session, socket| {
-        let recipients = find(&socket, &endpoints)?;
+        let recipients = find(socket, &endpoints)?;
         let nobody = match &recipients {
             Recipients::OfThePattern => false,
             Recipients::Numbers(numbers) => numbers.is_empty(),
@@ -109,11 +109,11 @@ fn run(
         let has_input =
             !input.messages.is_empty() || !input.file.is_empty() || input.size.is_some();
         match (echo, nobody) {
-            (true, _) => reply::echo(session, &socket),
+            (true, _) => reply::echo(session, socket),
             (false, true) if has_input || both.send_only => {
                 Err(misused("there is nobody to send to", advice))
             }
-            (false, true) => receive::all(session, &socket),
+            (false, true) => receive::all(session, socket),
             (false, false) => duplex::exchange(session, socket, both, recipients),
         }
     })

@@ -24,22 +24,21 @@ pub(super) enum Ended {
 /// that the socket can be closed meanwhile.
 pub(super) fn run(
     session: &Arc<Session>,
-    socket: Socket,
+    socket: &Arc<Socket>,
     send: impl FnOnce(&Session, &Weak<Socket>) -> Result<(), Failure> + Send + 'static,
     receive: impl FnOnce(&Session, &Socket) -> Result<(), Failure> + Send + 'static,
     mut finished: impl FnMut(Ended) -> bool,
 ) -> Result<(), Failure> {
-    let socket = Arc::new(socket);
     let (ends, inbox) = mpsc::channel();
     {
-        let (session, socket, ends) = (Arc::clone(session), Arc::downgrade(&socket), ends.clone());
+        let (session, socket, ends) = (Arc::clone(session), Arc::downgrade(socket), ends.clone());
         thread::spawn(move || {
             let ended = caught(|| send(&session, &socket));
             ends.send(ended.map(|()| Ended::Sending))
         });
     }
     {
-        let (session, socket) = (Arc::clone(session), Arc::clone(&socket));
+        let (session, socket) = (Arc::clone(session), Arc::clone(socket));
         thread::spawn(move || {
             let ended = caught(|| receive(&session, &socket));
             ends.send(ended.map(|()| Ended::Receiving))

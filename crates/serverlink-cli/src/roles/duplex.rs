@@ -35,20 +35,19 @@ pub(super) fn run(socket_type: SocketType, args: DuplexArgs) -> u8 {
 /// Sends the input to `recipients`, while it prints what arrives.
 pub(super) fn exchange(
     session: &Arc<Session>,
-    socket: Socket,
+    socket: &Arc<Socket>,
     args: DuplexArgs,
     recipients: Recipients,
 ) -> Result<(), Failure> {
     let DuplexArgs { common, input, send_only, receive_only, .. } = args;
     if receive_only {
-        return receive::all(session, &socket);
+        return receive::all(session, socket);
     }
     // Somebody at a terminal would have to end the input by hand.
     let typed = input.messages.is_empty() && input.size.is_none() && io::stdin().is_terminal();
     let mut input = Input::open(input, &common.framing, Envelope::None, common.run.count)?;
     if send_only {
-        let socket = Arc::new(socket);
-        return send::all(session, &Arc::downgrade(&socket), &mut input, &recipients);
+        return send::all(session, &Arc::downgrade(socket), &mut input, &recipients);
     }
     let mut sending = true;
     let mut receiving = true;

@@ -41,7 +41,7 @@ pub(crate) fn run(command: Command) -> u8 {
         Command::Peer(args) => addressed::peer(args),
         Command::Stream(args) => addressed::stream(args),
         Command::Dgram(args) => addressed::dgram(args),
-        Command::Proxy(_) | Command::Demo(_) | Command::Backends { .. } => {
+        Command::Proxy(_) | Command::Demo(_) | Command::Keygen(_) | Command::Backends { .. } => {
             unreachable!("they open no such socket")
         }
     }

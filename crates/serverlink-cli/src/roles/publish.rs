@@ -38,7 +38,7 @@ pub(super) fn run(socket_type: SocketType, args: PublishArgs) -> u8 {
 
 fn publish(
     session: &Arc<Session>,
-    socket: Socket,
+    socket: &Arc<Socket>,
     args: PublishArgs,
     print: bool,
 ) -> Result<(), Failure> {
@@ -50,8 +50,7 @@ fn publish(
     };
     let mut input = Input::open(input, &common.framing, envelope, common.run.count)?;
     if socket.socket_type() == SocketType::Pub {
-        let socket = Arc::new(socket);
-        return send::all(session, &Arc::downgrade(&socket), &mut input, &Recipients::OfThePattern);
+        return send::all(session, &Arc::downgrade(socket), &mut input, &Recipients::OfThePattern);
     }
     let (subscribed, subscriptions) = mpsc::channel();
     let sending = move |session: &Session, socket: &_| {

@@ -13,7 +13,7 @@ use crate::{
 pub(super) fn pull(socket_type: SocketType, args: ReceiveArgs) -> u8 {
     let ReceiveArgs { common, output } = args;
     let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
-    session::run(socket_type, &common, style, |_| Ok(()), |session, socket| all(session, &socket))
+    session::run(socket_type, &common, style, |_| Ok(()), |session, socket| all(session, socket))
 }
 
 pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
@@ -30,7 +30,7 @@ pub(super) fn subscribe(socket_type: SocketType, args: SubscribeArgs) -> u8 {
         })?;
         pattern.iter().try_for_each(|pattern| socket.psubscribe(pattern))
     };
-    session::run(socket_type, &common, style, subscribe, |session, socket| all(session, &socket))
+    session::run(socket_type, &common, style, subscribe, |session, socket| all(session, socket))
 }
 
 pub(super) fn groups(args: DishArgs) -> u8 {
@@ -38,7 +38,7 @@ pub(super) fn groups(args: DishArgs) -> u8 {
     let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
     let join = |socket: &Socket| group.iter().try_for_each(|group| socket.join(group));
     session::run(SocketType::Dish, &common, style, join, |session, socket| {
-        let mut arrivals = Arrivals::new(session, &socket);
+        let mut arrivals = Arrivals::new(session, socket);
         while let Some(mut message) = arrivals.next()? {
             let group = Frame::from(message.group().unwrap_or_default());
             message.push_front(group);

@@ -37,7 +37,7 @@ pub(super) fn run(socket_type: SocketType, args: ReplyArgs) -> u8 {
         &common,
         style,
         |_| Ok(()),
-        move |session, socket| serve(session, &socket, &reply, routed),
+        move |session, socket| serve(session, socket, &reply, routed),
     )
 }
 

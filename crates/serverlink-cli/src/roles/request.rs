@@ -17,11 +17,11 @@ pub(super) fn run(args: RequestArgs) -> u8 {
     let RequestArgs { common, input, output } = args;
     let style = Style::new(Kind::Messages, &common.run, &common.framing, output.raw);
     let framing = common.framing.clone();
-    let role = move |session: &Arc<Session>, socket: Socket| {
+    let role = move |session: &Arc<Session>, socket: &Arc<Socket>| {
         let mut input = Input::open(input, &framing, Envelope::None, session.run.count)?;
         while let Some(request) = input.next()? {
-            session.send(&socket, request)?;
-            print_reply(session, &socket)?;
+            session.send(socket, request)?;
+            print_reply(session, socket)?;
         }
         Ok(())
     };

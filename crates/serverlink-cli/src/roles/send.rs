@@ -17,14 +17,14 @@ pub(super) fn run(socket_type: SocketType, group: Option<String>, args: SendArgs
     let SendArgs { common, input } = args;
     let style = Style::new(Kind::Messages, &common.run, &common.framing, false);
     let framing = common.framing.clone();
-    let role = move |session: &Arc<Session>, socket: Socket| {
+    let role = move |session: &Arc<Session>, socket: &Arc<Socket>| {
         let mut input = Input::open(input, &framing, Envelope::None, session.run.count)?;
         while let Some(message) = input.next()? {
             let message = match &group {
                 Some(group) => message.with_group(group),
                 None => message,
             };
-            session.send(&socket, message)?;
+            session.send(socket, message)?;
         }
         Ok(())
     };

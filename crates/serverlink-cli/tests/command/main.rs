@@ -6,5 +6,6 @@ mod generation;
 mod proxy;
 mod roles;
 mod round_trip;
+mod security;
 mod support;
 mod usage;
