@@ -2,7 +2,7 @@
 //!
 //! Top-down: [`args`] is the command line, [`roles`] has one room for each family of sockets,
 //! [`proxy`] passes on what arrives at one socket to another, and [`demo`] is for the demonstration;
-//! [`session`] opens a socket, with the mechanism of [`security`],
+//! [`session`] opens a socket, with the mechanism of [`security`] and the [`tls`],
 //! supervises its role and ends the process, with a code of [`exit`].
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ mod proxy;
 mod roles;
 mod security;
 mod session;
+mod tls;
 mod traffic;
 mod values;
 

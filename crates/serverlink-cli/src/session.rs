@@ -23,6 +23,7 @@ use crate::{
     interrupt,
     output::{Printer, Style},
     security::Security,
+    tls::Tls,
     traffic::Traffic,
     values::Linger,
 };
@@ -240,12 +241,14 @@ fn open(
     let args = &common.socket;
     let security = Security::new(&common.security)?;
     security.check(socket_type, &args.endpoints)?;
+    let tls = Tls::new(&common.tls, &args.endpoints)?;
     let context = context(args.backend.as_deref(), console)?;
     let socket = context
         .socket(socket_type)
         .map_err(Failure::while_doing(&format!("no {socket_type} socket can be opened")))?;
     configure(&socket, args)
         .and_then(|()| security.apply(&context, &socket))
+        .and_then(|()| tls.apply(&socket))
         .and_then(|()| prepare(&socket))
         .map_err(Failure::while_doing("the socket cannot be set up"))?;
     let (monitor, told) = (socket.monitor(), events.clone());

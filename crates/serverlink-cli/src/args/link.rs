@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::SecurityArgs;
+use super::{SecurityArgs, TlsArgs};
 use crate::values::{self, Linger};
 
 /// What all socket commands share.
@@ -14,6 +14,8 @@ pub(crate) struct CommonArgs {
     pub(crate) socket: SocketArgs,
     #[command(flatten)]
     pub(crate) security: SecurityArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     #[command(flatten)]
     pub(crate) run: RunArgs,
     #[command(flatten)]

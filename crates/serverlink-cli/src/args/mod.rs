@@ -6,6 +6,7 @@ mod link;
 mod proxy;
 mod roles;
 mod security;
+mod tls;
 mod version;
 
 use clap::{Parser, Subcommand};
@@ -19,6 +20,7 @@ pub(crate) use roles::{
     RequestArgs, SendArgs, SubscribeArgs,
 };
 pub(crate) use security::{KeygenArgs, SecurityArgs};
+pub(crate) use tls::TlsArgs;
 
 use crate::exit;
 

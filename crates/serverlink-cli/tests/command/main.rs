@@ -8,4 +8,6 @@ mod roles;
 mod round_trip;
 mod security;
 mod support;
+#[cfg(feature = "wss")]
+mod tls;
 mod usage;
