@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
+use serverlink::PeerProperties;
+
 use crate::{
     relay::Troubles,
     stamp::{Shapes, Stamp},
@@ -45,6 +47,9 @@ struct Run {
     cuts: u64,
 }
 
+/// A connection as the receiver knows it. Two are the same if they are the same object.
+pub(crate) type Connection = Arc<PeerProperties>;
+
 /// The book of one flow.
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -67,6 +72,8 @@ pub(crate) struct Ledger {
     /// When messages go that wait in queues.
     queues: Queues,
     received: u64,
+    /// Those that have brought some, each with the number that comes next.
+    connections: Vec<(Connection, u64)>,
 }
 
 impl Ledger {
@@ -96,6 +103,7 @@ impl Ledger {
             bounded: true,
             queues,
             received,
+            connections: Vec::new(),
         }
     }
 
@@ -116,6 +124,20 @@ impl Ledger {
     pub(crate) fn with_queues(mut self, queues: Queues) -> Self {
         self.queues = queues;
         self
+    }
+
+    /// A message has come by a connection, which brings all, one after the other.
+    pub(crate) fn note_from(&mut self, sequence: u64, by: Connection) -> Result<(), String> {
+        let mut known = self.connections.iter_mut().rev();
+        match known.find(|(connection, _)| Arc::ptr_eq(connection, &by)) {
+            Some((_, next)) if *next == sequence => *next += 1,
+            Some((_, next)) => {
+                let what = format!("came by a connection that was to bring {next}");
+                return Err(self.story(sequence, &what));
+            }
+            None => self.connections.push((by, sequence + 1)),
+        }
+        self.note(sequence)
     }
 
     /// A message has come.
@@ -274,6 +296,41 @@ mod tests {
         let numbers = [0, 1, 2, 6, 3, 7, 8, 4, 9];
         assert_eq!(take(ledger(Order::PerConnection, 1), &numbers).unwrap(), 1);
         assert!(take(ledger(Order::Strict, 1), &numbers).is_err());
+    }
+
+    /// Two that there have been.
+    fn connections() -> [Connection; 2] {
+        use serverlink::{Context, SocketType};
+        let context = Context::new().unwrap();
+        let pull = context.socket(SocketType::Pull).unwrap();
+        pull.bind("inproc://ledger").unwrap();
+        [(); 2].map(|()| {
+            let push = context.socket(SocketType::Push).unwrap();
+            push.connect("inproc://ledger").unwrap();
+            push.send("x").unwrap();
+            pull.recv_with_peer().unwrap().peer.unwrap()
+        })
+    }
+
+    #[test]
+    fn a_connection_brings_one_after_the_other() {
+        let both = connections();
+        let take = |numbers: &[(u64, usize)]| {
+            let mut ledger = ledger(Order::PerConnection, 5);
+            numbers.iter().try_for_each(|(number, by)| ledger.note_from(*number, both[*by].clone()))
+        };
+        take(&[(0, 0), (1, 0), (2, 0)]).unwrap();
+        // In turn, and with something lost at the cut.
+        take(&[(0, 0), (4, 1), (1, 0), (5, 1), (2, 0)]).unwrap();
+        for wrong in [
+            [(0, 0), (2, 0), (1, 0)],
+            [(0, 0), (2, 0), (3, 0)],
+            [(0, 0), (4, 1), (2, 0)],
+            [(0, 0), (2, 1), (1, 1)],
+            [(0, 0), (1, 0), (1, 1)],
+        ] {
+            assert!(take(&wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

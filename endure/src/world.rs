@@ -12,6 +12,7 @@ use std::{
 use serverlink::{Context, CurveKeyPair, Error, Message, Socket, SocketType};
 
 use crate::{
+    ledger::Connection,
     relay::{Relay, Troubles},
     stamp::mix,
 };
@@ -275,6 +276,23 @@ impl World {
                 Ok(true)
             }
             Err(Error::WouldBlock) => Ok(false),
+            Err(error) => Err(format!("receiving failed: {error}")),
+        }
+    }
+
+    /// The same; by which connection, if something came.
+    pub(crate) fn receive_from(
+        &self,
+        socket: &Socket,
+        message: &mut Message,
+    ) -> Result<Option<Connection>, String> {
+        match socket.recv_with_peer() {
+            Ok(received) => {
+                self.received.fetch_add(1, Ordering::Relaxed);
+                *message = received.message;
+                received.peer.map(Some).ok_or_else(|| "a message came from nobody".to_owned())
+            }
+            Err(Error::WouldBlock) => Ok(None),
             Err(error) => Err(format!("receiving failed: {error}")),
         }
     }

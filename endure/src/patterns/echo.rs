@@ -158,19 +158,20 @@ impl Echo<'_> {
         let (mut message, mut scratch) = (Message::new(), Vec::new());
         let mut last = Instant::now();
         while !world.is_over() {
-            if !world.receive(socket, &mut message)? {
+            let Some(connection) = world.receive_from(socket, &mut message)? else {
                 if self.asking.load(Ordering::SeqCst) == 0 && last.elapsed() > WAIT * 10 {
                     break;
                 }
                 continue;
-            }
+            };
             if self.asking.load(Ordering::Relaxed) == 0 {
                 last = Instant::now();
             }
             let id = if self.kind == Kind::Router { message.pop_front() } else { None };
             let stamp = stamp::read(message.iter())?;
             let open = || self.ledger(stamp);
-            ledgers.entry(stamp.flow).or_insert_with(open).note(stamp.sequence)?;
+            let ledger = ledgers.entry(stamp.flow).or_insert_with(open);
+            ledger.note_from(stamp.sequence, connection)?;
             let answer = Stamp { topic: b'r', ..stamp };
             let mut answer = self.shapes.compose(answer, &mut scratch);
             if let Some(id) = id {

@@ -165,12 +165,12 @@ impl Gathering<'_> {
         let (mut received, mut last) = (0, Instant::now());
         let mut leaves = self.stay(&mut random);
         while !world.is_over() {
-            if !world.receive(&socket, &mut message)? {
+            let Some(connection) = world.receive_from(&socket, &mut message)? else {
                 if self.sending.load(Ordering::SeqCst) == 0 && last.elapsed() > SILENCE {
                     break;
                 }
                 continue;
-            }
+            };
             received += 1;
             if received % 64 == 0 || self.sending.load(Ordering::Relaxed) == 0 {
                 last = Instant::now();
@@ -181,7 +181,8 @@ impl Gathering<'_> {
                 return Err(format!("{stamp} is of no flow"));
             }
             let open = || self.ledger(stamp);
-            ledgers.entry(stamp.flow).or_insert_with(open).note(stamp.sequence)?;
+            let ledger = ledgers.entry(stamp.flow).or_insert_with(open);
+            ledger.note_from(stamp.sequence, connection)?;
             self.seen[link].fetch_max(place(stamp.flow, stamp.sequence), Ordering::AcqRel);
             if received == leaves && self.quiet.load(Ordering::SeqCst) == 0 {
                 for relay in &self.relays {

@@ -178,12 +178,12 @@ impl<'a> Pair<'a> {
         let mut message = Message::new();
         let mut last = Instant::now();
         while !self.world.is_over() {
-            if !self.world.receive(&self.bound, &mut message)? {
+            let Some(connection) = self.world.receive_from(&self.bound, &mut message)? else {
                 if self.sending.load(Ordering::SeqCst) == 0 && last.elapsed() > SILENCE {
                     break;
                 }
                 continue;
-            }
+            };
             if self.sending.load(Ordering::Relaxed) == 0 {
                 last = Instant::now();
             }
@@ -192,7 +192,7 @@ impl<'a> Pair<'a> {
             if stamp.flow != self.flow(1, generation) || generation >= GENERATIONS {
                 return Err(format!("{stamp} is of no flow"));
             }
-            ledgers[generation as usize].note(stamp.sequence)?;
+            ledgers[generation as usize].note_from(stamp.sequence, connection)?;
             if generation as usize == self.generation.load(Ordering::Acquire) {
                 self.seen[1].fetch_max(stamp.sequence + 1, Ordering::AcqRel);
             }
