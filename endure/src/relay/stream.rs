@@ -26,8 +26,8 @@ pub(super) fn address(endpoint: &str) -> io::Result<SockAddr> {
     Ok(address.into())
 }
 
-/// Listens; with it, its endpoint, of the same scheme as `target`. `path`, if given, is one for a Unix
-/// domain socket.
+/// Listens; with it, its endpoint. `path`, if given, is one for a Unix domain socket; otherwise it is one of
+/// TCP, of what lies above it in `target`.
 pub(super) fn listen(path: Option<&str>, target: &str) -> io::Result<(Socket, String)> {
     let address = match path {
         Some(path) => SockAddr::unix(path)?,
@@ -40,7 +40,8 @@ pub(super) fn listen(path: Option<&str>, target: &str) -> io::Result<(Socket, St
         Some(path) => format!("ipc://{path}"),
         None => {
             let bound = socket.local_addr()?.as_socket();
-            let scheme = target.split("://").next().unwrap_or_default();
+            let scheme =
+                target.split("://").next().filter(|scheme| *scheme != "ipc").unwrap_or("tcp");
             format!("{scheme}://{}", bound.ok_or_else(|| io::Error::other("no address"))?)
         }
     };

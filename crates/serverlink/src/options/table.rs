@@ -4,7 +4,7 @@
 //! setter and its getter with their documentation, its number and form in libzmq's C API, and its
 //! row in `docs/options.md`.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use serverlink_zmtp::{CurvePublicKey, CurveSecretKey};
@@ -51,7 +51,7 @@ macro_rules! options {
             $set:ident($given:ty), $name:ident($kept:ty $(as $told:ty)?) = $default:expr;
     )+) => {
         /// What a socket is set to.
-        #[derive(Debug, Clone)]
+        #[derive(Clone)]
         pub(crate) struct Options {
             $(
                 $(#[doc = $line])+
@@ -61,6 +61,13 @@ macro_rules! options {
             pub(crate) zero_copy_receive: bool,
             /// What the options of the mechanisms together say.
             pub(crate) mechanism: SecurityMechanism,
+        }
+
+        /// Not what: there are passwords and keys in it.
+        impl fmt::Debug for Options {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_struct("Options").finish_non_exhaustive()
+            }
         }
 
         impl Default for Options {
@@ -414,7 +421,7 @@ options! {
         set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
             = Some(Duration::from_secs(30));
 
-    /// A SOCKS 5 proxy through which to connect to `tcp://` endpoints, as its address and port; `None`:
+    /// A SOCKS 5 proxy through which to connect to `tcp://`, `ws://` and `wss://` endpoints, as its address and port; `None`:
     /// directly. Names of hosts are looked up by the proxy.
     ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, TEXT, ALL:
         set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
@@ -552,13 +559,15 @@ options! {
         set_wss_key_pem(Option<&str>), wss_key_pem(Option<String>) = None;
 
     /// The certificate that whoever connects to `wss://` endpoints bound from now on is shown, in PEM, and
-    /// behind it those that lead to one that clients trust. Without it, and [its
+    /// behind it those that lead to one that clients trust. It names the server as an alternative name
+    /// (`subjectAltName`), not only as its subject. Without it, and [its
     /// key](Self::set_wss_key_pem), `bind` fails.
     ZMQ_WSS_CERT_PEM = 104, since "4.3.3", Sockets, Later, Set, TEXT, ALL:
         set_wss_cert_pem(Option<&str>), wss_cert_pem(Option<String>) = None;
 
     /// The certificates, in PEM, of those whose word is enough that a server of `wss://` is whom we want to
-    /// reach. Unless there are some, or [the system's](Self::set_wss_trust_system) are, `connect` fails.
+    /// reach: of authorities, or a server's own, if it is not that of an authority (`CA:TRUE`, which
+    /// `openssl req -x509` makes unless it is told not to). Unless there are some, or [the system's](Self::set_wss_trust_system) are, `connect` fails.
     ZMQ_WSS_TRUST_PEM = 105, since "4.3.3", Sockets, Later, Set, TEXT, ALL:
         set_wss_trust_pem(Option<&str>), wss_trust_pem(Option<String>) = None;
 

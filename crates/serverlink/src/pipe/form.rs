@@ -181,7 +181,7 @@ impl Web {
 
     fn translate(&mut self, batch: &VecDeque<Segment>, buffers: &mut Vec<Bytes>) {
         let control = buffers.len();
-        let shares = self.sealer.is_none() && !self.framer.masks();
+        let shares = self.sealer.is_none() && self.tls.is_none() && !self.framer.masks();
         let mut out = BytesMut::new();
         for (more, body) in frames(batch) {
             if shares && body.len() >= SHARE_FROM {

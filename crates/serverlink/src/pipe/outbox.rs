@@ -30,6 +30,8 @@ pub(super) const WORTH_WRITING: usize = 256 * 1024;
 const COLLECTING: Duration = Duration::from_micros(50);
 /// and how long when the sender writes by itself time and again.
 const COLLECTING_MOST: Duration = Duration::from_micros(200);
+/// So many control buffers wait for a peer that does not read.
+const CLOGGED: usize = 64;
 /// About how many bytes are given to the engine at once, unless the options say otherwise.
 const BATCH: usize = 256 * 1024;
 
@@ -226,7 +228,11 @@ impl Outbox {
     /// The form of what is sent until the handshake is done, if it has one.
     pub(crate) fn set_form(&self, form: Option<Box<Form>>) {
         if form.is_some() {
-            self.state().form = form;
+            let mut state = self.state();
+            // Who is told late that the stream is there may find the handshake done.
+            if !state.ready {
+                state.form = form;
+            }
         }
     }
 
@@ -335,9 +341,15 @@ impl Outbox {
     /// Takes bytes that go before all messages. They are of the present connection only.
     pub(crate) fn push_control(&self, bytes: Bytes) {
         let mut state = self.state();
-        if state.connection.is_some() {
+        // Nothing is what TLS adds its own to: once is enough.
+        if state.connection.is_some() && (!bytes.is_empty() || state.control.is_empty()) {
             state.control.push(bytes);
         }
+    }
+
+    /// Whether so much control waits that more should not be added to it: the peer does not read.
+    pub(crate) fn is_clogged(&self) -> bool {
+        self.state().control.len() >= CLOGGED
     }
 
     /// The same, if the handshake is done, from the socket's side.
@@ -506,6 +518,17 @@ impl Outbox {
 
     pub(crate) fn is_drained(&self) -> bool {
         self.state().is_drained()
+    }
+
+    /// Lets no more messages go by the present connection, but what it has to say itself.
+    pub(crate) fn hold(&self) {
+        self.state().ready = false;
+    }
+
+    /// Whether the present connection has said everything, but for messages that are held.
+    pub(crate) fn is_silent(&self) -> bool {
+        let state = self.state();
+        matches!(state.writer, Writer::Idle | Writer::Scheduled) && !state.has_work()
     }
 
     /// Nobody will ever write again: drops everything.
@@ -698,6 +721,14 @@ mod tests {
         assert!(matches!(push(&outbox, true), Flush::No), "the look finds that too");
         connection.look_after_stream(wait);
         (0..2).for_each(|_| assert_eq!(pull.recv().unwrap()[0], "message"));
+    }
+
+    #[test]
+    fn who_is_told_late_that_the_stream_is_there_does_not_change_the_form() {
+        let ([push, pull], outbox, _connection) = pair();
+        outbox.set_form(Some(Box::new(Form::old())));
+        push.send("as before").unwrap();
+        assert_eq!(pull.recv().unwrap()[0], "as before");
     }
 
     /// A sender that was kept from sending for a moment need not write message by message again.

@@ -430,13 +430,8 @@ impl Connection {
 
     /// The peer has said something.
     fn hear(&self, input: &mut Input, bytes: Bytes, now: Instant) {
-        let heard = input.protocol.feed(bytes, now);
+        input.protocol.feed(bytes, now);
         self.pump(input, now);
-        if let Err(error) = heard
-            && input.phase == Phase::Open
-        {
-            self.lose(input, &error);
-        }
     }
 
     /// The stream is lost.
@@ -467,8 +462,8 @@ impl Connection {
     }
 
     fn write_control(&self, input: &mut Input) {
-        // A proxy does not take what the peer is to have.
-        if !input.protocol.has_output() || input.is_proxied() {
+        // A proxy does not take what the peer is to have. Who asks and does not read gets no more answers.
+        if !input.protocol.has_output() || input.is_proxied() || self.outbox.is_clogged() {
             return;
         }
         input.protocol.take_output(|bytes| self.outbox.push_control(bytes));

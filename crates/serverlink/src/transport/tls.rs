@@ -1,8 +1,8 @@
-//! TLS, for `wss://`: RFC 8446 and RFC 5246, by rustls.
+//! TLS 1.3 (RFC 8446), for `wss://`, by rustls.
 
 use std::{
     fmt,
-    io::{self, Read, Write},
+    io::{self, BufRead, Write},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
 };
 
-use crate::{Error, Result, options::Options};
+use crate::{Error, Result, endpoint::invalid, options::Options};
 
 /// How much is encrypted at once: the most that a record takes (RFC 8446, section 5.1).
 const RECORD: usize = 16 * 1024;
@@ -46,14 +46,14 @@ impl Server {
 pub(crate) struct Client(Arc<ClientConfig>, ServerName<'static>);
 
 impl Client {
-    /// One that wants to reach `host`, or whom the options name.
-    pub(crate) fn new(host: &str, options: &Options) -> Result<Self> {
-        let (option, name) = match options.wss_hostname.as_deref() {
-            Some(name) => ("wss_hostname", name),
-            None => ("endpoint", host),
-        };
-        let name = ServerName::try_from(name.to_owned())
-            .map_err(|error| unfit(option, &format!("{name:?}: {error}")))?;
+    /// One that wants to reach `host`, of this endpoint, or whom the options name.
+    pub(crate) fn new(endpoint: &str, host: &str, options: &Options) -> Result<Self> {
+        let set = options.wss_hostname.as_deref();
+        let name = set.unwrap_or(host);
+        let name = ServerName::try_from(name.to_owned()).map_err(|error| match set {
+            Some(_) => unfit("wss_hostname", &format!("{name:?}: {error}")),
+            None => invalid(endpoint, &format!("no certificate can be for {name:?}: {error}")),
+        })?;
         let mut roots = RootCertStore::empty();
         if let Some(pem) = options.wss_trust_pem.as_deref() {
             for certificate in certificates("wss_trust_pem", pem)? {
@@ -160,11 +160,14 @@ impl Tls {
         let connection = &mut self.session().connection;
         while !bytes.is_empty() {
             connection.read_tls(&mut bytes)?;
-            let state = connection.process_new_packets().map_err(io::Error::other)?;
-            let start = out.len();
-            out.resize(start + state.plaintext_bytes_to_read(), 0);
-            connection.reader().read_exact(&mut out[start..])?;
-            if state.peer_has_closed() {
+            let processed = connection.process_new_packets();
+            // Until there is nothing more now, or never.
+            while let Ok(plain @ [_, ..]) = connection.reader().fill_buf() {
+                let len = plain.len();
+                out.extend_from_slice(plain);
+                connection.reader().consume(len);
+            }
+            if processed.map_err(io::Error::other)?.peer_has_closed() {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
         }
@@ -173,7 +176,8 @@ impl Tls {
 
     /// Whether it has something to say by itself: a part of the handshake, an alert.
     pub(crate) fn has_output(&self) -> bool {
-        self.session().connection.wants_write()
+        let session = self.session();
+        session.closes || session.connection.wants_write()
     }
 
     /// Has the end of the stream told behind what is [sent](Self::send) next.

@@ -434,6 +434,59 @@ fn both_ends_say_goodbye() {
     assert_eq!(peer.stream.read(&mut [0]).unwrap(), 0);
 }
 
+/// A close, and the end of TLS behind it, may come while there is no room for the messages before it.
+#[test]
+fn what_came_before_the_end_is_delivered_however_late() {
+    for &endpoint in ALL {
+        let context = context();
+        let pull = server(&context, SocketType::Pull);
+        pull.set_receive_high_water_mark(10).unwrap();
+        let bound = pull.bind(endpoint).unwrap();
+        let elsewhere = crate::harness::context();
+        let push = client(&elsewhere, SocketType::Push);
+        push.set_send_high_water_mark(0).unwrap();
+        push.set_linger(Some(PATIENCE)).unwrap();
+        push.connect(&bound).unwrap();
+        (0..5_000).for_each(|n| push.send(number(n)).unwrap());
+        drop(push);
+        // It has said everything then.
+        elsewhere.terminate();
+        expect_numbers(&pull, 0..5_000);
+        await_peers(&pull, 0);
+    }
+}
+
+/// Nobody may read it (RFC 6455, section 5.5.1): the next connection begins with it.
+#[test]
+fn nothing_is_sent_behind_a_close() {
+    let context = context();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_send_buffer(Some(65_536)).unwrap();
+    push.connect(&format!("ws://{}/", listener.local_addr().unwrap())).unwrap();
+    let mut peer = Plain::accept(&listener, "PULL");
+    await_peers(&push, 1);
+    for n in 0..900 {
+        let mut message = number(n);
+        message.push_back(vec![7; 30_000]);
+        push.send(message).unwrap();
+    }
+    peer.send(0x8, b"\x03\xe9going away");
+    let mut whole = 0;
+    loop {
+        let frame = peer.frame();
+        if frame.opcode == 0x8 {
+            break;
+        }
+        whole += u32::from(frame.payload.len() > 30_000);
+    }
+    assert!(whole < 900);
+    assert_eq!(peer.stream.read(&mut [0]).unwrap(), 0, "something follows the close");
+    drop(peer);
+    let next = Plain::accept(&listener, "PULL").frame();
+    assert_eq!(next.payload, [&[1][..], &whole.to_be_bytes()].concat());
+}
+
 #[test]
 fn what_breaks_the_rules_is_told_so() {
     let context = context();

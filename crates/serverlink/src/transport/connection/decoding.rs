@@ -38,6 +38,12 @@ impl Connection {
                 Ok(Decoded::Full) => {}
                 Ok(Decoded::Judged) => break,
                 Ok(Decoded::Starved) => {
+                    if let Some(error) = input.protocol.take_lost() {
+                        // An alert, perhaps.
+                        self.write_control(input);
+                        self.lose(input, &error);
+                        return;
+                    }
                     if let Ok(buffer) = input.protocol.take_spent_chunk().try_into_mut() {
                         self.port.reuse(buffer);
                     }
@@ -50,6 +56,11 @@ impl Connection {
                 }
                 Err(error) => {
                     self.tell_failure(&error);
+                    if input.protocol.is_web() {
+                        // What comes behind a close is not read: it is for the next connection.
+                        self.outbox.hold();
+                        input.protocol.close_tls();
+                    }
                     // It may have something to say to the peer about it.
                     self.write_control(input);
                     self.fail(input, &error);

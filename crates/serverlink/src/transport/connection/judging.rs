@@ -99,7 +99,7 @@ impl Connection {
                     zmtp::Error::Denied(Refusal::Credentials | Refusal::Internal)
                 ) =>
             {
-                if self.outbox.is_drained()
+                if self.outbox.is_silent()
                     && let Some(handle) = self.handle.get()
                 {
                     let _ = handle.shutdown_send();

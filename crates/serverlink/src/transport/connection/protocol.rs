@@ -65,14 +65,27 @@ impl Protocol {
         form.or_else(old).map(Box::new)
     }
 
-    /// Takes what has come. An error is one of the stream; there may be something before it.
-    pub(super) fn feed(&mut self, data: Bytes, now: Instant) -> io::Result<()> {
+    /// Takes what has come.
+    pub(super) fn feed(&mut self, data: Bytes, now: Instant) {
         match self {
             Self::Zmtp(zmtp) => zmtp.feed(data, now),
-            Self::Web(web) => return web.feed(data, now),
+            Self::Web(web) => web.feed(data, now),
             Self::Raw(raw) => raw.feed(data, now),
         }
-        Ok(())
+    }
+
+    /// Why the stream is lost although it is still there, behind everything that came by it.
+    pub(super) fn take_lost(&mut self) -> Option<io::Error> {
+        match self {
+            Self::Web(web) => web.take_lost(),
+            Self::Zmtp(_) | Self::Raw(_) => None,
+        }
+    }
+
+    pub(super) fn close_tls(&mut self) {
+        if let Self::Web(web) = self {
+            web.close_tls();
+        }
     }
 
     /// What has ended the stream, behind everything that came.

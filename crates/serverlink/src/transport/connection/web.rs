@@ -12,11 +12,13 @@ use crate::{pipe::Form, transport::Tls};
 pub(crate) struct Web {
     zmtp: zmtp::WebConnection,
     tls: Option<Arc<Tls>>,
+    /// What is wrong with TLS, or that it is at its end, behind all that came.
+    lost: Option<io::Error>,
 }
 
 impl Web {
     pub(crate) fn new(zmtp: zmtp::WebConnection, tls: Option<Arc<Tls>>) -> Self {
-        Self { zmtp, tls }
+        Self { zmtp, tls, lost: None }
     }
 
     /// The form of what is sent until the handshake is over, if it has one.
@@ -31,16 +33,26 @@ impl Web {
         Some(Box::new(Form::web(framer, sealer, self.tls.clone())))
     }
 
-    /// An error is one of TLS. What came before it is taken in.
-    pub(super) fn feed(&mut self, data: Bytes, now: Instant) -> io::Result<()> {
+    pub(super) fn feed(&mut self, data: Bytes, now: Instant) {
         let Some(tls) = &self.tls else {
             self.zmtp.feed(data, now);
-            return Ok(());
+            return;
         };
-        let mut plain = BytesMut::new();
-        let received = tls.receive(&data, &mut plain);
+        let mut plain = BytesMut::with_capacity(data.len());
+        self.lost = tls.receive(&data, &mut plain).err();
         self.zmtp.feed(plain.freeze(), now);
-        received
+    }
+
+    /// What has ended TLS, behind everything that came by it.
+    pub(super) fn take_lost(&mut self) -> Option<io::Error> {
+        self.lost.take()
+    }
+
+    /// Has the end of TLS told behind what is sent next.
+    pub(super) fn close_tls(&mut self) {
+        if let Some(tls) = &self.tls {
+            tls.close();
+        }
     }
 
     pub(super) fn zmtp(&mut self) -> &mut zmtp::Connection {

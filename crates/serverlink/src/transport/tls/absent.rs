@@ -25,7 +25,7 @@ impl Server {
 pub(crate) struct Client(Infallible);
 
 impl Client {
-    pub(crate) fn new(_: &str, _: &Options) -> Result<Self> {
+    pub(crate) fn new(_: &str, _: &str, _: &Options) -> Result<Self> {
         Err(unsupported())
     }
 
