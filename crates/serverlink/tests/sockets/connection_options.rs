@@ -237,25 +237,29 @@ fn proxy(listener: &TcpListener, method: u8, target: &str) -> Vec<u8> {
 #[test]
 fn a_proxy_connects_sockets() {
     let context = context();
-    let (rep, endpoint) = crate::harness::bound(&context, SocketType::Rep, "tcp://127.0.0.1:*");
-    let target = endpoint.strip_prefix("tcp://").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    for (name, host, asked) in [
-        (None, "127.0.0.1", &[127, 0, 0, 1][..]),
-        // No name server knows it: the proxy does.
-        (None, "inside.invalid", b"inside.invalid"),
-        (Some("me"), "inside.invalid", b"me secret inside.invalid"),
-    ] {
-        let req = socket(&context, SocketType::Req);
-        req.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
-        req.set_socks_username(name).unwrap();
-        req.set_socks_password(name.map(|_| "secret")).unwrap();
-        req.connect(&format!("tcp://{host}:9")).unwrap();
-        req.send("question").unwrap();
-        assert_eq!(proxy(&listener, if name.is_some() { 2 } else { 0 }, target), asked);
-        expect(&rep, "question");
-        rep.send("answer").unwrap();
-        expect(&req, "answer");
+    for &scheme in if cfg!(feature = "wss") { &["tcp", "ws", "wss"][..] } else { &["tcp", "ws"] } {
+        let rep = crate::web::server(&context, SocketType::Rep);
+        let endpoint = rep.bind(&format!("{scheme}://127.0.0.1:*")).unwrap();
+        let target = endpoint.split('/').nth(2).unwrap();
+        for (name, host, asked) in [
+            (None, "127.0.0.1", &[127, 0, 0, 1][..]),
+            // No name server knows it: the proxy does.
+            (None, "inside.invalid", b"inside.invalid"),
+            (Some("me"), "inside.invalid", b"me secret inside.invalid"),
+        ] {
+            let req = crate::web::client(&context, SocketType::Req);
+            req.set_wss_hostname(Some("localhost")).unwrap();
+            req.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+            req.set_socks_username(name).unwrap();
+            req.set_socks_password(name.map(|_| "secret")).unwrap();
+            req.connect(&format!("{scheme}://{host}:9")).unwrap();
+            req.send("question").unwrap();
+            assert_eq!(proxy(&listener, if name.is_some() { 2 } else { 0 }, target), asked);
+            expect(&rep, "question");
+            rep.send("answer").unwrap();
+            expect(&req, "answer");
+        }
     }
 }
 

@@ -50,7 +50,7 @@ use identity;
 /// This machine.
 const HERE: Identity = identity!("localhost");
 /// A socket that can be bound to `wss://`.
-fn server(context: &Context, socket_type: SocketType) -> Socket {
+pub(crate) fn server(context: &Context, socket_type: SocketType) -> Socket {
     let server = socket(context, socket_type);
     server.set_wss_cert_pem(Some(HERE.certificate)).unwrap();
     server.set_wss_key_pem(Some(HERE.key)).unwrap();
@@ -58,7 +58,7 @@ fn server(context: &Context, socket_type: SocketType) -> Socket {
 }
 
 /// One that trusts it.
-fn client(context: &Context, socket_type: SocketType) -> Socket {
+pub(crate) fn client(context: &Context, socket_type: SocketType) -> Socket {
     let client = socket(context, socket_type);
     client.set_wss_trust_pem(Some(HERE.certificate)).unwrap();
     client
