@@ -447,11 +447,13 @@ fn what_came_before_the_end_is_delivered_however_late() {
         push.set_send_high_water_mark(0).unwrap();
         push.set_linger(Some(PATIENCE)).unwrap();
         push.connect(&bound).unwrap();
-        (0..5_000).for_each(|n| push.send(number(n)).unwrap());
+        // More than is received at once.
+        let count = 15_000;
+        (0..count).for_each(|n| push.send(number(n)).unwrap());
         drop(push);
         // It has said everything then.
         elsewhere.terminate();
-        expect_numbers(&pull, 0..5_000);
+        expect_numbers(&pull, 0..count);
         await_peers(&pull, 0);
     }
 }
