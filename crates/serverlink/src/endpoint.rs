@@ -183,22 +183,17 @@ impl WebEndpoint {
         if address.contains(unfit) || path.contains(unfit) || path.contains('#') {
             return Err(invalid(text, "neither host nor path has spaces, control characters or #"));
         }
-        let mut web = Self { secure, address: TcpEndpoint::ANY, path: path.to_owned() };
         // As in URLs.
         let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
-        web.address = match has_port {
+        let address = match has_port {
             true => TcpEndpoint::parse(text, address)?,
-            false => TcpEndpoint::parse(text, &format!("{address}:{}", web.usual_port()))?,
+            false => TcpEndpoint::parse(text, &format!("{address}:{}", usual_port(secure)))?,
         };
-        Ok(web)
+        Ok(Self { secure, address, path: path.to_owned() })
     }
 
     fn scheme(&self) -> &'static str {
         if self.secure { "wss" } else { "ws" }
-    }
-
-    fn usual_port(&self) -> u16 {
-        if self.secure { 443 } else { 80 }
     }
 
     /// The name of the host, without brackets.
@@ -217,15 +212,18 @@ impl WebEndpoint {
             host => host.to_owned(),
         };
         match self.address.port {
-            port if port == self.usual_port() => host,
+            port if port == usual_port(self.secure) => host,
             port => format!("{host}:{port}"),
         }
     }
 }
 
-impl TcpEndpoint {
-    const ANY: Self = Self { host: Host::Any, port: 0, source: None };
+/// The port of HTTP, over TLS or not.
+fn usual_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
 
+impl TcpEndpoint {
     fn parse(text: &str, address: &str) -> Result<Self> {
         let (source, address) = match address.split_once(';') {
             Some((source, address)) => (Some(Self::parse_source(text, source)?), address),

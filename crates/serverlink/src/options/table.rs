@@ -421,8 +421,8 @@ options! {
         set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
             = Some(Duration::from_secs(30));
 
-    /// A SOCKS 5 proxy through which to connect to `tcp://`, `ws://` and `wss://` endpoints, as its address and port; `None`:
-    /// directly. Names of hosts are looked up by the proxy.
+    /// A SOCKS 5 proxy through which to connect to `tcp://`, `ws://` and `wss://` endpoints, as its address
+    /// and port; `None`: directly. Names of hosts are looked up by the proxy.
     ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, TEXT, ALL:
         set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
 
