@@ -466,7 +466,9 @@ impl Connection {
         if !input.protocol.has_output() || input.is_proxied() || self.outbox.is_clogged() {
             return;
         }
-        input.protocol.take_output(|bytes| self.outbox.push_control(bytes));
+        if let Some(bytes) = input.protocol.take_output() {
+            self.outbox.push_control(bytes);
+        }
         self.write_all();
     }
 

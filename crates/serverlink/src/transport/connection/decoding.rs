@@ -138,7 +138,9 @@ impl Connection {
                     let monitored =
                         MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
                     // Our own READY goes before any message.
-                    protocol.take_output(|bytes| self.outbox.push_control(bytes));
+                    if let Some(bytes) = protocol.take_output() {
+                        self.outbox.push_control(bytes);
+                    }
                     let framing = Framing::of(info.version);
                     let form = protocol.form(framing);
                     let hello = &self.origin.options().hello_message;

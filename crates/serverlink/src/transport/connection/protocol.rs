@@ -143,12 +143,12 @@ impl Protocol {
         }
     }
 
-    /// Gives what is to be sent, if anything, to `send`.
-    pub(super) fn take_output(&mut self, mut send: impl FnMut(Bytes)) {
+    /// What is to be sent, if anything. It may be of no length: its form adds to it.
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
         match self {
-            Self::Zmtp(zmtp) => zmtp.take_output().into_iter().for_each(send),
-            Self::Web(web) => web.take_output(&mut send),
-            Self::Raw(_) => {}
+            Self::Zmtp(zmtp) => zmtp.take_output(),
+            Self::Web(web) => web.take_output(),
+            Self::Raw(_) => None,
         }
     }
 

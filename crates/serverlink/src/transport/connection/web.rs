@@ -72,14 +72,11 @@ impl Web {
         self.zmtp.has_output() || self.tls.as_ref().is_some_and(|tls| tls.has_output())
     }
 
-    /// Gives what is to be sent to `send`. Of TLS's own, which its form adds, that is nothing, which is to
-    /// be sent nevertheless.
-    pub(super) fn take_output(&mut self, mut send: impl FnMut(Bytes)) {
-        let bytes = self.zmtp.take_output();
-        let own = self.tls.as_ref().is_some_and(|tls| tls.has_output());
-        if bytes.is_some() || own {
-            send(bytes.unwrap_or_default());
-        }
+    /// What is to be sent. Of TLS's own, which the form adds, that is nothing, which is to be sent
+    /// nevertheless.
+    pub(super) fn take_output(&mut self) -> Option<Bytes> {
+        let own = || self.tls.as_ref().is_some_and(|tls| tls.has_output()).then(Bytes::new);
+        self.zmtp.take_output().or_else(own)
     }
 
     /// Has the end told behind everything else. False if that was done before.
