@@ -51,6 +51,7 @@ const CLOSE: u64 = 3;
 const ABORT: u64 = 4;
 const CONCLUDE: u64 = 5;
 const ANSWERED: u64 = 8;
+const AWAIT: u64 = 9;
 
 /// A stream that speaks ZMTP, or nothing that we know of.
 ///
@@ -176,7 +177,8 @@ impl Connection {
             connection.outbox.detach(Some(0));
             return Err(error);
         }
-        connection.post(START);
+        // Of one that connects the engine tells when it is there, perhaps before this.
+        connection.post(if address.is_some() { AWAIT } else { START });
         Ok(connection)
     }
 
@@ -671,7 +673,7 @@ impl Handler for Connection {
                 let mut input = self.input();
                 match tag {
                     START if input.phase == Phase::Open => self.opened(&mut input),
-                    START => self.set_timer(&mut input),
+                    AWAIT => self.set_timer(&mut input),
                     RESUME if input.receiving == Receiving::Paused => {
                         input.receiving = Receiving::No;
                         input.protocol.pause_input(false);
