@@ -121,6 +121,7 @@ mod seat;
 mod sync;
 mod sys;
 mod timers;
+mod vigil;
 
 pub use biased::{BiasedGuard, BiasedLock};
 pub use counters::PortStatistics;
@@ -134,7 +135,7 @@ pub use handle::{Direction, Handle, Sending};
 pub use named_pipe::NamedPipe;
 pub use notice::Notice;
 pub use options::{PortOptions, backends};
-pub use port::{Port, Turn};
+pub use port::{Manner, Port, Turn};
 #[cfg(unix)]
 pub use sys::credentials::PeerCredentials;
 #[cfg(windows)]
@@ -144,3 +145,4 @@ pub use sys::given::{duplicate_socket, listens};
 pub use sys::look::SignalMask;
 pub use sys::schedule::ThreadSchedule;
 pub use timers::TimerId;
+pub use vigil::Vigil;

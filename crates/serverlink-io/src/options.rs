@@ -23,11 +23,16 @@ pub struct PortOptions {
     pub backend: Option<String>,
     /// Size of the engine's own receive buffers, in bytes.
     pub receive_buffer: usize,
+    /// Whether the thread in [`Port::run`](crate::Port::run) stays awake for a moment before it sleeps,
+    /// as long as events follow each other quickly: as a [`Vigil`](crate::Vigil) has it. What comes
+    /// within 50 µs of the last event then is handled without waking a processor, which uses the
+    /// processor meanwhile.
+    pub stay_awake: bool,
 }
 
 impl Default for PortOptions {
     fn default() -> Self {
-        Self { backend: None, receive_buffer: 128 * 1024 }
+        Self { backend: None, receive_buffer: 128 * 1024, stay_awake: false }
     }
 }
 

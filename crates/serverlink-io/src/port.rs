@@ -20,13 +20,14 @@ use socket2::Socket;
 #[cfg(windows)]
 use crate::NamedPipe;
 use crate::{
-    Event, Handle, Handler, Notice, PortOptions, PortStatistics, TimerId,
+    Event, Handle, Handler, Notice, PortOptions, PortStatistics, TimerId, Vigil,
     counters::Counters,
     diagnostics,
     lock::lock,
     seat::{Car, Seat},
     sys::{self, Backend, Entry, Outcome, RawDescriptor},
     timers::{Alarm, Timers},
+    vigil::Watch,
 };
 
 /// A completion port. Clones refer to the same port.
@@ -93,6 +94,8 @@ struct Shared {
     /// How many packets are posted.
     packets: AtomicUsize,
     seat: Seat,
+    /// Of the thread that runs the port.
+    vigil: Option<Vigil>,
     stopped: AtomicBool,
 }
 
@@ -111,6 +114,18 @@ pub enum Turn {
     Busy,
     /// The port was stopped.
     Stopped,
+}
+
+/// How a thread [waits](Port::wait) at a port.
+#[derive(Debug, Clone, Copy)]
+pub enum Manner<'a> {
+    /// It leaves the port to the thread in [`Port::run`], if there is one.
+    Patient,
+    /// It displaces the thread in [`Port::run`].
+    Eager,
+    /// The same, and it stays awake for a moment first if the vigil has it that what it waits for is
+    /// likely to come at once.
+    Awake(&'a Vigil),
 }
 
 impl Port {
@@ -138,6 +153,7 @@ impl Port {
                 posted: Mutex::default(),
                 packets: AtomicUsize::new(0),
                 seat: Seat::default(),
+                vigil: options.stay_awake.then(Vigil::new),
                 stopped: AtomicBool::new(false),
             }),
         })
@@ -287,15 +303,14 @@ impl Port {
     /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
     /// port.
     pub fn run(&self) -> io::Result<()> {
-        self.shared.seat.run(&*self.shared)
+        self.shared.seat.run(&*self.shared, self.shared.vigil.as_ref())
     }
 
     /// Waits until the epoch of `notice` is past `seen`, the deadline has come, or the port is
     /// stopped. May return before.
     ///
     /// The thread does not merely sleep: it drives the port, if no other waiter does, and so
-    /// handles by itself the events that it waits for. An `eager` waiter displaces the thread in
-    /// [`run`](Self::run), any other does not. Use [`raise`](Self::raise) to raise the notice.
+    /// handles by itself the events that it waits for. Use [`raise`](Self::raise) to raise the notice.
     ///
     /// # Errors
     ///
@@ -307,9 +322,15 @@ impl Port {
         notice: &Notice,
         seen: u64,
         deadline: Option<Instant>,
-        eager: bool,
+        manner: Manner<'_>,
     ) -> io::Result<()> {
-        self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager)
+        let eager = !matches!(manner, Manner::Patient);
+        let mut watch = match manner {
+            Manner::Awake(vigil) => Some(vigil.begin()),
+            Manner::Patient | Manner::Eager => None,
+        };
+        let stays_awake = || watch.as_mut().is_some_and(Watch::is_awake);
+        self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager, stays_awake)
     }
 
     /// Raises a notice that threads [wait](Self::wait) for at this port.

@@ -17,7 +17,7 @@ use std::{
 };
 
 use crate::{
-    Turn,
+    Turn, Vigil,
     notice::{Notice, park_until},
     sync::{
         AtomicBool, AtomicUsize, Mutex,
@@ -26,6 +26,7 @@ use crate::{
         thread::{self, Thread, ThreadId},
         thread_mark,
     },
+    vigil::Watch,
 };
 
 /// How long the seat may be free before the background takes it.
@@ -95,13 +96,21 @@ struct Role<'a>(&'a Seat);
 
 impl Seat {
     /// Drives until the car is stopped, giving way to waiters if this is the first thread to come.
-    pub(crate) fn run(&self, car: &impl Car) -> io::Result<()> {
+    /// There may be a vigil for what is delivered.
+    pub(crate) fn run(&self, car: &impl Car, vigil: Option<&Vigil>) -> io::Result<()> {
         self.check_not_mine("a handler cannot run the port that called it")?;
         let background = self.background();
+        let mut watch = vigil.map(Vigil::begin);
         loop {
             while !(background.is_some() && self.is_wanted()) {
-                match self.turn(car, None)? {
-                    Turn::Delivered(_) => {}
+                let awake = watch.as_mut().is_some_and(Watch::is_awake);
+                match self.turn(car, awake.then_some(Duration::ZERO))? {
+                    Turn::Delivered(0) => {}
+                    Turn::Delivered(_) => {
+                        // The last one ends before.
+                        drop(watch);
+                        watch = vigil.map(Vigil::begin);
+                    }
                     Turn::Stopped => return Ok(()),
                     Turn::Busy => break,
                 }
@@ -130,7 +139,8 @@ impl Seat {
         turn
     }
 
-    /// Waits for a notice to be raised past `seen`, driving meanwhile if nobody else does.
+    /// Waits for a notice to be raised past `seen`, driving meanwhile if nobody else does; as long as
+    /// it `stays_awake`, which is asked before each turn, without sleeping.
     pub(crate) fn wait(
         &self,
         car: &impl Car,
@@ -138,6 +148,7 @@ impl Seat {
         seen: u64,
         deadline: Option<Instant>,
         eager: bool,
+        mut stays_awake: impl FnMut() -> bool,
     ) -> io::Result<()> {
         self.check_not_mine("a handler cannot wait for the port that called it")?;
         let over = || {
@@ -151,7 +162,11 @@ impl Seat {
                 // Raised from now on, the notice ends the turn.
                 let _waiting = notice.at_port();
                 while !over() {
-                    let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+                    let left = if stays_awake() {
+                        Some(Duration::ZERO)
+                    } else {
+                        deadline.map(|at| at.saturating_duration_since(Instant::now()))
+                    };
                     car.turn(left)?;
                 }
                 drop(driving);

@@ -32,9 +32,10 @@ struct State {
 }
 
 impl Car for Port {
-    fn turn(&self, _timeout: Option<Duration>) -> io::Result<Turn> {
+    fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
         let mut state = self.state.lock().unwrap();
-        while state.packets.is_empty()
+        while timeout.is_none()
+            && state.packets.is_empty()
             && state.arrivals.is_empty()
             && !state.woken
             && !state.stopped
@@ -91,7 +92,17 @@ impl Port {
     }
 
     fn wait(&self, notice: &Notice, eager: bool) {
-        self.seat.wait(self, notice, 0, None, eager).unwrap();
+        self.seat.wait(self, notice, 0, None, eager, || false).unwrap();
+        assert!(notice.epoch() > 0, "nobody raised it");
+    }
+
+    /// The same, by a thread that looks so often before it sleeps.
+    fn wait_awake(&self, notice: &Notice, mut looks: usize) {
+        let stays_awake = || {
+            looks = looks.saturating_sub(1);
+            looks > 0
+        };
+        self.seat.wait(self, notice, 0, None, true, stays_awake).unwrap();
         assert!(notice.epoch() > 0, "nobody raised it");
     }
 }
@@ -129,6 +140,22 @@ fn a_waiter_hears_what_another_thread_raises() {
         port.raise(&notice);
         waiter.join().unwrap();
     });
+}
+
+#[test]
+fn a_waiter_that_stays_awake_misses_nothing() {
+    for tell in [Port::post, Port::arrive, |port: &Port, notice: &Arc<Notice>| port.raise(notice)] {
+        model(move || {
+            let port = Arc::new(Port::default());
+            let notice = Arc::new(Notice::new());
+            let waiter = thread::spawn({
+                let (port, notice) = (port.clone(), notice.clone());
+                move || port.wait_awake(&notice, 2)
+            });
+            tell(&port, &notice);
+            waiter.join().unwrap();
+        });
+    }
 }
 
 /// Two waiters, each for a notice of its own, that `tell` tells the port of.
@@ -179,7 +206,7 @@ fn a_waiter_that_follows_another_for_the_same_is_told() {
         });
         port.raise(&notice);
         while notice.epoch() == 1 {
-            port.seat.wait(&*port, &notice, 1, None, true).unwrap();
+            port.seat.wait(&*port, &notice, 1, None, true, || false).unwrap();
         }
         first.join().unwrap();
         raiser.join().unwrap();
@@ -192,7 +219,7 @@ fn the_background_gives_way_and_takes_over_again() {
         let port = Arc::new(Port::default());
         let background = thread::spawn({
             let port = port.clone();
-            move || port.seat.run(&*port).unwrap()
+            move || port.seat.run(&*port, None).unwrap()
         });
         let notice = Arc::new(Notice::new());
         let waiter = thread::spawn({

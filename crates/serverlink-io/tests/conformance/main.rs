@@ -121,10 +121,12 @@ macro_rules! every_case {
                 timers_are_ordered_and_never_early,
                 timers_due_at_once_starve_nobody;
             waiting:
+                a_background_that_stays_awake_hears_everything,
                 a_lazy_packet_reaches_a_driver_that_waits,
                 a_lazy_packet_waits_for_a_driver,
                 a_wait_ends_at_its_deadline,
                 a_waiter_handles_its_own_event,
+                a_waiter_that_stays_awake_handles_its_own_event,
                 many_waiters_hear_each_their_own,
                 the_background_gives_way_to_an_eager_waiter,
                 the_background_takes_over_when_waiters_have_left,

@@ -28,8 +28,14 @@ pub(crate) struct Rig {
 
 impl Rig {
     pub(crate) fn new(backend: &str) -> Self {
+        Self::with(backend, |_| {})
+    }
+
+    /// The same, with other options.
+    pub(crate) fn with(backend: &str, set: impl FnOnce(&mut PortOptions)) -> Self {
         let mut options = PortOptions::default();
         options.backend = Some(backend.to_owned());
+        set(&mut options);
         let port = Port::new(&options).expect("the backend starts");
         assert_eq!(port.backend(), backend);
         Self { port }

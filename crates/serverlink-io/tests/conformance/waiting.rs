@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink_io::{Event, Handle, Handler, Notice, Port, Sending};
+use serverlink_io::{Event, Handle, Handler, Manner, Notice, Port, Sending, Vigil};
 
 use crate::rig::{Call, Inbox, LIMIT, Rig, pair, scaled};
 
@@ -16,10 +16,17 @@ fn deadline() -> Option<Instant> {
 }
 
 /// Waits until the notice is raised.
-fn wait(port: &Port, notice: &Notice, seen: u64, eager: bool) {
+fn wait(port: &Port, notice: &Notice, seen: u64, manner: Manner<'_>) {
     while notice.epoch() == seen {
-        port.wait(notice, seen, deadline(), eager).expect("it waits");
+        port.wait(notice, seen, deadline(), manner).expect("it waits");
     }
+}
+
+/// A vigil whose next wait stays awake.
+fn brief(port: &Port) -> Vigil {
+    let vigil = Vigil::new();
+    port.wait(&Notice::new(), 1, None, Manner::Awake(&vigil)).expect("it does not wait");
+    vigil
 }
 
 /// Raises a notice, and notes the thread it is called on.
@@ -50,10 +57,54 @@ pub(crate) fn a_waiter_handles_its_own_event(backend: &str) {
     for round in 0..scaled(100) as u64 {
         handle.receive(None).expect("it starts");
         far.write_all(b"x").expect("it sends");
-        wait(&rig.port, &raise.notice, round, true);
+        wait(&rig.port, &raise.notice, round, Manner::Eager);
         assert_eq!(*raise.on.lock().expect("no panic"), Some(thread::current().id()));
     }
     handle.retire();
+}
+
+/// As the sockets wait for answers, here without any other thread at the port.
+pub(crate) fn a_waiter_that_stays_awake_handles_its_own_event(backend: &str) {
+    let rig = Rig::new(backend);
+    let (near, mut far) = pair();
+    let raise = Raise::new(&rig.port);
+    let handle = rig.port.register(near.into(), raise.clone()).expect("it registers");
+    let vigil = brief(&rig.port);
+    let (tell, told) = mpsc::channel();
+    let answering = thread::spawn(move || {
+        while told.recv().is_ok() {
+            far.write_all(b"x").expect("it sends");
+        }
+    });
+    for round in 0..scaled(300) as u64 {
+        handle.receive(None).expect("it starts");
+        tell.send(()).expect("it is told");
+        wait(&rig.port, &raise.notice, round, Manner::Awake(&vigil));
+        assert_eq!(*raise.on.lock().expect("no panic"), Some(thread::current().id()));
+    }
+    drop(tell);
+    answering.join().expect("no panic");
+    handle.retire();
+}
+
+/// Bytes, packets and timers reach a background that stays awake, and stopping ends it.
+pub(crate) fn a_background_that_stays_awake_hears_everything(backend: &str) {
+    let rig = Rig::with(backend, |options| options.stay_awake = true);
+    let driver = rig.spawn();
+    let (handle, inbox, mut far) = rig.connected();
+    for round in 0..scaled(300) {
+        match round % 3 {
+            0 => {
+                handle.receive(None).expect("it starts");
+                far.write_all(b"x").expect("it sends");
+            }
+            1 => _ = rig.port.set_timer(Instant::now(), inbox.clone(), 0),
+            _ => rig.port.post(inbox.clone(), 0),
+        }
+        inbox.wait();
+    }
+    handle.retire();
+    drop(driver);
 }
 
 pub(crate) fn the_background_gives_way_to_an_eager_waiter(backend: &str) {
@@ -65,7 +116,7 @@ pub(crate) fn the_background_gives_way_to_an_eager_waiter(backend: &str) {
     let notice = Arc::new(Notice::new());
     let waiter = {
         let (port, notice) = (rig.port.clone(), notice.clone());
-        thread::spawn(move || wait(&port, &notice, 0, true))
+        thread::spawn(move || wait(&port, &notice, 0, Manner::Eager))
     };
     let start = Instant::now();
     loop {
@@ -90,7 +141,7 @@ pub(crate) fn the_background_takes_over_when_waiters_have_left(backend: &str) {
     for round in 0..scaled(20) {
         let raise = Raise::new(&rig.port);
         rig.port.post(raise.clone(), 0);
-        wait(&rig.port, &raise.notice, 0, true);
+        wait(&rig.port, &raise.notice, 0, Manner::Eager);
         // Nobody waits now: neither bytes nor timers nor packets may be left lying.
         let (handle, inbox, mut far) = rig.connected();
         match round % 4 {
@@ -131,34 +182,35 @@ pub(crate) fn a_lazy_packet_reaches_a_driver_that_waits(backend: &str) {
 
 pub(crate) fn a_wait_ends_at_its_deadline(backend: &str) {
     let rig = Rig::new(backend);
-    for eager in [false, true] {
+    let vigil = brief(&rig.port);
+    for manner in [Manner::Patient, Manner::Eager, Manner::Awake(&vigil)] {
         let until = Instant::now() + Duration::from_millis(20);
         let notice = Notice::new();
         while Instant::now() < until {
-            rig.port.wait(&notice, 0, Some(until), eager).expect("it waits");
+            rig.port.wait(&notice, 0, Some(until), manner).expect("it waits");
         }
         assert_eq!(notice.epoch(), 0);
     }
     // One that is over does not wait at all.
     let notice = Notice::new();
-    rig.port.wait(&notice, 1, None, true).expect("it does not wait");
-    rig.port.wait(&notice, 0, Some(Instant::now()), true).expect("it does not wait");
+    rig.port.wait(&notice, 1, None, Manner::Eager).expect("it does not wait");
+    rig.port.wait(&notice, 0, Some(Instant::now()), Manner::Eager).expect("it does not wait");
 }
 
 pub(crate) fn stop_ends_every_wait(backend: &str) {
     for _ in 0..scaled(50) {
         let rig = Rig::new(backend);
-        let waiters: Vec<_> = [true, true, false]
-            .into_iter()
-            .map(|eager| {
-                let port = rig.port.clone();
-                thread::spawn(move || port.wait(&Notice::new(), 0, None, eager))
-            })
-            .collect();
-        rig.port.stop();
-        for waiter in waiters {
-            waiter.join().expect("no panic").expect("no error");
-        }
+        let vigil = brief(&rig.port);
+        thread::scope(|scope| {
+            let waiters = [Manner::Awake(&vigil), Manner::Eager, Manner::Patient].map(|manner| {
+                let port = &rig.port;
+                scope.spawn(move || port.wait(&Notice::new(), 0, None, manner))
+            });
+            rig.port.stop();
+            for waiter in waiters {
+                waiter.join().expect("no panic").expect("no error");
+            }
+        });
     }
 }
 
@@ -168,7 +220,8 @@ pub(crate) fn waiting_within_a_handler_is_refused(backend: &str) {
     let port = rig.port.clone();
     rig.port.post(
         Arc::new(Call(move |_| {
-            let error = port.wait(&Notice::new(), 0, None, true).expect_err("it would not end");
+            let error =
+                port.wait(&Notice::new(), 0, None, Manner::Eager).expect_err("it would not end");
             tell.send(error.kind()).expect("somebody waits");
         })),
         0,
@@ -197,12 +250,13 @@ impl Handler for Caller {
     }
 }
 
-/// Threads that all wait at one port, each for bytes of its own, with and without a background.
+/// Threads that all wait at one port, each for bytes of its own, without a background and with one
+/// that sleeps or stays awake.
 pub(crate) fn many_waiters_hear_each_their_own(backend: &str) {
-    for background in [false, true] {
-        let rig = Rig::new(backend);
+    for (background, stay_awake) in [(false, false), (true, false), (true, true)] {
+        let rig = Rig::with(backend, |options| options.stay_awake = stay_awake);
         let driver = background.then(|| rig.spawn());
-        let waiters: Vec<_> = (0..4)
+        let waiters: Vec<_> = (0..5)
             .map(|number| {
                 let port = rig.port.clone();
                 thread::spawn(move || {
@@ -221,10 +275,13 @@ pub(crate) fn many_waiters_hear_each_their_own(backend: &str) {
                     let handle = port.register(near.into(), caller.clone()).expect("it registers");
                     caller.handle.set(handle.clone()).expect("it is new");
                     handle.receive(None).expect("it starts");
+                    let vigil = Vigil::new();
+                    let manner =
+                        [Manner::Patient, Manner::Eager, Manner::Awake(&vigil)][number % 3];
                     for round in 0..scaled(300) as u64 {
                         let sent = handle.send(vec![bytes::Bytes::from_static(b"x")]);
                         assert!(!matches!(sent, Sending::Done { result: Err(_), .. }));
-                        wait(&port, &caller.notice, round, number != 0);
+                        wait(&port, &caller.notice, round, manner);
                     }
                     handle.retire();
                     // What is pending still has to be dequeued before the socket is closed.

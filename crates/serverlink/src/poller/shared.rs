@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink_io::{Handle, Handler, Notice, Port, PortOptions};
+use serverlink_io::{Handle, Handler, Manner, Notice, Port, PortOptions};
 
 use super::{
     Events, PollEvent, Signal,
@@ -228,13 +228,14 @@ impl Shared {
             let woken = self.woken.swap(false, SeqCst);
             let mut state = self.state();
             self.scan(&mut state, events);
-            let (port, eager) = (state.home().cloned(), state.readers > 0);
+            let port = state.home().cloned();
+            let manner = if state.readers > 0 { Manner::Eager } else { Manner::Patient };
             drop(state);
             if !events.is_empty() || late || woken {
                 return;
             }
             let driven =
-                port.is_some_and(|port| port.wait(&self.notice, seen, deadline, eager).is_ok());
+                port.is_some_and(|port| port.wait(&self.notice, seen, deadline, manner).is_ok());
             if !driven {
                 self.notice.park(seen, deadline);
             }

@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink_io::{BiasedGuard, BiasedLock, Notice, Port};
+use serverlink_io::{BiasedGuard, BiasedLock, Manner, Notice, Port, Vigil};
 
-use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors, vigil::Vigil};
+use super::{PeerInfo, Peers, endpoints::Attachment, monitor::Monitors};
 use crate::{
     Error, Message, Result, SocketType,
     cache::CachePadded,
@@ -346,7 +346,7 @@ impl SocketInner {
 
     /// Releases the core and waits until something changes, or the deadline. The thread drives the
     /// connections meanwhile, if there are any; one that receives even if the I/O thread does
-    /// already.
+    /// already, and one that waits for an answer stays awake at first.
     fn wait<'a>(
         &'a self,
         way: Way,
@@ -358,16 +358,22 @@ impl SocketInner {
             Way::In => &self.readable,
             Way::Out => &self.writable,
         };
+        let for_answer = way == Way::In && mem::take(&mut core.has_sent);
         let connected = core.has_connections();
-        let for_answer = way == Way::In && mem::take(&mut core.has_sent) && !connected;
         let seen = notice.epoch();
         let port = self.port.as_ref().filter(|_| connected);
         drop(core);
-        let eager = way == Way::In;
-        let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, eager).is_ok());
+        let manner = match way {
+            Way::In if for_answer => Manner::Awake(&self.vigil),
+            Way::In => Manner::Eager,
+            Way::Out => Manner::Patient,
+        };
+        let driven = port.is_some_and(|port| port.wait(notice, seen, deadline, manner).is_ok());
         if !driven {
-            if for_answer {
-                self.vigil.wait(notice, seen, deadline);
+            // With several I/O threads those with the connections sleep on the same notice: who stays
+            // awake would keep a processor from the one that is to bring the answer.
+            if for_answer && !connected {
+                self.vigil.park(notice, seen, deadline);
             } else {
                 notice.park(seen, deadline);
             }

@@ -10,7 +10,6 @@ mod properties;
 mod readiness;
 mod status;
 mod subscriptions;
-mod vigil;
 
 use std::{fmt, mem::ManuallyDrop, sync::Arc, time::Duration};
 
