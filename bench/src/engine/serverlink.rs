@@ -58,7 +58,10 @@ impl Handler for Late {
 
 impl Engine for Port {
     fn echo(listener: TcpListener, connections: usize) -> Result<()> {
-        Ok(echo::serve(&PortOptions::default(), listener, connections)?)
+        let mut options = PortOptions::default();
+        // As sockets that answer have it.
+        options.stay_awake = true;
+        Ok(echo::serve(&options, listener, connections)?)
     }
 
     fn wakes(tell: impl FnOnce(Wake) -> Result<()>, answers: Arc<Answers>) -> Result<()> {

@@ -18,10 +18,7 @@ use crate::Notice;
 const BRIEF: Duration = Duration::from_micros(250);
 /// and for so long at most, which is about what it takes to fall asleep and be woken.
 const AWAKE: Duration = Duration::from_micros(50);
-/// From then on who waits lets other threads run, one of which may be the one that is to answer: the
-/// system often wakes a thread on the processor of the thread that wakes it.
-const ALONE: Duration = Duration::from_micros(10);
-/// How often the notice is looked at before the clock is.
+/// How often a notice is looked at before other threads are let run.
 const LOOKS: usize = 16;
 /// How many brief waits are slept through, at most, after some that stayed awake in vain.
 const MOST_SLEPT: u8 = 63;
@@ -37,7 +34,7 @@ static VIGILS: AtomicUsize = AtomicUsize::new(0);
 /// more time than what is waited for takes to be done. Who stays awake instead uses the processor
 /// that would have slept. After it has done so in vain it sleeps through the next brief wait, after
 /// the second time through the next three, and so on up to 63; and there are never more threads that
-/// wait awake in a process than it has processors, and none if it has one. After 10 µs they let other
+/// wait awake in a process than it has processors, and none if it has one. All the while they let other
 /// threads run. Where nothing happens, or seldom, no processor is used.
 ///
 /// See [`Manner::Awake`](crate::Manner::Awake), [`PortOptions::stay_awake`](crate::PortOptions) and
@@ -116,21 +113,20 @@ pub(crate) struct Watch<'a> {
 }
 
 impl Watch<'_> {
-    /// Whether not to sleep yet. The thread may have let others run.
+    /// Whether not to sleep yet. Lets other threads run.
     pub(crate) fn is_awake(&mut self) -> bool {
         if self.place.is_none() {
             return false;
         }
-        let awake = self.began.elapsed();
-        if awake >= AWAKE {
+        if self.began.elapsed() >= AWAKE {
             self.place = None;
             self.in_vain = true;
             self.vigil.was_in_vain();
             return false;
         }
-        if awake >= ALONE {
-            thread::yield_now();
-        }
+        // One of those may be the one that is to bring what this one waits for: the system often wakes a
+        // thread on the processor of the thread that wakes it.
+        thread::yield_now();
         true
     }
 }
