@@ -43,6 +43,17 @@ impl Item {
         }
     }
 
+    /// Whether it is to be read, and something was sent since this was asked last.
+    pub(super) fn expects_answer(&self) -> bool {
+        self.interest.contains(Events::IN)
+            && match &self.target {
+                Target::Socket { socket, .. } => {
+                    socket.upgrade().is_some_and(|socket| socket.expects_answer())
+                }
+                Target::Descriptor { .. } => false,
+            }
+    }
+
     /// The port that drives it has become known.
     pub(super) fn find_port(&mut self) -> Option<Port> {
         let Target::Socket { socket, port: port @ None } = &mut self.target else { return None };

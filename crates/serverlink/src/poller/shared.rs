@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink_io::{Handle, Handler, Manner, Notice, Port, PortOptions};
+use serverlink_io::{Handle, Handler, Manner, Notice, Port, PortOptions, Vigil};
 
 use super::{
     Events, PollEvent, Signal,
@@ -18,6 +18,14 @@ use super::{
     watch::{Probe, Watch},
 };
 use crate::{Error, Result, socket::SocketInner};
+
+/// So many sockets are looked at before each wait.
+const FEW: usize = 16;
+
+thread_local! {
+    /// Of the thread's waits for answers. Lists that are waited for once have none of their own.
+    static VIGIL: Vigil = Vigil::new();
+}
 
 /// A poller. Its locks are taken in this order: `state`, a socket's core, then `candidates` or
 /// `home`.
@@ -57,6 +65,13 @@ impl State {
             0 => self.ports.first().map(|(port, _)| port),
             _ => self.port.as_ref(),
         }
+    }
+
+    /// Whether an answer is waited for: something was sent to a socket that is waited for to be read.
+    /// With many sockets it is not asked, for it takes a look at each.
+    fn expects_answer(&self) -> bool {
+        self.items.len() <= FEW
+            && self.items.values().filter(|item| item.expects_answer()).count() > 0
     }
 
     fn count_port(&mut self, port: Port) {
@@ -221,6 +236,7 @@ impl Shared {
     /// or it is woken.
     pub(super) fn wait(&self, events: &mut Vec<PollEvent>, deadline: Option<Instant>) {
         self.catch_up();
+        let mut for_answer = false;
         loop {
             // Before the look: when time runs out during a wait, there is one more.
             let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -228,17 +244,24 @@ impl Shared {
             let woken = self.woken.swap(false, SeqCst);
             let mut state = self.state();
             self.scan(&mut state, events);
-            let port = state.home().cloned();
-            let manner = if state.readers > 0 { Manner::Eager } else { Manner::Patient };
-            drop(state);
             if !events.is_empty() || late || woken {
                 return;
             }
-            let driven =
-                port.is_some_and(|port| port.wait(&self.notice, seen, deadline, manner).is_ok());
-            if !driven {
-                self.notice.park(seen, deadline);
-            }
+            let (port, eager) = (state.home().cloned(), state.readers > 0);
+            for_answer |= state.expects_answer();
+            drop(state);
+            VIGIL.with(|vigil| {
+                let manner = match (eager, for_answer) {
+                    (_, true) => Manner::Awake(vigil),
+                    (true, false) => Manner::Eager,
+                    (false, false) => Manner::Patient,
+                };
+                match port {
+                    Some(port) if port.wait(&self.notice, seen, deadline, manner).is_ok() => {}
+                    None if for_answer => vigil.park(&self.notice, seen, deadline),
+                    _ => self.notice.park(seen, deadline),
+                }
+            });
         }
     }
 

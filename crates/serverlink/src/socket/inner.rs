@@ -344,6 +344,18 @@ impl SocketInner {
         }
     }
 
+    /// Whether who waits to receive waits for an answer; what is sent from now on is another question.
+    fn takes_answer(&self, core: &mut Core) -> bool {
+        // What these receive answers nothing.
+        let never = matches!(self.socket_type, SocketType::XPub | SocketType::XSub);
+        mem::take(&mut core.has_sent) && !never
+    }
+
+    /// The same, for those who wait without it.
+    pub(crate) fn expects_answer(&self) -> bool {
+        self.takes_answer(&mut self.core())
+    }
+
     /// Releases the core and waits until something changes, or the deadline. The thread drives the
     /// connections meanwhile, if there are any; one that receives even if the I/O thread does
     /// already, and one that waits for an answer stays awake at first.
@@ -358,7 +370,7 @@ impl SocketInner {
             Way::In => &self.readable,
             Way::Out => &self.writable,
         };
-        let for_answer = way == Way::In && mem::take(&mut core.has_sent);
+        let for_answer = way == Way::In && self.takes_answer(&mut core);
         let connected = core.has_connections();
         let seen = notice.epoch();
         let port = self.port.as_ref().filter(|_| connected);
