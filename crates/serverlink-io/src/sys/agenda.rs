@@ -3,17 +3,15 @@
 //! For the backends that are told of completions or readiness and queue the rest themselves; the
 //! completion port of Windows queues in the kernel.
 
-use std::{
-    collections::VecDeque,
-    io, mem,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+#[cfg(all(test, loom))]
+mod model;
 
-use crate::{Direction, lock::lock};
+use std::{collections::VecDeque, io, mem, sync::Arc, time::Duration};
+
+use crate::{
+    Direction,
+    sync::{AtomicBool, AtomicUsize, Mutex, Ordering, lock},
+};
 
 /// Registrations (`R`) that have something to do in one of their directions, and wakes.
 #[derive(Debug)]
@@ -32,10 +30,10 @@ impl<R> Default for Agenda<R> {
     fn default() -> Self {
         Self {
             queue: Mutex::default(),
-            queued: AtomicUsize::new(0),
-            waiting: AtomicBool::new(false),
-            woken: AtomicBool::new(false),
-            stopped: AtomicBool::new(false),
+            queued: AtomicUsize::default(),
+            waiting: AtomicBool::default(),
+            woken: AtomicBool::default(),
+            stopped: AtomicBool::default(),
         }
     }
 }
@@ -98,7 +96,9 @@ impl<R> Agenda<R> {
     /// Ends a turn. A wake that came before is answered by its return: whoever woke finds the state
     /// it saw before waking looked at by the driver afterwards.
     pub(super) fn end_turn(&self) {
-        self.woken.store(false, Ordering::SeqCst);
+        // A swap, not a store: it acquires what whoever woke did before, also by accesses that are
+        // not sequentially consistent.
+        self.woken.swap(false, Ordering::AcqRel);
     }
 
     /// Has turns stop from now on; a wake must follow.
@@ -121,7 +121,7 @@ impl<R> Agenda<R> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use super::*;
 
