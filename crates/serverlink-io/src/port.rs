@@ -1,42 +1,39 @@
 //! The completion port: what all backends share.
 
+mod due;
+
 #[cfg(unix)]
 use std::os::fd::{AsFd, AsRawFd};
 #[cfg(windows)]
 use std::os::windows::io::{AsRawSocket, AsSocket};
 use std::{
-    collections::VecDeque,
-    fmt, io, mem,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    fmt, io,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use bytes::BytesMut;
 use socket2::Socket;
 
+use self::due::Due;
 #[cfg(windows)]
 use crate::NamedPipe;
 use crate::{
-    Event, Handle, Handler, Notice, PortOptions, PortStatistics, TimerId, Vigil,
+    Handle, Handler, Notice, PortOptions, PortStatistics, TimerId, Vigil,
     counters::Counters,
     diagnostics,
-    lock::lock,
     seat::{Car, Seat},
-    sys::{self, Backend, Entry, Outcome, RawDescriptor},
-    timers::{Alarm, Timers},
+    sys::{self, Backend, Entry, RawDescriptor},
     vigil::Watch,
 };
 
 /// A completion port. Clones refer to the same port.
 ///
-/// Registered sockets carry out operations; each ends with one [`Event`] for
-/// the [`Handler`] of its registration. Events, timers and posted packets are
-/// delivered by whichever thread drives the port, with [`run`](Self::run) or
-/// [`turn`](Self::turn), one thread at a time. Operations may be started from
-/// any thread.
+/// Registered sockets carry out operations; each ends with one
+/// [`Event`](crate::Event) for the [`Handler`] of its registration. Events,
+/// timers and posted packets are delivered by whichever thread drives the port,
+/// with [`run`](Self::run) or [`turn`](Self::turn), one thread at a time.
+/// Operations may be started from any thread.
 ///
 /// Dropping the last clone retires every handle and frees everything. A handler
 /// that owns a `Port` and is itself owned by the port (through a registration,
@@ -89,19 +86,10 @@ struct Shared {
     backend: Box<dyn Backend>,
     passed_over: Vec<String>,
     counters: Arc<Counters>,
-    timers: Timers,
-    posted: Mutex<VecDeque<Packet>>,
-    /// How many packets are posted.
-    packets: AtomicUsize,
+    due: Due,
     seat: Seat,
     /// Of the thread that runs the port.
     vigil: Option<Vigil>,
-    stopped: AtomicBool,
-}
-
-struct Packet {
-    handler: Arc<dyn Handler>,
-    tag: u64,
 }
 
 /// What one [`Port::turn`] did.
@@ -149,12 +137,9 @@ impl Port {
                 counters: Arc::clone(backend.counters()),
                 backend,
                 passed_over,
-                timers: Timers::default(),
-                posted: Mutex::default(),
-                packets: AtomicUsize::new(0),
+                due: Due::default(),
                 seat: Seat::default(),
                 vigil: options.stay_awake.then(Vigil::new),
-                stopped: AtomicBool::new(false),
             }),
         })
     }
@@ -265,8 +250,9 @@ impl Port {
         Ok(Handle::new(entry, watched))
     }
 
-    /// Gives a buffer back that [`Event::Received`] brought, for the next receives to use instead of
-    /// new memory. It may be any buffer; one that is smaller than the engine's own is freed.
+    /// Gives a buffer back that [`Event::Received`](crate::Event::Received) brought, for the next
+    /// receives to use instead of new memory. It may be any buffer; one that is smaller than the
+    /// engine's own is freed.
     pub fn reuse(&self, buffer: BytesMut) {
         self.shared.backend.reuse(buffer);
     }
@@ -364,10 +350,10 @@ impl Port {
         self.shared.wake();
     }
 
-    /// Delivers [`Event::Posted`] with `tag` to `handler` on the driving thread, in the order of
-    /// posting.
+    /// Delivers [`Event::Posted`](crate::Event::Posted) with `tag` to `handler` on the driving
+    /// thread, in the order of posting.
     pub fn post(&self, handler: Arc<dyn Handler>, tag: u64) {
-        if self.push_packet(handler, tag) {
+        if self.shared.due.post(handler, tag) {
             self.shared.wake();
         }
     }
@@ -376,29 +362,17 @@ impl Port {
     /// packet is delivered when one comes to [`wait`](Self::wait), or when the thread in
     /// [`run`](Self::run) next looks after the port, some milliseconds later.
     pub fn post_lazily(&self, handler: Arc<dyn Handler>, tag: u64) {
-        if self.push_packet(handler, tag) {
+        if self.shared.due.post(handler, tag) {
             self.shared.seat.wake_driver(&*self.shared);
         }
     }
 
-    /// False if the port is stopped.
-    fn push_packet(&self, handler: Arc<dyn Handler>, tag: u64) -> bool {
-        let mut posted = lock(&self.shared.posted);
-        let runs = !self.shared.is_stopped();
-        if runs {
-            posted.push_back(Packet { handler, tag });
-            self.shared.packets.store(posted.len(), Ordering::SeqCst);
-        }
-        runs
-    }
-
-    /// Delivers [`Event::Timer`] with `tag` to `handler` on the driving thread, not before
-    /// `deadline` and as soon after it as the system allows: see [`timer_grain`](Self::timer_grain).
+    /// Delivers [`Event::Timer`](crate::Event::Timer) with `tag` to `handler` on the driving thread,
+    /// not before `deadline` and as soon after it as the system allows: see
+    /// [`timer_grain`](Self::timer_grain).
     pub fn set_timer(&self, deadline: Instant, handler: Arc<dyn Handler>, tag: u64) -> TimerId {
-        let (id, nearest) = self.shared.timers.set(deadline, Alarm { handler, tag });
-        if self.shared.is_stopped() {
-            self.shared.timers.cancel(id);
-        } else if nearest {
+        let (id, nearest) = self.shared.due.set_timer(deadline, handler, tag);
+        if nearest {
             self.shared.wake();
         }
         id
@@ -413,7 +387,7 @@ impl Port {
 
     /// Cancels a timer: true if it had not expired; its event then never comes.
     pub fn cancel_timer(&self, id: TimerId) -> bool {
-        self.shared.timers.cancel(id).is_some()
+        self.shared.due.cancel_timer(id)
     }
 
     /// Stops the port for good: the turn that goes on returns, and all later ones tell
@@ -421,13 +395,11 @@ impl Port {
     /// timers are dropped.
     pub fn stop(&self) {
         diagnostics::stopped(self.backend());
-        self.shared.stopped.store(true, Ordering::SeqCst);
+        self.shared.due.stop();
         self.shared.backend.stop();
         self.shared.seat.disturb();
         // Nobody will deliver these, and their handlers may own the port.
-        let posted = mem::take(&mut *lock(&self.shared.posted));
-        self.shared.packets.store(0, Ordering::SeqCst);
-        drop((posted, self.shared.timers.take_all()));
+        self.shared.due.clear();
     }
 }
 
@@ -444,25 +416,15 @@ impl fmt::Debug for Port {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Port")
             .field("backend", &self.shared.backend)
-            .field("timers", &self.shared.timers.len())
-            .field("stopped", &self.shared.stopped)
+            .field("timers", &self.shared.due.timers())
+            .field("stopped", &self.shared.due.is_stopped())
             .finish_non_exhaustive()
     }
 }
 
 impl Car for Shared {
     fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
-        let mut delivered = self.deliver_due();
-        let wait = if delivered > 0 { Some(Duration::ZERO) } else { self.wait(timeout) };
-        match self.backend.turn(wait)? {
-            Outcome::Delivered(count) => {
-                self.counters.turned(count);
-                delivered += count;
-            }
-            Outcome::Stopped => return Ok(Turn::Stopped),
-        }
-        delivered += self.deliver_due();
-        Ok(Turn::Delivered(delivered))
+        self.due.turn(timeout, &self.counters, |wait| self.backend.turn(wait))
     }
 
     fn wake(&self) {
@@ -470,11 +432,11 @@ impl Car for Shared {
     }
 
     fn has_packets(&self) -> bool {
-        self.packets.load(Ordering::SeqCst) > 0
+        self.due.has_packets()
     }
 
     fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::SeqCst)
+        self.due.is_stopped()
     }
 }
 
@@ -483,46 +445,5 @@ impl Shared {
     /// packets again before it waits.
     fn wake(&self) {
         self.seat.wake(self);
-    }
-
-    /// Delivers the timers and packets that are due now, and not those that their handlers add.
-    fn deliver_due(&self) -> usize {
-        self.deliver_timers() + self.deliver_packets()
-    }
-
-    fn deliver_timers(&self) -> usize {
-        let Some(nearest) = self.timers.nearest() else { return 0 };
-        let now = Instant::now();
-        if nearest > now {
-            return 0;
-        }
-        // New timers may be due at once; the count keeps them from going on for ever.
-        let pending = self.timers.len();
-        for delivered in 0..pending {
-            let Some((id, alarm)) = self.timers.take_due(now) else { return delivered };
-            self.counters.timer();
-            alarm.handler.complete(Event::Timer { id, tag: alarm.tag });
-        }
-        pending
-    }
-
-    fn deliver_packets(&self) -> usize {
-        let waiting = self.packets.load(Ordering::SeqCst);
-        for delivered in 0..waiting {
-            let mut posted = lock(&self.posted);
-            let Some(packet) = posted.pop_front() else { return delivered };
-            self.packets.store(posted.len(), Ordering::SeqCst);
-            drop(posted);
-            self.counters.packet();
-            packet.handler.complete(Event::Posted { tag: packet.tag });
-        }
-        waiting
-    }
-
-    /// How long the backend may wait.
-    fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
-        let Some(nearest) = self.timers.nearest() else { return timeout };
-        let left = nearest.saturating_duration_since(Instant::now());
-        Some(timeout.map_or(left, |timeout| timeout.min(left)))
     }
 }
