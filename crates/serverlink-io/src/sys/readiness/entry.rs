@@ -2,10 +2,7 @@
 
 use std::{
     fmt, io, mem,
-    sync::{
-        Arc, Mutex, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, Weak},
 };
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +12,7 @@ use super::{
     Engine, Ready, Token, Want,
     inward::{Inward, Readable, Reading},
     outward::{Outward, Writing},
+    room::Room,
     source::Source,
 };
 use crate::{Direction, Handler, Interest, Sending, errors, lock::lock, sys::Entry};
@@ -31,8 +29,7 @@ pub(super) struct Registration {
     token: Token,
     pub(super) inward: Mutex<Inward>,
     pub(super) outward: Mutex<Outward>,
-    /// Something may wait for the writable direction; see [`expect_room`](Self::expect_room).
-    expects_room: AtomicBool,
+    pub(super) room: Room,
 }
 
 /// Four cache lines at most.
@@ -65,7 +62,7 @@ impl Registration {
             token,
             inward: Mutex::new(Inward::new(Arc::clone(&live))),
             outward: Mutex::new(Outward::new(live)),
-            expects_room: AtomicBool::new(false),
+            room: Room::default(),
         })
     }
 
@@ -75,14 +72,16 @@ impl Registration {
 
     /// Takes in what the poller says, carries out what it can, and tells how many events that made.
     pub(super) fn report(&self, ready: Ready) -> usize {
-        if (ready.writable || ready.hangup) && self.expects_room.load(Ordering::SeqCst) {
-            let mut outward = lock(&self.outward);
-            self.unwanted(Direction::Outward);
-            if outward.operation.waits() {
-                self.stand(&mut outward.queued, Direction::Outward);
-            } else {
-                self.expects_room.store(false, Ordering::SeqCst);
-            }
+        if ready.writable || ready.hangup {
+            let waits = |outward: &mut MutexGuard<'_, Outward>| {
+                self.unwanted(Direction::Outward);
+                let waits = outward.operation.waits();
+                if waits {
+                    self.stand(&mut outward.queued, Direction::Outward);
+                }
+                waits
+            };
+            self.room.reported(|| lock(&self.outward), waits);
         }
         if !ready.readable && !ready.hangup {
             return 0;
@@ -99,17 +98,6 @@ impl Registration {
             return 0;
         }
         usize::from(self.serve_inward(inward))
-    }
-
-    /// Has [`report`](Self::report) look at the writable direction, which it spares itself
-    /// otherwise: nearly every report of data tells that there is room as well. Called with
-    /// `outward` locked. True if it did not yet: what has found no room before has to look once more,
-    /// for a report that came meanwhile went unheeded.
-    pub(super) fn expect_room(&self) -> bool {
-        // The driver hears the report first and looks at this then; here it is the other way round.
-        // Both being sequentially consistent, and the kernel taking locks for either, one of the two
-        // sees the other.
-        !self.expects_room.swap(true, Ordering::SeqCst)
     }
 
     /// Carries out what it can of the pending operation, and tells whether it delivered an event.

@@ -16,6 +16,7 @@ mod entry;
 mod inward;
 mod outward;
 mod probe;
+mod room;
 pub(super) mod source;
 mod table;
 

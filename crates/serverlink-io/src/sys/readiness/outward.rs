@@ -132,7 +132,7 @@ impl Registration {
         if !matches!(outward.operation, Writing::Idle) {
             return Err(errors::busy());
         }
-        self.expect_room();
+        self.room.expect();
         if source::connect(socket, address)? {
             outward.operation = Writing::Due(Box::new(Event::Connected(Ok(()))));
             self.stand(&mut outward.queued, Direction::Outward);
@@ -155,10 +155,7 @@ impl Registration {
             return done(transfer, Err(errors::busy()));
         }
         let descriptor = live.source.descriptor();
-        let mut tried = transfer.advance(socket, usize::MAX);
-        if matches!(tried, Tried::WouldBlock) && self.expect_room() {
-            tried = transfer.advance(socket, usize::MAX);
-        }
+        let tried = self.room.look_for(|| transfer.advance(socket, usize::MAX));
         let sending = match tried {
             Tried::Finished(result) => done(transfer, result.map(|_| ())),
             Tried::WouldBlock => {

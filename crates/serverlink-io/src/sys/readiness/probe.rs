@@ -24,7 +24,7 @@ impl Registration {
             inward.operation = Reading::Probe;
         }
         if interest.writable {
-            self.expect_room();
+            self.room.expect();
             outward.operation = Writing::Probe;
         }
         // A first look in any case: the poller may have reported long ago.
