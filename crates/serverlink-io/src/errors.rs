@@ -45,6 +45,16 @@ pub(crate) enum Call {
     /// Ending the poller's wait.
     #[cfg(unix)]
     Wake,
+    /// Entering the kernel to submit to an io_uring and to wait for it.
+    #[cfg(target_os = "linux")]
+    Enter,
+    /// What an io_uring tells of any operation, before its own call is asked: whether the operation
+    /// has to be submitted once more.
+    #[cfg(target_os = "linux")]
+    Completion,
+    /// A receive into a piece that was provided to an io_uring.
+    #[cfg(target_os = "linux")]
+    Piece,
 }
 
 /// How the platform's table sorts an error code.

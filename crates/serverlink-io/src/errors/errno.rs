@@ -1,8 +1,9 @@
 //! What each errno value calls for.
 //!
-//! One table names every value that the calls of the readiness backends are documented to return:
+//! One table names every value that the calls of the backends for Unix are documented to return:
 //! accept(2), connect(2), recv(2), send(2), getsockopt(2), setsockopt(2), shutdown(2), poll(2),
-//! select(2), epoll_create1(2), epoll_ctl(2), epoll_wait(2), eventfd(2), kqueue(2) and kevent(2).
+//! select(2), epoll_create1(2), epoll_ctl(2), epoll_wait(2), eventfd(2), kqueue(2), kevent(2) and
+//! io_uring_enter(2), with what that one lists as errors of completions.
 //!
 //! Sources: the pages of these names in the Linux manual and in those of FreeBSD, NetBSD, OpenBSD
 //! and macOS, and POSIX.1-2024.
@@ -77,6 +78,13 @@ const NOT_OURS: &[(Call, Action)] = &[(Call::Accept, Retry)];
 /// A descriptor that is taken from the poller is gone from it already.
 const GONE: &[(Call, Action)] = &[(Call::Remove, Ignore)];
 
+const NO_MEMORY_FOR_SOCKETS: &[(Call, Action)] = &[
+    (Call::Accept, Fatal),
+    (Call::Add, Fatal),
+    #[cfg(target_os = "linux")]
+    (Call::Piece, Retry),
+];
+
 /// By name.
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
@@ -88,13 +96,30 @@ const TABLE: &[Row] = &[
     row(libc::EAGAIN, "EAGAIN", Retry, &[(Call::Connect, Close), (Call::Wake, Ignore)], "nothing yet: wait for readiness; a connect has not even begun (the listener's queue is full, or there is no port); a wake finds the driver woken already"),
     row(libc::EALREADY, "EALREADY", Ignore, &[], "the connect had begun before; its end follows"),
     row(libc::EBADF, "EBADF", Fatal, GONE, "not an open descriptor; one that its owner has closed is gone from the poller"),
+    #[cfg(target_os = "linux")]
+    row(libc::EBADFD, "EBADFD", Fatal, &[], "the ring has not been enabled"),
+    #[cfg(target_os = "linux")]
+    row(libc::EBADR, "EBADR", Fatal, &[], "the kernel has lost completions for want of memory"),
+    #[cfg(target_os = "linux")]
+    row(libc::EBUSY, "EBUSY", Close, &[(Call::Enter, Ignore)], "in use; to a ring: nothing more is taken in until completions have been taken out"),
+    #[cfg(target_os = "linux")]
+    row(libc::ECANCELED, "ECANCELED", Close, &[(Call::Completion, Retry)], "given up by the ring: because somebody cancelled it, or because the thread that submitted it has ended, which an operation outlives"),
     row(libc::ECONNABORTED, "ECONNABORTED", Close, NOT_OURS, "given up before it was accepted"),
     row(libc::ECONNREFUSED, "ECONNREFUSED", Close, NOT_OURS, "nobody listens there"),
     row(libc::ECONNRESET, "ECONNRESET", Close, NOT_OURS, "the peer reset the connection"),
     row(libc::EDESTADDRREQ, "EDESTADDRREQ", Fatal, &[], "no address given"),
     row(libc::EDOM, "EDOM", Fatal, &[], "an option's value is out of range"),
     row(libc::EEXIST, "EEXIST", Fatal, &[], "the descriptor was added already"),
-    row(libc::EFAULT, "EFAULT", Fatal, &[], "memory is not accessible"),
+    row(
+        libc::EFAULT,
+        "EFAULT",
+        Fatal,
+        &[
+            #[cfg(target_os = "linux")]
+            (Call::Completion, Retry),
+        ],
+        "memory is not accessible; a ring may say so of good memory when the thread that submitted the operation has ended",
+    ),
     row(libc::EHOSTDOWN, "EHOSTDOWN", Close, NOT_OURS, "no answer from the peer's machine"),
     row(libc::EHOSTUNREACH, "EHOSTUNREACH", Close, NOT_OURS, "no route"),
     row(libc::EINPROGRESS, "EINPROGRESS", Ignore, &[], "the connect has begun; its end follows"),
@@ -110,7 +135,7 @@ const TABLE: &[Row] = &[
     row(libc::ENETRESET, "ENETRESET", Close, NOT_OURS, "keep-alive found the connection dead"),
     row(libc::ENETUNREACH, "ENETUNREACH", Close, NOT_OURS, "no route"),
     exhaustion(libc::ENFILE, "ENFILE", Fatal, &[], "the system is out of descriptors: trying again at once would spin"),
-    exhaustion(libc::ENOBUFS, "ENOBUFS", Close, &[(Call::Accept, Fatal), (Call::Add, Fatal)], "the system is out of memory for sockets, and no report tells when that is over"),
+    exhaustion(libc::ENOBUFS, "ENOBUFS", Close, NO_MEMORY_FOR_SOCKETS, "the system is out of memory for sockets, and no report tells when that is over; of the pieces provided to a ring, all are in completions that are about to be taken out"),
     row(libc::ENODEV, "ENODEV", Fatal, &[], "the kernel could not mount its anonymous descriptors"),
     row(libc::ENOENT, "ENOENT", Close, GONE, "no such path; not in the poller"),
     exhaustion(libc::ENOMEM, "ENOMEM", Close, &[(Call::Accept, Fatal), (Call::Add, Fatal)], "the system is out of memory, and no report tells when that is over"),
@@ -125,7 +150,11 @@ const TABLE: &[Row] = &[
     row(libc::ENOTSOCK, "ENOTSOCK", Fatal, &[], "not a socket"),
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     row(libc::ENOTSUP, "ENOTSUP", Fatal, &[], "the kind of descriptor cannot do this"),
+    #[cfg(target_os = "linux")]
+    row(libc::ENXIO, "ENXIO", Fatal, &[], "the ring is being torn down"),
     row(libc::EOPNOTSUPP, "EOPNOTSUPP", Fatal, &[], "the socket cannot do this: not a stream, not for listening"),
+    #[cfg(target_os = "linux")]
+    row(libc::EOWNERDEAD, "EOWNERDEAD", Fatal, &[], "the kernel's thread that submits has died"),
     row(libc::EPERM, "EPERM", Close, NOT_OURS, "forbidden by a firewall; a kind of file that the poller does not take"),
     row(libc::EPIPE, "EPIPE", Close, &[], "nobody reads any more, or this direction was shut down"),
     row(libc::EPROTO, "EPROTO", Close, NOT_OURS, "the protocol failed underneath"),
@@ -134,6 +163,8 @@ const TABLE: &[Row] = &[
     row(libc::ESHUTDOWN, "ESHUTDOWN", Close, &[], "this direction was shut down"),
     row(libc::ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT", Close, &[], "the kind of socket is not there"),
     row(libc::ESRCH, "ESRCH", Fatal, GONE, "not in the poller"),
+    #[cfg(target_os = "linux")]
+    row(libc::ETIME, "ETIME", Close, &[(Call::Enter, Ignore)], "a timer ran out; to a ring: the time to wait is over"),
     row(libc::ETIMEDOUT, "ETIMEDOUT", Close, NOT_OURS, "no answer from the peer"),
 ];
 

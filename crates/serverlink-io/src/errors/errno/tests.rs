@@ -6,7 +6,7 @@ use libc::*;
 
 use super::*;
 
-const CALLS: [Call; 9] = [
+const CALLS: &[Call] = &[
     Call::Accept,
     Call::Connect,
     Call::Receive,
@@ -16,6 +16,12 @@ const CALLS: [Call; 9] = [
     Call::Add,
     Call::Remove,
     Call::Wake,
+    #[cfg(target_os = "linux")]
+    Call::Enter,
+    #[cfg(target_os = "linux")]
+    Call::Completion,
+    #[cfg(target_os = "linux")]
+    Call::Piece,
 ];
 
 /// Not errors, or the beginning of a connect.
@@ -62,12 +68,19 @@ const FATAL: &[i32] = &[
     EDESTADDRREQ,
     EDOM,
     EEXIST,
-    EFAULT,
     EINVAL,
     EISCONN,
     EMSGSIZE,
     ENODEV,
     ENOTSOCK,
+    #[cfg(target_os = "linux")]
+    EBADFD,
+    #[cfg(target_os = "linux")]
+    EBADR,
+    #[cfg(target_os = "linux")]
+    ENXIO,
+    #[cfg(target_os = "linux")]
+    EOWNERDEAD,
     #[cfg(not(any(target_os = "linux", target_os = "android")))]
     ENOTSUP,
     EOPNOTSUPP,
@@ -94,13 +107,29 @@ fn every_value_has_its_class() {
         Call::Wake => Ignore,
         _ => Retry,
     };
+    let memory_for_sockets = |call: Call| match call {
+        #[cfg(target_os = "linux")]
+        Call::Piece => Retry,
+        _ => memory(call),
+    };
+    let fault = |call: Call| match call {
+        #[cfg(target_os = "linux")]
+        Call::Completion => Retry,
+        _ => Fatal,
+    };
     let classes: &[(&[i32], Expected<'_>)] = &[
         (IGNORED, &always(Ignore)),
         (CLOSED_BUT_ACCEPTING, &or(Call::Accept, Retry, Close)),
         (CLOSED, &always(Close)),
         (FATAL, &always(Fatal)),
         (EXHAUSTED, &always(Fatal)),
-        (EXHAUSTED_MEMORY, &memory),
+        (&[ENOBUFS], &memory_for_sockets),
+        (&[ENOMEM], &memory),
+        (&[EFAULT], &fault),
+        #[cfg(target_os = "linux")]
+        (&[EBUSY, ETIME], &or(Call::Enter, Ignore, Close)),
+        #[cfg(target_os = "linux")]
+        (&[ECANCELED], &or(Call::Completion, Retry, Close)),
         #[cfg(any(
             target_os = "linux",
             target_os = "android",
@@ -117,7 +146,7 @@ fn every_value_has_its_class() {
     for (codes, expected) in classes {
         for &code in *codes {
             assert!(tested.insert(code), "{code} is listed twice");
-            for call in CALLS {
+            for &call in CALLS {
                 assert_eq!(classify(call, code), expected(call), "{code} from {call:?}");
             }
         }
@@ -143,7 +172,7 @@ fn exhaustion_is_told_from_the_rest() {
 #[test]
 fn unknown_values_close() {
     for code in [-1, 9_999, i32::MAX] {
-        for call in CALLS {
+        for &call in CALLS {
             assert_eq!(classify(call, code), Close);
         }
         assert!(!is_exhaustion(code));
@@ -281,6 +310,19 @@ fn every_documented_value_is_in_the_table() {
         ("write to an eventfd", &[EAGAIN, EBADF, EINTR, EINVAL]),
         ("kqueue", &[EMFILE, ENFILE, ENOMEM]),
         ("kevent", &[EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP, ESRCH]),
+        #[cfg(target_os = "linux")]
+        (
+            "io_uring_enter",
+            &[
+                EAGAIN, EBADF, EBADFD, EBADR, EBUSY, EEXIST, EFAULT, EINTR, EINVAL, ENXIO,
+                EOPNOTSUPP, EOWNERDEAD, ETIME,
+            ],
+        ),
+        #[cfg(target_os = "linux")]
+        (
+            "a completion",
+            &[EACCES, EAGAIN, EBADF, ECANCELED, EFAULT, EINTR, EINVAL, ENOBUFS, EOPNOTSUPP],
+        ),
         ("shutdown", &[EBADF, ECONNRESET, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK]),
         (
             "setsockopt",

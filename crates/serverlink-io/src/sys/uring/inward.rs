@@ -72,7 +72,7 @@ impl Operation for Reading {
             (Self::Accept(accept), result) => return accept.completed(result),
             // All pieces are taken by completions that the driver is about to deal with.
             (Self::Receive(Receive::Piece), Err(error))
-                if error.raw_os_error() == Some(libc::ENOBUFS) =>
+                if errors::action(Call::Piece, &error) == Some(Action::Retry) =>
             {
                 return Next::Again(Self::Receive(Receive::Piece));
             }

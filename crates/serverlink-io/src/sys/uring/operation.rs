@@ -8,7 +8,7 @@ use io_uring::squeue;
 use super::provided::Arming;
 use crate::{
     Event,
-    errors::cancelled,
+    errors::{self, Action, Call, cancelled},
     sys::{buffer_pool::BufferPool, readiness::source::Source},
 };
 
@@ -192,17 +192,15 @@ impl<O: Operation> Submitted<O> {
     ) -> Slot<O> {
         let result = u32::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result));
         let failure = result.as_ref().err().and_then(io::Error::raw_os_error);
-        let mut attempts = 0;
-        let next = match failure {
-            // This may tell of a cancellation, or that the thread that submitted it has ended, and
-            // the kernel gives up what it began for that thread: an operation lives longer.
-            Some(libc::ECANCELED | libc::EINTR | libc::EAGAIN) => Next::Again(self.operation),
-            // So may this: the buffers are valid.
-            Some(libc::EFAULT) if self.attempts < ATTEMPTS => {
-                attempts = self.attempts + 1;
-                Next::Again(self.operation)
-            }
-            _ => self.operation.completed(source, result, piece),
+        let again =
+            failure.is_some_and(|code| errors::classify(Call::Completion, code) == Action::Retry);
+        // Should the memory be at fault after all, it ends.
+        let suspect = failure == Some(libc::EFAULT);
+        let attempts = if suspect { self.attempts.saturating_add(1) } else { 0 };
+        let next = if again && attempts <= ATTEMPTS {
+            Next::Again(self.operation)
+        } else {
+            self.operation.completed(source, result, piece)
         };
         match next {
             Next::Over(event) => Slot::Due(event),
@@ -217,6 +215,82 @@ impl<O: Operation> Submitted<O> {
     pub(super) fn abandon(self, result: i32) {
         if let Ok(result) = u32::try_from(result) {
             self.operation.abandoned(result);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ends with whatever comes.
+    struct Any;
+
+    impl Operation for Any {
+        fn submission(&mut self, _source: &Source) -> squeue::Entry {
+            io_uring::opcode::Nop::new().build()
+        }
+
+        fn completed(
+            self,
+            _source: &Source,
+            result: io::Result<u32>,
+            _piece: Option<BytesMut>,
+        ) -> Next<Self> {
+            Next::Over(self.failed(result.expect_err("only failures come here")))
+        }
+
+        fn failed(self, error: io::Error) -> Event {
+            Event::Connected(Err(error))
+        }
+    }
+
+    /// What an operation that has been asked for ends with so, or that it is asked for once more.
+    fn ends(asked: Asked<Any>, code: i32, cancel: bool) -> Result<Asked<Any>, io::Error> {
+        let source = Arc::new(Source::Watched(0));
+        let mut slot = asked.submitted(Arc::clone(&source));
+        if cancel {
+            assert!(slot.cancel());
+        }
+        let Slot::Submitted(submitted) = slot else { unreachable!("it is submitted") };
+        match submitted.completed(&source, -code, None) {
+            Slot::Asked(asked) => Ok(asked),
+            Slot::Due(Event::Connected(Err(error))) => Err(error),
+            _ => unreachable!("it is over or asked for"),
+        }
+    }
+
+    fn asked() -> Asked<Any> {
+        Asked { operation: Any, attempts: 0 }
+    }
+
+    #[test]
+    fn what_the_ring_gave_up_is_submitted_again_unless_it_was_cancelled() {
+        for code in [libc::ECANCELED, libc::EINTR, libc::EAGAIN] {
+            let mut operation = asked();
+            for _ in 0..=usize::from(ATTEMPTS) {
+                operation = ends(operation, code, false).expect("it is asked for again");
+            }
+            let error = ends(operation, code, true).err().expect("it is over");
+            assert!(errors::is_cancelled(&error), "{error}");
+        }
+    }
+
+    #[test]
+    fn memory_that_stays_at_fault_ends_an_operation() {
+        let mut operation = asked();
+        for _ in 0..ATTEMPTS {
+            operation = ends(operation, libc::EFAULT, false).expect("it is asked for again");
+        }
+        let error = ends(operation, libc::EFAULT, false).err().expect("it is over");
+        assert_eq!(error.raw_os_error(), Some(libc::EFAULT));
+    }
+
+    #[test]
+    fn other_failures_end_an_operation() {
+        for code in [libc::ECONNRESET, libc::EBADF, libc::ENOBUFS, libc::EBUSY] {
+            let error = ends(asked(), code, false).err().expect("it is over");
+            assert_eq!(error.raw_os_error(), Some(code));
         }
     }
 }

@@ -5,7 +5,10 @@ use std::{fmt, io, sync::Mutex, thread, time::Duration};
 use io_uring::{EnterFlags, IoUring, cqueue, opcode, squeue, types};
 
 use super::support;
-use crate::lock::lock;
+use crate::{
+    errors::{self, Action, Call},
+    lock::lock,
+};
 
 /// Marks the end of what was submitted only to end a wait. Addresses are never so high.
 const WAKE: u64 = u64::MAX;
@@ -124,7 +127,10 @@ impl Ring {
                 // time, so that it has all of it by now unless it stopped half-way.
                 Ok(_) if self.pushed() == 0 => return true,
                 Ok(_) => {}
-                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => return false,
+                // Completions must be taken first.
+                Err(error) if errors::action(Call::Enter, &error) == Some(Action::Ignore) => {
+                    return false;
+                }
                 Err(_) => thread::yield_now(),
             }
         }
@@ -137,10 +143,9 @@ impl Ring {
         let want = u32::from(timeout != Some(Duration::ZERO) && self.completed() == 0);
         match self.enter(want, timeout) {
             Ok(_) => Ok(()),
-            Err(error) => match error.raw_os_error() {
-                // The time is over; a signal came; completions must be taken first; there was no
-                // memory for more operations at the moment.
-                Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN) => Ok(()),
+            Err(error) => match errors::action(Call::Enter, &error) {
+                // The wait is over, and what was not taken in is with the next one.
+                Some(Action::Ignore | Action::Retry) => Ok(()),
                 _ => Err(error),
             },
         }
