@@ -1,11 +1,12 @@
 //! What a poller waits for.
 
-use std::sync::{Arc, Weak, atomic::Ordering::SeqCst};
+use std::sync::{Arc, Weak};
 
 use serverlink_io::{Condition, Direction, Handle, Interest, Port};
 
 use super::{
     Events,
+    sync::SeqCst,
     watch::{Probe, Watch},
 };
 use crate::socket::SocketInner;
@@ -29,6 +30,9 @@ pub(super) enum Target {
         handle: Handle,
         probe: Arc<Probe>,
     },
+    /// Ready when it is set.
+    #[cfg(all(test, loom))]
+    Model(loom::sync::Arc<loom::sync::atomic::AtomicBool>),
 }
 
 impl Item {
@@ -40,6 +44,11 @@ impl Item {
                 None => self.interest | Events::ERR,
             },
             Target::Descriptor { handle, probe } => look_at(handle, probe, self.interest),
+            #[cfg(all(test, loom))]
+            Target::Model(ready) => match ready.load(loom::sync::atomic::Ordering::Relaxed) {
+                true => self.interest,
+                false => Events::NONE,
+            },
         }
     }
 
@@ -70,6 +79,8 @@ impl Item {
                 }
             }
             Target::Descriptor { handle, .. } => handle.retire(),
+            #[cfg(all(test, loom))]
+            Target::Model(_) => {}
         }
     }
 

@@ -2,9 +2,12 @@
 
 mod events;
 mod item;
+#[cfg(all(test, loom))]
+mod model;
 mod poll;
 mod shared;
 mod signal;
+mod sync;
 mod watch;
 mod watchers;
 

@@ -3,10 +3,7 @@
 use std::{
     collections::HashMap,
     io, mem,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
-    },
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -15,6 +12,7 @@ use serverlink_io::{Handle, Handler, Manner, Notice, Port, PortOptions, Vigil};
 use super::{
     Events, PollEvent, Signal,
     item::{Item, Target},
+    sync::{AtomicBool, Mutex, MutexGuard, SeqCst},
     watch::{Probe, Watch},
 };
 use crate::{Error, Result, socket::SocketInner};
@@ -87,6 +85,8 @@ impl State {
         match &item.target {
             Target::Descriptor { .. } => self.descriptors -= 1,
             Target::Socket { port: None, .. } => {}
+            #[cfg(all(test, loom))]
+            Target::Model(_) => {}
             Target::Socket { port: Some(port), .. } => {
                 if let Some(place) = self.ports.iter().position(|(other, _)| other == port) {
                     self.ports[place].1 -= 1;
@@ -179,6 +179,20 @@ impl Shared {
         let target = Target::Descriptor { handle, probe };
         self.add(&mut state, Item { watch, interest, target });
         Ok(())
+    }
+
+    /// Adds what a model makes ready.
+    #[cfg(all(test, loom))]
+    pub(super) fn add_model(
+        self: &Arc<Self>,
+        token: u64,
+        ready: loom::sync::Arc<loom::sync::atomic::AtomicBool>,
+    ) -> Arc<Watch> {
+        let watch = Watch::new(self, token);
+        let item =
+            Item { watch: watch.clone(), interest: Events::IN, target: Target::Model(ready) };
+        self.add(&mut self.state(), item);
+        watch
     }
 
     fn add(&self, state: &mut State, item: Item) {
@@ -291,12 +305,9 @@ impl Shared {
                 // Of an earlier item with this token.
                 continue;
             }
-            watch.take();
-            let found = item.look();
+            let found = watch.look(|| item.look());
             if !found.is_empty() {
                 events.push(PollEvent { token: watch.token(), events: found });
-                // Looked at again by the next wait.
-                watch.queue();
             }
             if let Some(port) = item.find_port() {
                 state.count_port(port);

@@ -1,13 +1,14 @@
 //! What ties a socket or descriptor to a poller.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering::SeqCst},
-};
+use std::sync::Arc;
 
 use serverlink_io::{Event, Handler};
 
-use super::shared::Shared;
+use super::{
+    Events,
+    shared::Shared,
+    sync::{AtomicBool, SeqCst},
+};
 
 /// One item of a poller, as those see it who tell of changes.
 #[derive(Debug)]
@@ -45,10 +46,16 @@ impl Watch {
         fresh
     }
 
-    /// It is no candidate any more, and about to be looked at: what changes from now on makes it one
-    /// again.
-    pub(super) fn take(&self) {
+    /// It is no candidate any more, and is looked at: what changes from now on makes it one again, and
+    /// so does what is found, for the next wait to look at.
+    pub(super) fn look(self: &Arc<Self>, look: impl FnOnce() -> Events) -> Events {
+        // A swap, not a store: it acquires what was changed by whoever found it a candidate.
         self.queued.swap(false, SeqCst);
+        let found = look();
+        if !found.is_empty() {
+            self.queue();
+        }
+        found
     }
 }
 
