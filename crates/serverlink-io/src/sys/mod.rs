@@ -57,13 +57,7 @@ mod iocp;
     all(
         // Tokens go through the kernel as pointers.
         target_pointer_width = "64",
-        any(
-            target_vendor = "apple",
-            target_os = "dragonfly",
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd"
-        )
+        any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd")
     )
 ))]
 mod kqueue;
@@ -103,13 +97,7 @@ pub(crate) const BACKENDS: &[(&str, Make)] = &[
     ("iocp", |options| Ok(Box::new(iocp::Iocp::new(options)?))),
     #[cfg(all(
         target_pointer_width = "64",
-        any(
-            target_vendor = "apple",
-            target_os = "dragonfly",
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd"
-        )
+        any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd")
     ))]
     ("kqueue", |options| {
         let poller = kqueue::Kqueue::new(kqueue::Kernel::new()?)?;

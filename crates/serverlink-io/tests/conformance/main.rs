@@ -142,13 +142,7 @@ backends! {
     iocp,
     #[cfg(all(
         target_pointer_width = "64",
-        any(
-            target_vendor = "apple",
-            target_os = "dragonfly",
-            target_os = "freebsd",
-            target_os = "netbsd",
-            target_os = "openbsd"
-        )
+        any(target_vendor = "apple", target_os = "freebsd", target_os = "netbsd")
     ))]
     kqueue,
     select,

@@ -1,4 +1,4 @@
-//! The poller of macOS and the BSDs: kqueue(2).
+//! The poller of macOS, FreeBSD and NetBSD: kqueue(2).
 //!
 //! A descriptor is added once, with a filter for either direction that clears itself (`EV_CLEAR`):
 //! each report is an edge, and no operation costs a call besides its own.
@@ -102,7 +102,7 @@ pub(super) struct Kqueue<S> {
 enum Wake {
     /// An event of users, which clears itself.
     Event,
-    /// Where there is none (older NetBSD and OpenBSD), a connection of the process with itself.
+    /// Where there is none (older NetBSD), a connection of the process with itself.
     Pipe(Waker),
 }
 
