@@ -54,13 +54,12 @@ impl Item {
 
     /// Whether it is to be read, and something was sent since this was asked last.
     pub(super) fn expects_answer(&self) -> bool {
-        self.interest.contains(Events::IN)
-            && match &self.target {
-                Target::Socket { socket, .. } => {
-                    socket.upgrade().is_some_and(|socket| socket.expects_answer())
-                }
-                Target::Descriptor { .. } => false,
-            }
+        if let Target::Socket { socket, .. } = &self.target
+            && self.interest.contains(Events::IN)
+        {
+            return socket.upgrade().is_some_and(|socket| socket.expects_answer());
+        }
+        false
     }
 
     /// The port that drives it has become known.

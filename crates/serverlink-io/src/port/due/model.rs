@@ -241,7 +241,7 @@ fn two_waiters_hear_of_a_packet_each() {
         let notices = [(); 2].map(|()| Arc::new(Notice::new()));
         let waiters = notices.clone().map(|notice| {
             let port = port.clone();
-            thread::spawn(move || port.seat.wait(&*port, &notice, 0, None, true).unwrap())
+            thread::spawn(move || port.seat.wait(&*port, &notice, 0, None, true, || false).unwrap())
         });
         for notice in &notices {
             port.post(Shared::new(Raising(notice.clone())));
