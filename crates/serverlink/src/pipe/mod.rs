@@ -29,6 +29,8 @@ pub(crate) use pacer::Pacer;
 pub(crate) use queue::{Consumer, Producer};
 use staging::Outgoing;
 pub(crate) use staging::encode_once;
+#[cfg(test)]
+pub(crate) use staging::encodings;
 
 use serverlink_zmtp::{Version, encode_membership, encode_pattern, encode_subscription};
 

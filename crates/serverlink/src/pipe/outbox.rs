@@ -688,7 +688,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::staging::SHARE_FROM, *};
     use crate::{Context, Message, Socket, SocketType};
 
     /// Two sockets, the outbox of the first, which is idle, and its connection.
@@ -708,9 +708,36 @@ mod tests {
         ([push, pull], outbox, connection)
     }
 
+    impl Outbox {
+        /// What waits, segment by segment; it waits no more.
+        pub(crate) fn take_waiting(&self) -> Vec<Bytes> {
+            let mut batch = VecDeque::new();
+            self.state().staging.take(usize::MAX, &mut batch);
+            batch.into_iter().map(|segment| segment.bytes).collect()
+        }
+    }
+
     fn push(outbox: &Outbox, among_many: bool) -> Flush {
         let message = Message::from("message");
         outbox.push(Outgoing::Message(&message), among_many).unwrap().0
+    }
+
+    #[test]
+    fn the_engine_is_given_long_bodies_themselves() {
+        let ([_push, pull], outbox, connection) = pair();
+        let mut message = Message::from("before");
+        message.push_back(vec![7; SHARE_FROM]);
+        message.push_back("between");
+        message.push_back(vec![8; 1 << 20]);
+        let flush = outbox.push(Outgoing::Message(&message), false).unwrap().0;
+        let Flush::Direct(_, buffers) = flush else { panic!("{flush:?}") };
+        let given = [&message[1], &message[3]].map(|body| {
+            let own = |buffer: &&Bytes| buffer.as_ptr() == body.as_ptr();
+            buffers.iter().find(own).map(Bytes::len)
+        });
+        connection.send(buffers);
+        assert_eq!(pull.recv().unwrap(), message);
+        assert_eq!(given, [Some(SHARE_FROM), Some(1 << 20)]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) fn encode_once(message: &Message, out: &mut BytesMut) -> bool {
     if small || message.byte_len() >= SHARE_FROM {
         return false;
     }
+    #[cfg(test)]
+    encodings::count();
     out.clear();
     let mut frames = message.iter().peekable();
     while let Some(frame) = frames.next() {
@@ -114,6 +116,8 @@ impl Staging {
             return false;
         };
         let pushed = self.tail.len() < CHUNK && self.tail.put_short_frame(window, len);
+        #[cfg(test)]
+        (0..usize::from(pushed)).for_each(|_| encodings::count());
         self.tail_messages += usize::from(pushed);
         self.messages += usize::from(pushed);
         pushed
@@ -123,6 +127,8 @@ impl Staging {
     pub(crate) fn push(&mut self, message: Outgoing<'_>) {
         match message {
             Outgoing::Message(message) => {
+                #[cfg(test)]
+                encodings::count();
                 let mut frames = message.iter().peekable();
                 while let Some(frame) = frames.next() {
                     self.push_frame(frame, frames.peek().is_some());
@@ -334,8 +340,31 @@ fn unsent(mut batch: VecDeque<Segment>, sent: usize) -> VecDeque<Segment> {
     batch
 }
 
+/// How many messages a thread has encoded.
+#[cfg(test)]
+pub(crate) mod encodings {
+    use std::cell::Cell;
+
+    thread_local! {
+        static COUNT: Cell<usize> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        COUNT.set(COUNT.get() + 1);
+    }
+
+    /// How many `work` encodes.
+    pub(crate) fn during(work: impl FnOnce()) -> usize {
+        let before = COUNT.get();
+        work();
+        COUNT.get() - before
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::slice;
+
     use super::*;
     use crate::message::INLINE;
 
@@ -450,6 +479,17 @@ mod tests {
             assert_ne!(staging.tail.split().as_ptr(), first);
         }
         assert_eq!(spare.len(), 0);
+    }
+
+    #[test]
+    fn long_bodies_are_waiting_where_they_were_made() {
+        for (size, shared) in [(SHARE_FROM - 1, false), (SHARE_FROM, true), (1 << 20, true)] {
+            let message = Message::from(vec![7; size]);
+            let batch = take(&mut staged(slice::from_ref(&message)), usize::MAX);
+            let own = batch.iter().any(|segment| segment.bytes.as_ptr() == message[0].as_ptr());
+            assert_eq!(own, shared, "{size}");
+            assert_eq!(bytes(&batch), wire(&[message]));
+        }
     }
 
     #[test]

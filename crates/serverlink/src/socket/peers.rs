@@ -394,3 +394,75 @@ impl Peers {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::pipe::{Outbox, Pacer, encodings};
+
+    const MANY_PEERS: usize = 8;
+
+    /// Peers behind connections, which are not there yet: what they are sent waits in their outboxes.
+    fn remote_peers() -> (Peers, Vec<usize>, Vec<Arc<Outbox>>) {
+        let mut peers = Peers::new(Options::default());
+        let pacer = Arc::new(Pacer::new());
+        let outbox = |_| Arc::new(Outbox::new(1000, false, None, pacer.clone()));
+        let outboxes: Vec<_> = (0..MANY_PEERS).map(outbox).collect();
+        let keys = outboxes
+            .iter()
+            .map(|outbox| peers.insert(PipeEnd::remote(Weak::new(), 1000, false, outbox.clone())));
+        let keys = keys.collect();
+        (peers, keys, outboxes)
+    }
+
+    /// Sends `message` to all, and gives what then waits for each, and how often it was encoded.
+    fn written(message: &Message) -> (Vec<Vec<Bytes>>, usize) {
+        let (mut peers, keys, outboxes) = remote_peers();
+        let encoded = encodings::during(|| {
+            peers.write_copies(&keys, message, |_, sent| assert!(sent));
+        });
+        let waiting: Vec<_> = outboxes.iter().map(|outbox| outbox.take_waiting()).collect();
+        assert!(waiting.iter().all(|segments| segments.concat() == waiting[0].concat()));
+        (waiting, encoded)
+    }
+
+    /// How many of the peers' segments lie at that place.
+    fn lying_at(waiting: &[Vec<Bytes>], place: *const u8) -> usize {
+        waiting.iter().flatten().filter(|segment| segment.as_ptr() == place).count()
+    }
+
+    #[test]
+    fn a_message_of_1_kib_is_encoded_once_for_all_and_copied_for_each() {
+        let message = Message::from(vec![7; 1024]);
+        let (waiting, encoded) = written(&message);
+        assert_eq!(encoded, 1);
+        for segments in &waiting {
+            let [segment] = &segments[..] else { panic!("{} segments", segments.len()) };
+            assert_eq!(segment.len(), 9 + 1024);
+            assert_eq!(lying_at(&waiting, segment.as_ptr()), 1, "each has memory of its own");
+        }
+    }
+
+    #[test]
+    fn a_small_message_is_encoded_for_each() {
+        let (_, encoded) = written(&Message::from([7; 64]));
+        assert_eq!(encoded, MANY_PEERS);
+    }
+
+    /// What is encoded for each is the header.
+    #[test]
+    fn a_long_body_is_shared_by_all() {
+        let message = Message::from(vec![7; 64 * 1024]);
+        let (waiting, encoded) = written(&message);
+        assert_eq!(encoded, MANY_PEERS);
+        assert_eq!(lying_at(&waiting, message[0].as_ptr()), MANY_PEERS);
+        let others = waiting.iter().flatten().filter(|segment| segment.len() < 64 * 1024);
+        assert!(
+            others.clone().count() == MANY_PEERS && others.clone().all(|header| header.len() == 9)
+        );
+    }
+}
