@@ -5,6 +5,8 @@
 
 use std::{
     fs,
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     sync::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -413,4 +415,72 @@ fn frames_that_are_kept_keep_no_more_than_they_may() {
         assert!(grown < bound, "{grown} bytes for {count} frames of {size}");
         assert!(kept.iter().all(|message| message[0].iter().all(|&byte| byte == 1)));
     }
+}
+
+/// The most resident memory since the last call of [`forget_peak`], in bytes.
+fn peak() -> usize {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    // "12345 kB", as proc(5) has it.
+    peak.unwrap().trim().trim_end_matches(" kB").parse::<usize>().unwrap() * 1024
+}
+
+fn forget_peak() {
+    fs::write("/proc/self/clear_refs", "5").unwrap();
+}
+
+/// The peer of a PUSH, which takes whatever comes: a PULL's greeting and READY, by the NULL mechanism.
+fn raw_pull(listener: &TcpListener) -> TcpStream {
+    let (mut peer, _) = listener.accept().unwrap();
+    let mut greeting = [0; 64];
+    (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
+    greeting[12..16].copy_from_slice(b"NULL");
+    peer.write_all(&greeting).unwrap();
+    peer.write_all(b"\x04\x1a\x05READY\x0bSocket-Type\0\0\0\x04PULL").unwrap();
+    peer
+}
+
+/// Nobody has it a second time: what is written is the memory of who sent it.
+#[test]
+fn a_huge_message_is_sent_out_of_its_own_memory() {
+    const SIZE: usize = 64 << 20;
+    let _alone = alone();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let context = Context::new().unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.connect(&format!("tcp://{}", listener.local_addr().unwrap())).unwrap();
+    let mut peer = raw_pull(&listener);
+    let message = Message::from(vec![7; SIZE]);
+    let before = memory();
+    forget_peak();
+    push.send(message.clone()).unwrap();
+    let (mut buffer, mut received) = (vec![0; 64 * 1024], 0);
+    while received < SIZE {
+        received += peer.read(&mut buffer).unwrap();
+    }
+    let grown = peak() - before;
+    assert!(grown < SIZE / 4, "{grown} bytes for a message of {}", message[0].len());
+}
+
+/// Not by way of the engine's buffers: were it so, each receive would bring no more than one of them
+/// holds.
+#[test]
+fn a_huge_message_is_received_straight_into_its_own_memory() {
+    const SIZE: usize = 64 << 20;
+    const BUFFER: usize = 1024;
+    let _alone = alone();
+    let (far, near) = (Context::new().unwrap(), Context::new().unwrap());
+    let pull = socket(&near, SocketType::Pull);
+    pull.set_in_batch_size(Some(BUFFER)).unwrap();
+    let push = socket(&far, SocketType::Push);
+    push.connect(&pull.bind("tcp://127.0.0.1:*").unwrap()).unwrap();
+    push.send("first").unwrap();
+    pull.recv().unwrap();
+    let message = Message::from(vec![7; SIZE]);
+    let before = near.statistics().completions;
+    push.send(message.clone()).unwrap();
+    assert!(pull.recv().unwrap() == message, "something else was received");
+    let receives = near.statistics().completions - before;
+    // A receive brings what has come, which is a segment of the loopback's at least: tens of kilobytes.
+    assert!(receives < (SIZE / BUFFER / 8) as u64, "{receives} receives for {SIZE} bytes");
 }
