@@ -49,6 +49,8 @@ impl Epoll {
     }
 
     fn control(&self, what: i32, descriptor: RawFd, events: i32, token: Token) -> io::Result<()> {
+        #[cfg(test)]
+        tests::CALLS.set(tests::CALLS.get() + 1);
         let mut event =
             libc::epoll_event { events: (events | libc::EPOLLET).cast_unsigned(), u64: token };
         // SAFETY: `event` is valid for the call.
@@ -195,7 +197,80 @@ fn milliseconds(timeout: Option<Duration>) -> i32 {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        cell::Cell,
+        io::{Read, Write},
+        net::{TcpListener, TcpStream},
+        sync::{
+            Arc,
+            mpsc::{Receiver, Sender, channel},
+        },
+        thread,
+    };
+
+    use bytes::Bytes;
+
     use super::*;
+    use crate::{
+        Direction, Event, Handler, PortOptions, Sending,
+        sys::{Backend, readiness::Readiness},
+    };
+
+    thread_local! {
+        /// How often this thread has called epoll_ctl(2).
+        pub(super) static CALLS: Cell<usize> = const { Cell::new(0) };
+    }
+
+    struct Forward(Sender<Event>);
+
+    impl Handler for Forward {
+        fn complete(&self, event: Event) {
+            self.0.send(event).unwrap();
+        }
+    }
+
+    /// Turns until there is an event.
+    fn next(backend: &Readiness, events: &Receiver<Event>) -> Event {
+        loop {
+            match events.try_recv() {
+                Ok(event) => return event,
+                Err(_) => drop(backend.turn(Some(Duration::from_secs(1))).unwrap()),
+            }
+        }
+    }
+
+    #[test]
+    fn a_descriptor_is_registered_once_however_much_is_done_on_it() {
+        const LARGE: usize = 32 << 20;
+        let backend = Readiness::new(Epoll::new().unwrap(), &PortOptions::default());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut far = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (near, _) = listener.accept().unwrap();
+        near.set_nonblocking(true).unwrap();
+        let (sender, events) = channel();
+        let before = CALLS.get();
+        let entry = backend.register(near.into(), Arc::new(Forward(sender))).unwrap();
+        assert_eq!(CALLS.get() - before, 1);
+        for round in 0..100 {
+            // There is nothing yet.
+            entry.receive(None).unwrap();
+            backend.turn(Some(Duration::ZERO)).unwrap();
+            far.write_all(&[round; 10]).unwrap();
+            let event = next(&backend, &events);
+            assert!(matches!(&event, Event::Received(Ok(bytes)) if **bytes == [round; 10]));
+            entry.receive(None).unwrap();
+            entry.cancel(Direction::Inward);
+            assert!(matches!(next(&backend, &events), Event::Received(Err(_))));
+        }
+        // It has to wait until there is room, many times.
+        let reader = thread::spawn(move || far.read_exact(&mut vec![0; LARGE]).unwrap());
+        if let Sending::Pending = entry.send(vec![vec![7; LARGE].into(), Bytes::new()]) {
+            assert!(matches!(next(&backend, &events), Event::Sent { result: Ok(()), .. }));
+        }
+        reader.join().unwrap();
+        assert_eq!(CALLS.get() - before, 1);
+        drop(backend);
+    }
 
     #[test]
     fn timeouts_are_rounded_up_and_bounded() {

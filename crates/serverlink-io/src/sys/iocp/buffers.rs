@@ -53,6 +53,8 @@ impl Drop for Armed {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::Barrier, thread};
+
     use super::*;
 
     #[test]
@@ -63,5 +65,29 @@ mod tests {
         armed.pop();
         assert!(buffers.arm().is_some(), "one was given back");
         assert_eq!(buffers.armed(), ARMED_BUFFERS - 1);
+    }
+
+    /// Nothing but the count passes between them, and none of it is lost.
+    #[test]
+    fn threads_are_lent_no_more_than_the_budget_together() {
+        const THREADS: usize = 4;
+        let rounds = if cfg!(miri) { 2 } else { 200 };
+        let buffers = Arc::new(Buffers::new(16));
+        let barrier = Barrier::new(THREADS);
+        for _ in 0..rounds {
+            let lent: usize = thread::scope(|scope| {
+                let take = || {
+                    barrier.wait();
+                    // In vain, from some time on: each alone would take all of them.
+                    let armed: Vec<_> = (0..ARMED_BUFFERS).filter_map(|_| buffers.arm()).collect();
+                    barrier.wait();
+                    armed.len()
+                };
+                let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(take)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).sum()
+            });
+            assert_eq!(lent, ARMED_BUFFERS);
+            assert_eq!(buffers.armed(), 0);
+        }
     }
 }

@@ -144,6 +144,29 @@ fn memory_passes_from_call_to_completion_to_the_next_call() {
     });
 }
 
+/// Whoever reads a flag sees what was done before it was set.
+#[test]
+fn a_flag_that_is_read_brings_what_its_setter_did() {
+    for set in [|slot: &Slot| slot.cancel(), Slot::retire] {
+        model(move || {
+            let operation = Operation::new();
+            operation.slot.begin().unwrap();
+            let setter = thread::spawn({
+                let operation = operation.clone();
+                move || {
+                    operation.write(1);
+                    set(&operation.slot);
+                }
+            });
+            let flags = operation.slot.flags();
+            if flags.cancelled || flags.retired {
+                assert_eq!(operation.read(), 1);
+            }
+            setter.join().unwrap();
+        });
+    }
+}
+
 #[test]
 fn one_passes_a_cancellation_on_and_finds_it_in_the_kernel() {
     model(|| {

@@ -141,6 +141,37 @@ fn every_code_is_carried_out_when_it_comes_with_a_completion() {
     }
 }
 
+/// Whatever the system calls it, it is the end of the operation, told once, and the next may begin.
+#[test]
+fn a_peer_that_does_not_answer_ends_the_operation_as_timed_out() {
+    // ERROR_SEM_TIMEOUT, ERROR_TIMEOUT, WSAETIMEDOUT.
+    for code in [121, 1460, 10_060] {
+        for call in [Call::Connect, Call::Receive, Call::Send] {
+            let bench = Bench::new();
+            let (entry, events) = bench.entry();
+            bench.model.script([Called::Pending]);
+            assert!(start(&entry, call).is_none());
+            // What a send has got rid of by then is told, too.
+            let went = if call == Call::Send { 2 } else { 0 };
+            assert!(bench.model.finish(End::Failure(code, went)));
+            bench.turn();
+            let event = events.one();
+            let told = error(&event).and_then(std::io::Error::raw_os_error);
+            assert_eq!(told, Some(10_060), "{call:?}: {code}");
+            if let Event::Sent { sent, .. } = event {
+                assert_eq!(sent, 2, "{code}");
+            }
+            bench.turn();
+            assert!(events.take().is_empty(), "{call:?} is told more than once of {code}");
+            bench.model.script([Called::Pending]);
+            assert!(start(&entry, call).is_none(), "{call:?} after {code}");
+            drop(entry);
+            bench.turn();
+            bench.end();
+        }
+    }
+}
+
 #[test]
 fn what_is_tried_again_in_vain_ends() {
     for code in failures() {

@@ -3,6 +3,7 @@
 use std::{
     io::ErrorKind,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    ptr,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -13,7 +14,7 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    super::{Called, operations::End},
+    super::{Called, calls::Packet, operations::End},
     bench::Bench,
 };
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
             entry::Entry,
             errors,
             inner::ATTEMPTS,
-            kernel::{SHUTDOWN_KEY, System as _, WAKE_KEY},
+            kernel::{Kernel, SHUTDOWN_KEY, System as _, WAKE_KEY},
             shared::POSTS,
         },
     },
@@ -429,4 +430,26 @@ impl super::super::Schedule for Deaf {
     fn sleeping(&self, _: bool) -> bool {
         false
     }
+}
+
+/// Not made anew: what was left at its end, where no packet came, is found there turns later.
+#[test]
+fn the_array_of_packets_is_kept_from_turn_to_turn() {
+    const MARK: usize = 4711;
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    bench.turn();
+    *lock(&bench.port.batch).packets.last_mut().unwrap() = Packet::new(MARK, ptr::null_mut(), 0);
+    let place = lock(&bench.port.batch).packets.as_ptr();
+    for _ in 0..3 {
+        entry.receive(None).unwrap();
+        assert!(bench.model.finish(End::Success(3)));
+        bench.turn();
+        assert!(matches!(events.one(), Event::Received(Ok(bytes)) if bytes.len() == 3));
+        let batch = lock(&bench.port.batch);
+        assert_eq!((batch.packets.as_ptr(), batch.packets.len()), (place, BATCH));
+        assert_eq!(Kernel::read(&batch.packets[BATCH - 1]).0, MARK);
+    }
+    drop(entry);
+    bench.end();
 }
