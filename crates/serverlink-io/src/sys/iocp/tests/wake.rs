@@ -1,6 +1,8 @@
 //! Waking and stopping.
 
-use std::thread;
+use std::{sync::atomic::AtomicUsize, thread};
+
+use windows_sys::Win32::System::Threading::{GetCurrentThread, QueueUserAPC, SleepEx};
 
 use super::*;
 
@@ -58,6 +60,26 @@ fn turn_waits_as_long_as_told() {
         assert_eq!(turn(&bench, timeout), Outcome::Delivered(0));
         assert!(begun.elapsed() >= timeout);
     }
+}
+
+/// Whoever queued it to the thread that drives: it runs when that thread says that it may.
+#[test]
+fn no_queued_procedure_runs_in_the_wait() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "system" fn run(_: usize) {
+        RUNS.fetch_add(1, Ordering::Relaxed);
+    }
+
+    let bench = Bench::new();
+    // SAFETY: the procedure uses nothing, and is there as long as the program.
+    let queued = unsafe { QueueUserAPC(Some(run), GetCurrentThread(), 0) };
+    assert_ne!(queued, 0);
+    assert_eq!(turn(&bench, SHORT), Outcome::Delivered(0));
+    assert_eq!(RUNS.load(Ordering::Relaxed), 0, "the wait is alertable");
+    // SAFETY: it takes no pointer.
+    unsafe { SleepEx(0, 1) };
+    assert_eq!(RUNS.load(Ordering::Relaxed), 1, "none was queued");
 }
 
 #[test]
