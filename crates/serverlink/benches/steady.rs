@@ -13,10 +13,13 @@ use serverlink::{Context, Message, Result, Socket, SocketType};
 const WAYS: &[Way] = &[
     Way::new("push-pull/tcp/64B", PUSH_PULL, TCP, 64, 1000),
     Way::new("push-pull/tcp/1KiB", PUSH_PULL, TCP, 1024, 250),
+    Way::new("push-pull/tcp/64KiB", PUSH_PULL, TCP, 64 * 1024, 4),
     Way::new("push-pull/inproc/64B", PUSH_PULL, INPROC, 64, 1000),
     Way::new("push-pull/inproc/1KiB", PUSH_PULL, INPROC, 1024, 250),
     Way::new("dealer-router/tcp/64B", DEALER_ROUTER, TCP, 64, 1000),
     Way::new("pub-sub-1/tcp/64B", PUB_SUB, TCP, 64, 1000),
+    Way::new("pub-sub-8/tcp/64B", FAN_OUT, TCP, 64, 1000),
+    Way::new("router-8-dealers/tcp/64B", CROWD, TCP, 64, 250),
     Way::new("req-rep/tcp/64B", REQ_REP, TCP, 64, 1),
     Way::new("req-rep/inproc/64B", REQ_REP, INPROC, 64, 1),
 ];
@@ -27,6 +30,8 @@ const INPROC: &str = "inproc://steady";
 const PUSH_PULL: Work = Work::Stream(SocketType::Push, SocketType::Pull);
 const DEALER_ROUTER: Work = Work::Stream(SocketType::Dealer, SocketType::Router);
 const PUB_SUB: Work = Work::Stream(SocketType::XPub, SocketType::Sub);
+const FAN_OUT: Work = Work::FanOut(8);
+const CROWD: Work = Work::Crowd(8);
 const REQ_REP: Work = Work::RoundTrips(SocketType::Req, SocketType::Rep);
 
 struct Way {
@@ -42,6 +47,10 @@ struct Way {
 
 enum Work {
     Stream(SocketType, SocketType),
+    /// From one XPUB to so many SUBs.
+    FanOut(usize),
+    /// From so many DEALERs in turn to one ROUTER, which sends each back.
+    Crowd(usize),
     RoundTrips(SocketType, SocketType),
 }
 
@@ -59,7 +68,11 @@ impl Way {
     /// A count that takes a fraction of a second, and some seconds under valgrind.
     fn worth_measuring(&self) -> usize {
         match self.work {
+            // What varies most is how much of a long one is there when it is looked for.
+            Work::Stream(..) if self.size >= 64 * 1024 => 400 * self.batch,
             Work::Stream(..) => 40 * self.batch,
+            Work::FanOut(_) => 32 * self.batch,
+            Work::Crowd(many) => 8 * many * self.batch,
             Work::RoundTrips(..) => 8000,
         }
     }
@@ -78,6 +91,53 @@ impl Way {
                     }
                 }
             }
+            Work::FanOut(many) => {
+                let context = Context::new()?;
+                let from = self.socket(&context, SocketType::XPub)?;
+                from.set_xpub_nodrop(true)?;
+                from.set_xpub_verbose(true)?;
+                let to = self.several(&context, SocketType::Sub, many)?;
+                for to in &to {
+                    to.subscribe("")?;
+                    from.connect(&to.bind(self.endpoint)?)?;
+                    // The subscription is there.
+                    from.recv()?;
+                }
+                for _ in 0..count.div_ceil(self.batch) {
+                    for _ in 0..self.batch {
+                        from.send(&body[..])?;
+                    }
+                    for to in &to {
+                        for _ in 0..self.batch {
+                            self.check(&to.recv()?);
+                        }
+                    }
+                }
+            }
+            Work::Crowd(many) => {
+                let context = Context::new()?;
+                let router = self.socket(&context, SocketType::Router)?;
+                let endpoint = router.bind(self.endpoint)?;
+                let dealers = self.several(&context, SocketType::Dealer, many)?;
+                for dealer in &dealers {
+                    dealer.connect(&endpoint)?;
+                }
+                for _ in 0..count.div_ceil(many * self.batch) {
+                    for dealer in &dealers {
+                        for _ in 0..self.batch {
+                            dealer.send(&body[..])?;
+                        }
+                    }
+                    for _ in 0..many * self.batch {
+                        router.send(router.recv()?)?;
+                    }
+                    for dealer in &dealers {
+                        for _ in 0..self.batch {
+                            self.check(&dealer.recv()?);
+                        }
+                    }
+                }
+            }
             Work::RoundTrips(client, server) => {
                 let [client, server] = self.link(client, server)?;
                 for _ in 0..count {
@@ -93,13 +153,8 @@ impl Way {
     /// Two sockets of one context, the second of which is bound.
     fn link(&self, connects: SocketType, binds: SocketType) -> Result<[Socket; 2]> {
         let context = Context::new()?;
-        let connecting = context.socket(connects)?;
-        let bound = context.socket(binds)?;
-        for socket in [&connecting, &bound] {
-            socket.set_send_high_water_mark(self.batch)?;
-            socket.set_receive_high_water_mark(self.batch)?;
-            socket.set_linger(None)?;
-        }
+        let connecting = self.socket(&context, connects)?;
+        let bound = self.socket(&context, binds)?;
         if binds == SocketType::Sub {
             bound.subscribe("")?;
             connecting.set_xpub_nodrop(true)?;
@@ -110,6 +165,28 @@ impl Way {
             connecting.recv()?;
         }
         Ok([connecting, bound])
+    }
+
+    fn socket(&self, context: &Context, socket_type: SocketType) -> Result<Socket> {
+        let socket = context.socket(socket_type)?;
+        socket.set_send_high_water_mark(self.batch)?;
+        socket.set_receive_high_water_mark(self.batch)?;
+        socket.set_linger(None)?;
+        if self.has_room_in_the_kernel() {
+            socket.set_receive_buffer(Some(1 << 20))?;
+            socket.set_send_buffer(Some(1 << 20))?;
+        }
+        Ok(socket)
+    }
+
+    /// Whether the kernel has room for all of a batch from the first one on, and does not make it as it
+    /// finds time: what of a batch is there when it is looked for would vary.
+    fn has_room_in_the_kernel(&self) -> bool {
+        matches!(self.work, Work::FanOut(_) | Work::Crowd(_)) || self.size >= 64 * 1024
+    }
+
+    fn several(&self, context: &Context, kind: SocketType, many: usize) -> Result<Vec<Socket>> {
+        (0..many).map(|_| self.socket(context, kind)).collect()
     }
 
     fn check(&self, message: &Message) {
