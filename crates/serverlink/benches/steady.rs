@@ -13,7 +13,6 @@ use serverlink::{Context, Message, Result, Socket, SocketType};
 const WAYS: &[Way] = &[
     Way::new("push-pull/tcp/64B", PUSH_PULL, TCP, 64, 1000),
     Way::new("push-pull/tcp/1KiB", PUSH_PULL, TCP, 1024, 250),
-    Way::new("push-pull/tcp/64KiB", PUSH_PULL, TCP, 64 * 1024, 4),
     Way::new("push-pull/inproc/64B", PUSH_PULL, INPROC, 64, 1000),
     Way::new("push-pull/inproc/1KiB", PUSH_PULL, INPROC, 1024, 250),
     Way::new("dealer-router/tcp/64B", DEALER_ROUTER, TCP, 64, 1000),
@@ -68,8 +67,6 @@ impl Way {
     /// A count that takes a fraction of a second, and some seconds under valgrind.
     fn worth_measuring(&self) -> usize {
         match self.work {
-            // What varies most is how much of a long one is there when it is looked for.
-            Work::Stream(..) if self.size >= 64 * 1024 => 400 * self.batch,
             Work::Stream(..) => 40 * self.batch,
             Work::FanOut(_) => 32 * self.batch,
             Work::Crowd(many) => 8 * many * self.batch,
@@ -182,7 +179,7 @@ impl Way {
     /// Whether the kernel has room for all of a batch from the first one on, and does not make it as it
     /// finds time: what of a batch is there when it is looked for would vary.
     fn has_room_in_the_kernel(&self) -> bool {
-        matches!(self.work, Work::FanOut(_) | Work::Crowd(_)) || self.size >= 64 * 1024
+        matches!(self.work, Work::FanOut(_) | Work::Crowd(_))
     }
 
     fn several(&self, context: &Context, kind: SocketType, many: usize) -> Result<Vec<Socket>> {
