@@ -316,7 +316,12 @@ impl Port {
             Manner::Patient | Manner::Eager => None,
         };
         let stays_awake = || watch.as_mut().is_some_and(Watch::is_awake);
-        self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager, stays_awake)
+        let waited =
+            self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager, stays_awake);
+        if let Some(watch) = watch {
+            watch.end(notice.epoch() != seen);
+        }
+        waited
     }
 
     /// Raises a notice that threads [wait](Self::wait) for at this port.

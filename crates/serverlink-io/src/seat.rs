@@ -100,21 +100,24 @@ impl Seat {
     pub(crate) fn run(&self, car: &impl Car, vigil: Option<&Vigil>) -> io::Result<()> {
         self.check_not_mine("a handler cannot run the port that called it")?;
         let background = self.background();
-        let mut watch = vigil.map(Vigil::begin);
         loop {
+            let mut watch = vigil.map(Vigil::begin);
             while !(background.is_some() && self.is_wanted()) {
                 let awake = watch.as_mut().is_some_and(Watch::is_awake);
                 match self.turn(car, awake.then_some(Duration::ZERO))? {
                     Turn::Delivered(0) => {}
                     Turn::Delivered(_) => {
-                        // The last one ends before.
-                        drop(watch);
+                        if let Some(watch) = watch.take() {
+                            watch.end(true);
+                        }
                         watch = vigil.map(Vigil::begin);
                     }
                     Turn::Stopped => return Ok(()),
                     Turn::Busy => break,
                 }
             }
+            // It does not wait for events any more.
+            drop(watch);
             match &background {
                 Some(background) => background.watch(car),
                 None => {
@@ -390,3 +393,46 @@ impl Drop for Driving<'_> {
 #[cfg(all(test, loom))]
 #[path = "seat_model.rs"]
 mod model;
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// Always has something to deliver, until it was asked without being waited for.
+    #[derive(Default)]
+    struct Busy {
+        turns: Cell<usize>,
+        asked: Cell<bool>,
+    }
+
+    impl Car for Busy {
+        fn turn(&self, timeout: Option<Duration>) -> io::Result<Turn> {
+            self.turns.set(self.turns.get() + 1);
+            self.asked.set(self.asked.get() || timeout == Some(Duration::ZERO));
+            Ok(Turn::Delivered(1))
+        }
+
+        fn wake(&self) {}
+
+        fn has_packets(&self) -> bool {
+            false
+        }
+
+        fn is_stopped(&self) -> bool {
+            // This thread may be held up between two turns, but not always.
+            self.asked.get() || self.turns.get() == 1000
+        }
+    }
+
+    #[test]
+    fn a_background_with_a_vigil_stays_awake() {
+        let alone = std::thread::available_parallelism().is_ok_and(|count| count.get() == 1);
+        for vigil in [None, Some(Vigil::new())] {
+            let car = Busy::default();
+            Seat::default().run(&car, vigil.as_ref()).expect("it runs");
+            assert_eq!(car.asked.get(), vigil.is_some() && !alone);
+        }
+    }
+}

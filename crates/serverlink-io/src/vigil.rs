@@ -3,9 +3,10 @@
 use std::{
     hint,
     num::NonZero,
+    ops::RangeInclusive,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering::Relaxed},
     },
     thread,
     time::{Duration, Instant},
@@ -20,8 +21,11 @@ const BRIEF: Duration = Duration::from_micros(250);
 const AWAKE: Duration = Duration::from_micros(50);
 /// How often a notice is looked at before other threads are let run.
 const LOOKS: usize = 16;
-/// How many brief waits are slept through, at most, after some that stayed awake in vain.
-const MOST_SLEPT: u8 = 63;
+/// How many brief waits are slept through, at most, after some that stayed awake in vain;
+const MOST_SLEPT: u16 = 63;
+/// and at least, and at most, after some that took longer than brief ones. Others want the processors
+/// then, and who lets them run has to wait for a turn, where who sleeps is run as soon as it is woken.
+const CROWDED: RangeInclusive<u16> = 1023..=32_767;
 
 /// How many threads of the process are waiting awake.
 static VIGILS: AtomicUsize = AtomicUsize::new(0);
@@ -33,8 +37,9 @@ static VIGILS: AtomicUsize = AtomicUsize::new(0);
 /// To sleep and be woken takes a processor some microseconds and, where it has to wake up itself,
 /// more time than what is waited for takes to be done. Who stays awake instead uses the processor
 /// that would have slept. After it has done so in vain it sleeps through the next brief wait, after
-/// the second time through the next three, and so on up to 63; and there are never more threads that
-/// wait awake in a process than it has processors, and none if it has one. All the while they let other
+/// the second time through the next three, and so on up to 63, and through thousands where others
+/// want the processors; and there are never more threads that wait awake in a process than it has
+/// processors (as the first of them finds it), and none if it has one. All the while they let other
 /// threads run. Where nothing happens, or seldom, no processor is used.
 ///
 /// See [`Manner::Awake`](crate::Manner::Awake), [`PortOptions::stay_awake`](crate::PortOptions) and
@@ -43,9 +48,9 @@ static VIGILS: AtomicUsize = AtomicUsize::new(0);
 pub struct Vigil {
     was_brief: AtomicBool,
     /// How many brief waits are to be slept through yet.
-    slept: AtomicU8,
+    slept: AtomicU16,
     /// How many were to be, after the last that was in vain.
-    penalty: AtomicU8,
+    penalty: AtomicU16,
 }
 
 impl Vigil {
@@ -67,35 +72,35 @@ impl Vigil {
     /// vigil.park(&notice, notice.epoch(), Some(Instant::now() + Duration::from_millis(1)));
     /// ```
     pub fn park(&self, notice: &Notice, seen: u64, deadline: Option<Instant>) {
-        let is_over = || {
-            notice.epoch() != seen || deadline.is_some_and(|deadline| deadline <= Instant::now())
-        };
         let mut watch = self.begin();
         while watch.is_awake() {
             for _ in 0..LOOKS {
                 if notice.epoch() != seen {
-                    return;
+                    return watch.end(true);
                 }
                 hint::spin_loop();
             }
-            if is_over() {
-                return;
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return watch.end(false);
             }
         }
         notice.park(seen, deadline);
+        watch.end(notice.epoch() != seen);
     }
 
     /// Begins a wait.
     pub(crate) fn begin(&self) -> Watch<'_> {
-        let awake = self.was_brief.load(Relaxed) && self.slept.load(Relaxed) == 0;
-        let place = if awake { Place::take() } else { None };
-        Watch { vigil: self, began: Instant::now(), place, in_vain: false }
+        let may_be = self.was_brief.load(Relaxed) && self.slept.load(Relaxed) == 0;
+        let state = if may_be { State::Due } else { State::Asleep };
+        Watch { vigil: self, began: Instant::now(), state }
     }
 
-    /// Counts a wait that stayed awake in vain, and sleeps now.
-    fn was_in_vain(&self) {
-        let penalty =
-            self.penalty.load(Relaxed).saturating_mul(2).saturating_add(1).min(MOST_SLEPT);
+    /// Has brief waits slept through, so many at least and at most: after what was in vain, more and
+    /// more.
+    fn sleep(&self, between: RangeInclusive<u16>) {
+        let penalty = self.penalty.load(Relaxed);
+        let more = penalty.saturating_mul(2).saturating_add(1).min(*between.end());
+        let penalty = penalty.max(more).max(*between.start());
         self.penalty.store(penalty, Relaxed);
         self.slept.store(penalty, Relaxed);
     }
@@ -106,42 +111,64 @@ impl Vigil {
 pub(crate) struct Watch<'a> {
     vigil: &'a Vigil,
     began: Instant,
-    /// As long as it stays awake.
-    place: Option<Place>,
-    /// It has stayed awake as long as may be.
-    in_vain: bool,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// It sleeps from the beginning.
+    Asleep,
+    /// It stays awake as soon as it is asked.
+    Due,
+    /// It has done so since then.
+    Awake { since: Instant, _place: Place },
+    /// It has done so as long as may be.
+    InVain,
 }
 
 impl Watch<'_> {
-    /// Whether not to sleep yet. Lets other threads run.
+    /// Whether not to sleep yet. Lets other threads run, but for the first time.
     pub(crate) fn is_awake(&mut self) -> bool {
-        if self.place.is_none() {
-            return false;
+        match self.state {
+            State::Asleep | State::InVain => false,
+            State::Due => match Place::take() {
+                Some(place) => {
+                    self.state = State::Awake { since: Instant::now(), _place: place };
+                    true
+                }
+                None => {
+                    self.state = State::Asleep;
+                    false
+                }
+            },
+            State::Awake { since, .. } if since.elapsed() >= AWAKE => {
+                self.state = State::InVain;
+                false
+            }
+            State::Awake { .. } => {
+                // One of those may be the one that is to bring what this one waits for: the system
+                // often wakes a thread on the processor of the thread that wakes it.
+                thread::yield_now();
+                true
+            }
         }
-        if self.began.elapsed() >= AWAKE {
-            self.place = None;
-            self.in_vain = true;
-            self.vigil.was_in_vain();
-            return false;
-        }
-        // One of those may be the one that is to bring what this one waits for: the system often wakes a
-        // thread on the processor of the thread that wakes it.
-        thread::yield_now();
-        true
     }
-}
 
-impl Drop for Watch<'_> {
-    fn drop(&mut self) {
-        if self.place.is_some() {
-            self.vigil.penalty.store(0, Relaxed);
-            return;
-        }
-        let was_brief = self.began.elapsed() < BRIEF;
-        self.vigil.was_brief.store(was_brief, Relaxed);
-        let slept = self.vigil.slept.load(Relaxed);
-        if was_brief && slept > 0 && !self.in_vain {
-            self.vigil.slept.store(slept - 1, Relaxed);
+    /// Ends the wait, and says whether what it was for has come. A watch that is dropped says nothing.
+    pub(crate) fn end(self, came: bool) {
+        let Vigil { was_brief, slept, penalty } = self.vigil;
+        let brief = came && self.began.elapsed() < BRIEF;
+        was_brief.store(brief, Relaxed);
+        match self.state {
+            State::Awake { .. } if brief => {
+                penalty.store(penalty.load(Relaxed).saturating_sub(1), Relaxed);
+            }
+            State::Awake { .. } if came => self.vigil.sleep(CROWDED),
+            State::Awake { .. } | State::InVain => self.vigil.sleep(1..=MOST_SLEPT),
+            State::Asleep | State::Due if brief => {
+                slept.store(slept.load(Relaxed).saturating_sub(1), Relaxed);
+            }
+            State::Asleep | State::Due => {}
         }
     }
 }
@@ -186,15 +213,6 @@ mod tests {
         iter::from_fn(Place::take).take(1000).collect()
     }
 
-    /// A wait that takes so long.
-    fn wait(vigil: &Vigil, time: Duration) {
-        let notice = Notice::new();
-        let began = Instant::now();
-        while began.elapsed() < time {
-            vigil.park(&notice, notice.epoch(), Some(began + time));
-        }
-    }
-
     /// Whether the next wait begins awake.
     fn begins_awake(vigil: &Vigil) -> bool {
         vigil.was_brief.load(Relaxed) && vigil.slept.load(Relaxed) == 0
@@ -205,7 +223,7 @@ mod tests {
     fn brief() -> Vigil {
         let vigil = Vigil::new();
         assert!((0..1000).any(|_| {
-            drop(vigil.begin());
+            vigil.begin().end(true);
             begins_awake(&vigil)
         }));
         vigil
@@ -225,25 +243,54 @@ mod tests {
         let _alone = ONE.lock();
         let vigil = brief();
         let mut watch = vigil.begin();
-        if most() > 0 {
-            assert!(watch.place.is_some());
-        }
-        let began = watch.began;
+        let began = Instant::now();
+        assert_eq!(watch.is_awake(), most() > 0);
+        assert_eq!(places().len(), most().saturating_sub(1), "it has one");
         while watch.is_awake() {}
         assert!(most() == 0 || began.elapsed() >= AWAKE);
         assert!(!watch.is_awake(), "who sleeps does not wake up by itself");
-        assert!(watch.place.is_none(), "another may");
+        assert_eq!(places().len(), most(), "another may");
     }
 
     #[test]
-    fn the_next_wait_is_as_the_last_one_was() {
+    fn who_has_not_been_asked_yet_has_no_place() {
         let _alone = ONE.lock();
         let vigil = brief();
-        // Long enough to be no brief one, and then to stay awake in vain.
-        wait(&vigil, BRIEF * 2);
-        assert!(!vigil.was_brief.load(Relaxed));
-        wait(&vigil, BRIEF * 2);
-        assert!(!vigil.was_brief.load(Relaxed));
+        let _watch = vigil.begin();
+        assert_eq!(places().len(), most());
+    }
+
+    #[test]
+    fn what_takes_long_or_does_not_come_is_not_waited_for_awake_again() {
+        let _alone = ONE.lock();
+        for (time, came) in [(BRIEF, true), (Duration::ZERO, false)] {
+            let vigil = brief();
+            let mut watch = vigil.begin();
+            watch.is_awake();
+            watch.began -= time;
+            watch.end(came);
+            assert!(!begins_awake(&vigil), "{time:?}, {came}");
+        }
+        // Nor by those who wait so shortly that they would not sleep at all.
+        let vigil = brief();
+        let notice = Notice::new();
+        vigil.park(&notice, 0, Some(Instant::now() + AWAKE / 2));
+        assert!(!begins_awake(&vigil));
+    }
+
+    #[test]
+    fn where_others_want_the_processors_nobody_stays_awake() {
+        let _alone = ONE.lock();
+        let vigil = Vigil::new();
+        for slept in [1023, 2047, 4095, 8191, 16_383, 32_767, 32_767] {
+            let since = Instant::now();
+            let began = since.checked_sub(BRIEF).expect("the system has run for a moment");
+            Watch { vigil: &vigil, began, state: State::Awake { since, _place: hold() } }.end(true);
+            assert_eq!(vigil.slept.load(Relaxed), slept);
+        }
+        // What is in vain otherwise does not make less of it.
+        end(&vigil, true);
+        assert_eq!(vigil.slept.load(Relaxed), 32_767);
     }
 
     #[test]
@@ -260,11 +307,14 @@ mod tests {
 
     #[test]
     fn what_came_in_time_is_waited_for_awake_again() {
+        let _alone = ONE.lock();
         let vigil = Vigil::new();
         end(&vigil, true);
-        end(&vigil, false);
         end(&vigil, true);
-        drop(watch(&vigil, Some(hold()), false));
+        for _ in 0..3 {
+            let state = State::Awake { since: Instant::now(), _place: hold() };
+            watch(&vigil, state).end(true);
+        }
         end(&vigil, true);
         assert_eq!(vigil.slept.load(Relaxed), 1, "what was in vain before is forgotten");
     }
@@ -272,14 +322,11 @@ mod tests {
     /// Ends a brief wait, however long this thread was held up, that slept from the beginning or after
     /// it had stayed awake in vain.
     fn end(vigil: &Vigil, in_vain: bool) {
-        if in_vain {
-            vigil.was_in_vain();
-        }
-        drop(watch(vigil, None, in_vain));
+        watch(vigil, if in_vain { State::InVain } else { State::Asleep }).end(true);
     }
 
-    fn watch(vigil: &Vigil, place: Option<Place>, in_vain: bool) -> Watch<'_> {
-        Watch { vigil, began: Instant::now() + BRIEF, place, in_vain }
+    fn watch(vigil: &Vigil, state: State) -> Watch<'_> {
+        Watch { vigil, began: Instant::now() + BRIEF, state }
     }
 
     /// A place, be it one too many.

@@ -130,7 +130,8 @@ macro_rules! every_case {
                 many_waiters_hear_each_their_own,
                 the_background_gives_way_to_an_eager_waiter,
                 the_background_takes_over_when_waiters_have_left,
-                waiting_within_a_handler_is_refused;
+                waiting_within_a_handler_is_refused,
+                who_may_stay_awake_turns_once_more;
         }
     };
 }

@@ -22,11 +22,28 @@ fn wait(port: &Port, notice: &Notice, seen: u64, manner: Manner<'_>) {
     }
 }
 
-/// A vigil whose next wait stays awake.
+/// A vigil whose next wait stays awake, unless this thread was held up time and again.
 fn brief(port: &Port) -> Vigil {
     let vigil = Vigil::new();
-    port.wait(&Notice::new(), 1, None, Manner::Awake(&vigil)).expect("it does not wait");
+    for _ in 0..3 {
+        port.wait(&Notice::new(), 1, None, Manner::Awake(&vigil)).expect("it does not wait");
+    }
     vigil
+}
+
+/// With one processor nobody does.
+pub(crate) fn who_may_stay_awake_turns_once_more(backend: &str) {
+    let rig = Rig::new(backend);
+    let turns = |vigil: Option<&Vigil>| {
+        let manner = vigil.map_or(Manner::Eager, Manner::Awake);
+        let before = rig.port.statistics().turns;
+        let until = Some(Instant::now() + Duration::from_millis(5));
+        rig.port.wait(&Notice::new(), 0, until, manner).expect("it waits");
+        rig.port.statistics().turns - before
+    };
+    let stays_awake = || turns(Some(&brief(&rig.port))) > turns(None);
+    let alone = thread::available_parallelism().is_ok_and(|processors| processors.get() == 1);
+    assert!(alone || (0..20).any(|_| stays_awake()), "nobody stays awake");
 }
 
 /// Raises a notice, and notes the thread it is called on.

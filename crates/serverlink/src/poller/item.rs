@@ -52,14 +52,15 @@ impl Item {
         }
     }
 
-    /// Whether it is to be read, and something was sent since this was asked last.
-    pub(super) fn expects_answer(&self) -> bool {
-        if let Target::Socket { socket, .. } = &self.target
-            && self.interest.contains(Events::IN)
-        {
-            return socket.upgrade().is_some_and(|socket| socket.expects_answer());
+    /// If it is to be read, and something was sent since this was asked last, whether the answer may
+    /// come by a connection.
+    pub(super) fn expects_answer(&self) -> Option<bool> {
+        match &self.target {
+            Target::Socket { socket, .. } if self.interest.contains(Events::IN) => {
+                socket.upgrade()?.expects_answer()
+            }
+            _ => None,
         }
-        false
     }
 
     /// The port that drives it has become known.

@@ -65,11 +65,15 @@ impl State {
         }
     }
 
-    /// Whether an answer is waited for: something was sent to a socket that is waited for to be read.
-    /// With many sockets it is not asked, for it takes a look at each.
-    fn expects_answer(&self) -> bool {
-        self.items.len() <= FEW
-            && self.items.values().filter(|item| item.expects_answer()).count() > 0
+    /// If an answer is waited for, since something was sent to a socket that is waited for to be read,
+    /// whether it may come by a connection. With many sockets it is not asked, for it takes a look at
+    /// each.
+    fn expects_answer(&self) -> Option<bool> {
+        if self.items.len() > FEW {
+            return None;
+        }
+        let expected = self.items.values().filter_map(Item::expects_answer);
+        expected.reduce(|one, other| one || other)
     }
 
     fn count_port(&mut self, port: Port) {
@@ -250,7 +254,7 @@ impl Shared {
     /// or it is woken.
     pub(super) fn wait(&self, events: &mut Vec<PollEvent>, deadline: Option<Instant>) {
         self.catch_up();
-        let mut for_answer = false;
+        let mut for_answer = None;
         loop {
             // Before the look: when time runs out during a wait, there is one more.
             let late = deadline.is_some_and(|deadline| deadline <= Instant::now());
@@ -262,17 +266,20 @@ impl Shared {
                 return;
             }
             let (port, eager) = (state.home().cloned(), state.readers > 0);
-            for_answer |= state.expects_answer();
+            for_answer = for_answer.max(state.expects_answer());
             drop(state);
             VIGIL.with(|vigil| {
                 let manner = match (eager, for_answer) {
-                    (_, true) => Manner::Awake(vigil),
-                    (true, false) => Manner::Eager,
-                    (false, false) => Manner::Patient,
+                    (true, Some(_)) => Manner::Awake(vigil),
+                    (true, None) => Manner::Eager,
+                    (false, _) => Manner::Patient,
                 };
                 match port {
                     Some(port) if port.wait(&self.notice, seen, deadline, manner).is_ok() => {}
-                    None if for_answer => vigil.park(&self.notice, seen, deadline),
+                    // See the wait of one socket.
+                    None if eager && for_answer == Some(false) => {
+                        vigil.park(&self.notice, seen, deadline);
+                    }
                     _ => self.notice.park(seen, deadline),
                 }
             });

@@ -351,9 +351,10 @@ impl SocketInner {
         mem::take(&mut core.has_sent) && !never
     }
 
-    /// The same, for those who wait without it.
-    pub(crate) fn expects_answer(&self) -> bool {
-        self.takes_answer(&mut self.core())
+    /// The same, for those who wait without it: if so, whether the answer may come by a connection.
+    pub(crate) fn expects_answer(&self) -> Option<bool> {
+        let mut core = self.core();
+        self.takes_answer(&mut core).then(|| core.has_connections())
     }
 
     /// Releases the core and waits until something changes, or the deadline. The thread drives the
