@@ -19,7 +19,10 @@ use crate::Notice;
 const BRIEF: Duration = Duration::from_micros(250);
 /// and for so long at most, which is about what it takes to fall asleep and be woken.
 const AWAKE: Duration = Duration::from_micros(50);
-/// How often a notice is looked at before other threads are let run.
+/// Another thread of the process that has a processor answers sooner than this; until then others are
+/// not let run.
+const ALONE: Duration = Duration::from_micros(5);
+/// How often a notice is looked at before the clock is.
 const LOOKS: usize = 16;
 /// How many brief waits are slept through, at most, after some that stayed awake in vain;
 const MOST_SLEPT: u16 = 63;
@@ -39,7 +42,7 @@ static VIGILS: AtomicUsize = AtomicUsize::new(0);
 /// that would have slept. After it has done so in vain it sleeps through the next brief wait, after
 /// the second time through the next three, and so on up to 63, and through thousands where others
 /// want the processors; and there are never more threads that wait awake in a process than it has
-/// processors (as the first of them finds it), and none if it has one. All the while they let other
+/// processors (as the first of them finds it), and none if it has one. Meanwhile they let other
 /// threads run. Where nothing happens, or seldom, no processor is used.
 ///
 /// See [`Manner::Awake`](crate::Manner::Awake), [`PortOptions::stay_awake`](crate::PortOptions) and
@@ -74,11 +77,18 @@ impl Vigil {
     pub fn park(&self, notice: &Notice, seen: u64, deadline: Option<Instant>) {
         let mut watch = self.begin();
         while watch.is_awake() {
-            for _ in 0..LOOKS {
-                if notice.epoch() != seen {
-                    return watch.end(true);
+            let mut alone = watch.began.elapsed() < ALONE;
+            loop {
+                for _ in 0..LOOKS {
+                    if notice.epoch() != seen {
+                        return watch.end(true);
+                    }
+                    hint::spin_loop();
                 }
-                hint::spin_loop();
+                if !alone {
+                    break;
+                }
+                alone = watch.began.elapsed() < ALONE;
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return watch.end(false);
