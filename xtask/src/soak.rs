@@ -9,7 +9,8 @@ use crate::windows::Windows;
 use crate::{exit, needs, suites};
 
 pub(crate) const HELP: &str = "\
-Each round runs the engine's tests, which go through every backend of the platform by themselves.
+Each round runs the engine's tests, which go through every backend of the platform by themselves, on
+Linux through the model of kqueue's, too.
 A test that fails ends everything, and its output is shown; all output is in target/xtask/soak.log.
 Under Wine, whose server at times fails by itself, a test may be tried again, which is told.
 
@@ -97,7 +98,9 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
                 cargo
             };
             let what = format!("round {} of {}, {place}", rounds + 1, arguments.times);
+            let model = windows.is_none() && cfg!(target_os = "linux");
             let filters = arguments.filters.iter().map(String::as_str);
+            let filters = model.then_some(suites::KQUEUE_MODEL).into_iter().chain(filters);
             suites::engine_tests(&mut recorder, &what, &cargo, filters);
         }
         rounds += u32::from(!recorder.has_failed());

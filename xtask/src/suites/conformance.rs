@@ -1,6 +1,6 @@
 //! The engine and the sockets, on every backend of this platform.
 
-use super::{BACKEND, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner, uring};
+use super::{BACKEND, KQUEUE_MODEL, NATIVE_BACKENDS, Suite, backend_tests, cargo, runner, uring};
 use crate::endure;
 use crate::needs;
 use crate::recorder::Recorder;
@@ -26,13 +26,15 @@ pub(super) const SUITE: Suite = Suite {
 
 /// The same over a model of kqueue's kernel, with and without its events of users.
 fn kqueue_tests(recorder: &mut Recorder) {
-    const MODEL: &str = "--features=serverlink-io/kqueue-model";
     let (runner, run) = runner();
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink-io", "--test=conformance", MODEL]);
+    command.args(run).args(["--package=serverlink-io", "--test=conformance", KQUEUE_MODEL]);
     uring::spare(&mut command);
     recorder.tests("engine, beside a model of kqueue", runner, command);
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink", "--tests", MODEL]).env(BACKEND, "kqueue");
+    command
+        .args(run)
+        .args(["--package=serverlink", "--tests", KQUEUE_MODEL])
+        .env(BACKEND, "kqueue");
     recorder.tests("sockets on a model of kqueue", runner, command);
 }

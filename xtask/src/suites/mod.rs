@@ -82,6 +82,9 @@ fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() ->
     }
 }
 
+/// Gives cargo's tests a backend more on Linux: kqueue, over a model of its kernel.
+pub(crate) const KQUEUE_MODEL: &str = "--features=serverlink-io/kqueue-model";
+
 /// Runs the engine's tests, all or those whose names contain one of `filters`.
 pub(crate) fn engine_tests<'a>(
     recorder: &mut Recorder,
