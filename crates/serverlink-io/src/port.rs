@@ -24,7 +24,6 @@ use crate::{
     diagnostics,
     seat::{Car, Seat},
     sys::{self, Backend, Entry, RawDescriptor},
-    vigil::Watch,
 };
 
 /// A completion port. Clones refer to the same port.
@@ -315,7 +314,7 @@ impl Port {
             Manner::Awake(vigil) => Some(vigil.begin()),
             Manner::Patient | Manner::Eager => None,
         };
-        let stays_awake = || watch.as_mut().is_some_and(Watch::is_awake);
+        let stays_awake = || watch.as_mut().is_some_and(|watch| watch.is_awake(Duration::ZERO));
         let waited =
             self.shared.seat.wait(&*self.shared, notice, seen, deadline, eager, stays_awake);
         if let Some(watch) = watch {

@@ -26,7 +26,6 @@ use crate::{
         thread::{self, Thread, ThreadId},
         thread_mark,
     },
-    vigil::Watch,
 };
 
 /// How long the seat may be free before the background takes it.
@@ -103,7 +102,7 @@ impl Seat {
         loop {
             let mut watch = vigil.map(Vigil::begin);
             while !(background.is_some() && self.is_wanted()) {
-                let awake = watch.as_mut().is_some_and(Watch::is_awake);
+                let awake = watch.as_mut().is_some_and(|watch| watch.is_awake(Duration::ZERO));
                 match self.turn(car, awake.then_some(Duration::ZERO))? {
                     Turn::Delivered(0) => {}
                     Turn::Delivered(_) => {

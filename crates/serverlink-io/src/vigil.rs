@@ -19,8 +19,7 @@ use crate::Notice;
 const BRIEF: Duration = Duration::from_micros(250);
 /// and for so long at most, which is about what it takes to fall asleep and be woken.
 const AWAKE: Duration = Duration::from_micros(50);
-/// Another thread of the process that has a processor answers sooner than this; until then others are
-/// not let run.
+/// Another thread of the process that has a processor answers sooner than this.
 const ALONE: Duration = Duration::from_micros(5);
 /// How often a notice is looked at before the clock is.
 const LOOKS: usize = 16;
@@ -76,19 +75,12 @@ impl Vigil {
     /// ```
     pub fn park(&self, notice: &Notice, seen: u64, deadline: Option<Instant>) {
         let mut watch = self.begin();
-        while watch.is_awake() {
-            let mut alone = watch.began.elapsed() < ALONE;
-            loop {
-                for _ in 0..LOOKS {
-                    if notice.epoch() != seen {
-                        return watch.end(true);
-                    }
-                    hint::spin_loop();
+        while watch.is_awake(ALONE) {
+            for _ in 0..LOOKS {
+                if notice.epoch() != seen {
+                    return watch.end(true);
                 }
-                if !alone {
-                    break;
-                }
-                alone = watch.began.elapsed() < ALONE;
+                hint::spin_loop();
             }
             if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
                 return watch.end(false);
@@ -137,9 +129,10 @@ enum State {
 }
 
 impl Watch<'_> {
-    /// Whether not to sleep yet. Lets other threads run, but for the first time.
-    pub(crate) fn is_awake(&mut self) -> bool {
-        match self.state {
+    /// Whether not to sleep yet. From the second time on, and when it has been awake for `alone`, lets
+    /// other threads run.
+    pub(crate) fn is_awake(&mut self, alone: Duration) -> bool {
+        match &self.state {
             State::Asleep | State::InVain => false,
             State::Due => match Place::take() {
                 Some(place) => {
@@ -151,14 +144,17 @@ impl Watch<'_> {
                     false
                 }
             },
-            State::Awake { since, .. } if since.elapsed() >= AWAKE => {
-                self.state = State::InVain;
-                false
-            }
-            State::Awake { .. } => {
-                // One of those may be the one that is to bring what this one waits for: the system
-                // often wakes a thread on the processor of the thread that wakes it.
-                thread::yield_now();
+            State::Awake { since, .. } => {
+                let awake = since.elapsed();
+                if awake >= AWAKE {
+                    self.state = State::InVain;
+                    return false;
+                }
+                if awake >= alone {
+                    // One of those may be the one that is to bring what this one waits for: the
+                    // system often wakes a thread on the processor of the thread that wakes it.
+                    thread::yield_now();
+                }
                 true
             }
         }
@@ -254,11 +250,11 @@ mod tests {
         let vigil = brief();
         let mut watch = vigil.begin();
         let began = Instant::now();
-        assert_eq!(watch.is_awake(), most() > 0);
+        assert_eq!(watch.is_awake(ALONE), most() > 0);
         assert_eq!(places().len(), most().saturating_sub(1), "it has one");
-        while watch.is_awake() {}
+        while watch.is_awake(ALONE) {}
         assert!(most() == 0 || began.elapsed() >= AWAKE);
-        assert!(!watch.is_awake(), "who sleeps does not wake up by itself");
+        assert!(!watch.is_awake(ALONE), "who sleeps does not wake up by itself");
         assert_eq!(places().len(), most(), "another may");
     }
 
@@ -276,7 +272,7 @@ mod tests {
         for (time, came) in [(BRIEF, true), (Duration::ZERO, false)] {
             let vigil = brief();
             let mut watch = vigil.begin();
-            watch.is_awake();
+            watch.is_awake(ALONE);
             watch.began -= time;
             watch.end(came);
             assert!(!begins_awake(&vigil), "{time:?}, {came}");
