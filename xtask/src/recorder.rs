@@ -20,6 +20,8 @@ const GRACE: u32 = 10;
 
 /// Of how many failing tests of one command the end of the report repeats what they printed.
 const MAX_EXCERPTS: usize = 5;
+/// How many of the last lines of a failed command that is no test runner the report repeats.
+const LAST_LINES: usize = 24;
 
 /// Besides those of ServerLink, the variables shown with a command.
 const SHOWN_VARIABLES: &[&str] = &["CARGO_BUILD_TARGET", "RUSTDOCFLAGS"];
@@ -80,22 +82,21 @@ impl Recorder {
 
     /// Runs a command that counts as one test, passed if it succeeds.
     pub(crate) fn check(&mut self, what: &str, command: Command) -> bool {
-        let passed = self.execute(what, command).is_some_and(|finished| finished.status.success());
+        let passed = self.build(what, command);
         if passed {
             self.counts += Counts::ONE_PASSED;
-        } else {
-            self.fail(what);
         }
         passed
     }
 
     /// Runs a command that is no test, but a failure if it fails.
     pub(crate) fn build(&mut self, what: &str, command: Command) -> bool {
-        let passed = self.execute(what, command).is_some_and(|finished| finished.status.success());
-        if !passed {
-            self.fail(what);
+        match self.execute(what, command) {
+            Some(finished) if finished.status.success() => return true,
+            Some(finished) => self.fail(&format!("{what}\n{}", last_lines(&finished.output))),
+            None => self.fail(what),
         }
-        passed
+        false
     }
 
     /// Runs tests, which must be at least one, and counts them.
@@ -229,6 +230,12 @@ impl Recorder {
     }
 }
 
+/// What a report repeats of a failed command's output.
+fn last_lines(output: &str) -> String {
+    let lines: Vec<_> = output.lines().collect();
+    lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
+}
+
 /// The command as one would type it, without what only CI or cargo cares for.
 fn rendered(command: &Command) -> String {
     let variables = command.get_envs().filter_map(|(name, value)| {
@@ -241,4 +248,19 @@ fn rendered(command: &Command) -> String {
     let program = program.rsplit('/').next().unwrap_or_default().to_owned();
     let arguments = command.get_args().map(|argument| format!(" {}", argument.to_string_lossy()));
     variables.chain([program]).chain(arguments).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_of_a_failed_command_are_repeated() {
+        let lines = |numbers: std::ops::RangeInclusive<usize>| {
+            numbers.map(|number| number.to_string()).collect::<Vec<_>>().join("\n")
+        };
+        assert_eq!(last_lines(&(lines(1..=LAST_LINES + 2) + "\n")), lines(3..=LAST_LINES + 2));
+        assert_eq!(last_lines("one\n"), "one");
+        assert_eq!(last_lines(""), "");
+    }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::fmt::Write as _;
 
 /// By how much counts may differ that the same compiler's program gave. Those of one program, counted
-/// on an idle and on a busy machine, differ by about 2 %.
+/// on an idle and on a busy machine, differ by 0.1 %, and on different machines by 2 %.
 const TOLERANCE: u32 = 3;
 /// The same for another compiler's, and for a way on which threads wait for each other: how often they
 /// have to be woken differs from machine to machine.
@@ -12,7 +12,7 @@ const LOOSE_TOLERANCE: u32 = 15;
 /// That way.
 const WAITING: &str = "req-rep/tcp/64B";
 /// The least for ways with many connections: how much of what was sent is there when it is looked for
-/// makes a difference, and counts of one program were 6 % apart.
+/// makes a difference, and counts of one program were 3 % apart.
 const MANY_TOLERANCE: u32 = 8;
 /// Those ways.
 const MANY: [&str; 2] = ["pub-sub-8/tcp/64B", "router-8-dealers/tcp/64B"];

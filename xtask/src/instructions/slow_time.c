@@ -3,10 +3,14 @@
  * a program that looks at the clock takes other ways than it does by itself, and how often it takes
  * them depends on what else the machine does. Loaded by LD_PRELOAD.
  *
+ * Times that system calls are given are those of the slow clock, too, also where they are points in
+ * time: the kernel would find each long past, and a thread that waits for one would turn in a circle.
+ *
  * It also waits with epoll_pwait(2) where epoll_pwait2(2) is asked for, which valgrind does not know.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <linux/futex.h>
 #include <stdarg.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -34,6 +38,14 @@ int clock_gettime(clockid_t clock, struct timespec *now) {
     return result;
 }
 
+static struct timespec slower(const struct timespec *time) {
+    unsigned long long nanoseconds = time->tv_nsec * SLOWER;
+    return (struct timespec){
+        .tv_sec = time->tv_sec * SLOWER + nanoseconds / 1000000000,
+        .tv_nsec = nanoseconds % 1000000000,
+    };
+}
+
 long syscall(long number, ...) {
     long argument[6];
     va_list list;
@@ -41,6 +53,7 @@ long syscall(long number, ...) {
     for (int i = 0; i < 6; i++) argument[i] = va_arg(list, long);
     va_end(list);
 
+    struct timespec until;
     if (number == SYS_epoll_pwait2) {
         const struct timespec *timeout = (const struct timespec *)argument[3];
         number = SYS_epoll_pwait;
@@ -49,6 +62,10 @@ long syscall(long number, ...) {
             + ((long long)timeout->tv_nsec * SLOWER + 999999) / 1000000;
     } else if (number == SYS_epoll_pwait && (int)argument[3] > 0) {
         argument[3] *= SLOWER;
+    } else if (number == SYS_futex && argument[3] != 0
+               && ((int)argument[1] & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET) {
+        until = slower((const struct timespec *)argument[3]);
+        argument[3] = (long)&until;
     }
     return real_syscall(number, argument[0], argument[1], argument[2], argument[3], argument[4],
                         argument[5]);
