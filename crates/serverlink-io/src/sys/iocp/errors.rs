@@ -1,20 +1,44 @@
 //! What each error code calls for.
 //!
-//! One table names every code that the calls in use (see `windows`) are
-//! documented to return, or that a completion can carry (its `NTSTATUS`,
+//! One table names every code that the calls in use (by `windows`, `select`,
+//! `look` and `given`, and by `socket2` for them and for whoever makes the sockets)
+//! are documented to return, or that a completion can carry (its `NTSTATUS`,
 //! translated to a Win32 code, where the same call failing at once gives the
 //! Winsock code). The codes are written as numbers so that the table can be
 //! read, and tested, on any system; the tests list them call by call.
 //!
-//! Some results are asked for and not sorted, because nothing may follow from
-//! them: `CancelIoEx` is a hint, `closesocket` happens in a drop, and a packet
-//! that `PostQueuedCompletionStatus` could not queue is tried again whatever
-//! the reason. Those of `shutdown`, `setsockopt` (the update-context options
-//! aside, which are part of the accept and the connect) and
-//! `CreateIoCompletionPort` go to the caller.
+//! It sorts what ends an operation or a wait for packets: the results of the
+//! overlapped calls, and those of others that are part of an operation. These are
+//! `setsockopt` and `getpeername` of an accepted socket, `recv` after a receive of
+//! no bytes, and, with what puts the new handle on the port, `NtCreateFile` of the
+//! device and `CreateFile` of a pipe. Under `select` it sorts those of `accept`,
+//! `recv`, `send` and `WSASend`.
 //!
-//! Sources: the "Return value" sections of the calls' pages and "Windows
-//! Sockets Error Codes" on learn.microsoft.com.
+//! Some results are asked for and not sorted, because nothing may follow from
+//! them: `CancelIoEx` is a hint, `closesocket` and `CloseHandle` happen in a drop,
+//! and a packet that `PostQueuedCompletionStatus` could not queue is tried again
+//! whatever the reason, as is `CreateNamedPipe` for the client after the one that
+//! came. Of `WaitNamedPipe` it only matters whether there is such a pipe; sockets
+//! and the device can do without `SetFileCompletionNotificationModes`, and sockets
+//! without `SO_REUSE_UNICASTPORT`.
+//!
+//! The others go to the caller as they are:
+//! * when a port is made or something registered, those of
+//!   `CreateIoCompletionPort` and `ioctlsocket`;
+//! * before an operation's first call, those of `WSAIoctl`, `getsockname`,
+//!   `WSASocket` and `bind`; for pipes, of
+//!   `ConvertStringSecurityDescriptorToSecurityDescriptor`, `CreateNamedPipe`,
+//!   `CreateIoCompletionPort` and `SetFileCompletionNotificationModes`;
+//! * when a connect has succeeded, those of `setsockopt`, which makes the socket a
+//!   full one; under `select`, those of `connect`, from itself or from `getsockopt`;
+//! * those of `shutdown`, `getsockname`, `getpeername`, `getsockopt`,
+//!   `WSADuplicateSocket`, `WSAPoll` and `select`.
+//!
+//! What of these an accept is told, [`is_temporary`](crate::is_temporary) sorts by
+//! the table.
+//!
+//! Sources: the "Return value" sections (and what else names codes) of the calls'
+//! pages and "Windows Sockets Error Codes" on learn.microsoft.com.
 
 use std::io;
 
@@ -166,29 +190,35 @@ fn find(code: u32) -> Option<&'static Row> {
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     row(0, "NO_ERROR", Ignore, Except::None, 0, "the operation succeeded"),
+    row(1, "ERROR_INVALID_FUNCTION", Fatal, Except::None, 10045, "the device, or the file system, does not know the request"),
     row(2, "ERROR_FILE_NOT_FOUND", Close, Except::None, 10061, "no pipe of that name: nobody listens there"),
     row(3, "ERROR_PATH_NOT_FOUND", Close, Except::None, 10061, "no pipe can have that name: nobody listens there"),
     row(5, "ERROR_ACCESS_DENIED", Close, Except::None, 10013, "the pipe is another user's"),
     row(6, "ERROR_INVALID_HANDLE", Fatal, Except::None, 10038, "the handle is not open: WSAENOTSOCK"),
     row(8, "ERROR_NOT_ENOUGH_MEMORY", Retry, Except::Connect(Close), 10055, "the system is short of memory for the moment"),
     row(14, "ERROR_OUTOFMEMORY", Retry, Except::Connect(Close), 10055, "the system is short of memory for the moment"),
+    row(32, "ERROR_SHARING_VIOLATION", Close, Except::None, 10013, "somebody has it open and does not share it"),
     row(38, "ERROR_HANDLE_EOF", Close, Except::None, 10101, "the stream has ended, as a handle reports it"),
     row(50, "ERROR_NOT_SUPPORTED", Fatal, Except::None, 10045, "the provider does not know the call"),
     row(53, "ERROR_BAD_NETPATH", Close, Except::None, 10065, "the path to the peer was lost"),
     row(59, "ERROR_UNEXP_NET_ERR", Close, Except::None, 10054, "the transport failed underneath"),
     row(64, "ERROR_NETNAME_DELETED", Close, Except::Accept(Retry), 10054, "the peer reset the connection, as a completion reports it; under AcceptEx, one that was not ours yet"),
+    row(80, "ERROR_FILE_EXISTS", Fatal, Except::None, 10048, "misuse of the call: nothing is to be made anew"),
     row(87, "ERROR_INVALID_PARAMETER", Fatal, Except::None, 10022, "misuse of the call"),
     row(109, "ERROR_BROKEN_PIPE", Close, Except::Receive(Ignore), 10054, "the other end of a pipe was closed; to a receive, the end of the stream"),
-    row(121, "ERROR_SEM_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer"),
+    row(121, "ERROR_SEM_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer; of a pipe, no instance in time"),
+    row(122, "ERROR_INSUFFICIENT_BUFFER", Fatal, Except::None, 10014, "misuse of the call: the buffer is too short"),
     row(123, "ERROR_INVALID_NAME", Close, Except::None, 10049, "no pipe can have that name"),
+    row(183, "ERROR_ALREADY_EXISTS", Fatal, Except::None, 10048, "misuse of the call: nothing is to be made anew"),
     row(206, "ERROR_FILENAME_EXCED_RANGE", Close, Except::None, 10049, "the name of a pipe is too long"),
     row(230, "ERROR_BAD_PIPE", Close, Except::None, 10057, "the pipe is in no state for this"),
     row(231, "ERROR_PIPE_BUSY", Close, Except::None, 10061, "every instance of the pipe has its client; a connect waits for another before it says so"),
     row(232, "ERROR_NO_DATA", Close, Except::Accept(Ignore), 10054, "the other end of a pipe was closed; a client that came and left is accepted, for it may have written something"),
     row(233, "ERROR_PIPE_NOT_CONNECTED", Close, Except::None, 10057, "the other end is gone"),
-    row(234, "ERROR_MORE_DATA", Fatal, Except::None, 10040, "a message is larger than the buffer: a stream has none"),
+    row(234, "ERROR_MORE_DATA", Fatal, Except::None, 10040, "there is more than the buffer takes: a stream has no messages, and an answer is about one socket"),
     row(240, "ERROR_VC_DISCONNECTED", Close, Except::Accept(Retry), 10054, "the connection was taken down"),
     row(258, "WAIT_TIMEOUT", Close, Except::AcceptAndDequeue(Retry, Ignore), 10060, "the transport gave up: no answer from the peer; of a wait, no packet in time"),
+    row(317, "ERROR_MR_MID_NOT_FOUND", Close, Except::None, 10107, "a status of the kernel's for which there is no code; only this operation is known to have failed"),
     row(535, "ERROR_PIPE_CONNECTED", Ignore, Except::None, 10056, "the client came before the call"),
     row(536, "ERROR_PIPE_LISTENING", Close, Except::None, 10057, "the pipe has no client"),
     row(676, "ERROR_HANDLES_CLOSED", Close, Except::None, 10053, "the handle was closed under the operation"),
@@ -212,6 +242,8 @@ const TABLE: &[Row] = &[
     row(1235, "ERROR_REQUEST_ABORTED", Close, Except::Accept(Retry), 10053, "the transport took the request back"),
     row(1236, "ERROR_CONNECTION_ABORTED", Close, Except::Accept(Retry), 10053, "aborted by this side's system: time-out, or the handle was closed"),
     row(1237, "ERROR_RETRY", Retry, Except::Connect(Close), 10035, "says so itself; a failed connect needs a new socket"),
+    row(1305, "ERROR_UNKNOWN_REVISION", Fatal, Except::None, 10022, "misuse of the call: a description of rights in no known form"),
+    row(1332, "ERROR_NONE_MAPPED", Fatal, Except::None, 10022, "misuse of the call: a description of rights that names nobody known"),
     row(1450, "ERROR_NO_SYSTEM_RESOURCES", Retry, Except::Connect(Close), 10055, "too much memory is locked by operations in flight: ask for less"),
     row(1453, "ERROR_WORKING_SET_QUOTA", Retry, Except::Connect(Close), 10055, "too much memory is locked by operations in flight: ask for less"),
     row(1460, "ERROR_TIMEOUT", Close, Except::Accept(Retry), 10060, "the transport gave up: no answer from the peer"),
