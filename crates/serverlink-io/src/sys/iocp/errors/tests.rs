@@ -313,6 +313,24 @@ fn every_documented_code_has_a_row() {
     }
 }
 
+/// The table was made for calls that wait; those of `select` do not, and share it.
+#[test]
+fn the_calls_of_select_are_repeated_where_nothing_has_happened() {
+    let documented = |name| DOCUMENTED.iter().find(|(call, _)| *call == name).unwrap().1;
+    let anyway = [WSAEINTR, WSAEINPROGRESS, WSAEWOULDBLOCK];
+    for (name, call, besides) in [
+        ("accept", Call::Accept, &[WSAECONNRESET, WSAENETDOWN, WSAENOBUFS][..]),
+        ("recv", Call::Receive, &[]),
+        ("send", Call::Send, &[WSAENOBUFS]),
+    ] {
+        let repeated: HashSet<_> = anyway.iter().chain(besides).map(|code| *code as u32).collect();
+        for (code, what) in documented(name) {
+            let action = classify(call, *code);
+            assert_eq!(action == Retry, repeated.contains(code), "{what} of {name}: {action:?}");
+        }
+    }
+}
+
 /// What a class does at each call.
 type Sorted = fn(Call) -> Action;
 
