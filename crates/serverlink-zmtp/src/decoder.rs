@@ -9,12 +9,9 @@ use crate::curve::{Opener, SEALED};
 use crate::frame::{COMMAND, LONG, MORE};
 use crate::framing::{Framing, Header, MAX_OLD_HEADER_LEN};
 use crate::metadata::MAX_HANDSHAKE_COMMAND;
+use crate::room;
 use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
 
-/// The room first given to a frame of unknown honesty, in bytes.
-const FIRST_ROOM: usize = 8 * 1024;
-/// How much more room than bytes received a frame may have.
-const GROWTH: usize = 4;
 /// From how many missing bytes on a frame is worth reading straight into its buffer.
 const WORTH_LENDING: usize = 64 * 1024;
 /// The longest body the protocol and the address space allow.
@@ -36,6 +33,8 @@ pub(crate) struct Decoder {
     framing: Framing,
     /// The flags that frames may have.
     flags: u8,
+    /// How long the longest frame was that was assembled: so much room has been paid for.
+    longest: usize,
 }
 
 /// Not what has come: there may be a password in it, or what was encrypted.
@@ -110,6 +109,7 @@ impl Decoder {
             message_limit: limit,
             framing: Framing::Present,
             flags: MORE | LONG | COMMAND,
+            longest: 0,
         }
     }
 
@@ -261,7 +261,7 @@ impl Decoder {
     /// The next frame; `None` if more input is needed.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Span>, PeerMisbehaved> {
         if !self.assembled.is_empty() {
-            self.assembled = Bytes::new();
+            room::keep(mem::take(&mut self.assembled));
         }
         loop {
             if self.body_is_complete() {
@@ -301,7 +301,7 @@ impl Decoder {
                 Partial::Body { need, buffer, .. } => {
                     let count = rest.len().min(*need - buffer.len());
                     let arrived = buffer.len() + count;
-                    make_room(buffer, *need, arrived, arrived);
+                    room::make_room(buffer, *need, arrived, arrived, self.longest);
                     buffer.extend_from_slice(&rest[..count]);
                     self.position += count;
                 }
@@ -344,6 +344,7 @@ impl Decoder {
             return Span::EMPTY;
         };
         self.assembled = buffer.freeze();
+        self.longest = self.longest.max(self.assembled.len());
         Span { flags, assembled: true, start: 0, end: self.assembled.len() }
     }
 
@@ -375,7 +376,8 @@ impl Decoder {
         if *need - buffer.len() < WORTH_LENDING {
             return None;
         }
-        make_room(buffer, *need, buffer.len(), buffer.len() + WORTH_LENDING);
+        let arrived = buffer.len();
+        room::make_room(buffer, *need, arrived, arrived + WORTH_LENDING, self.longest);
         let lent = mem::take(buffer);
         self.partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
         Some(lent)
@@ -412,20 +414,10 @@ pub(crate) fn command_limit(messages: u64) -> u64 {
     messages.max(MAX_HANDSHAKE_COMMAND as u64)
 }
 
-/// Makes room for `wanted` bytes of a body of `need` bytes, of which `arrived` have arrived. The
-/// room is bounded by what has arrived, so that an announced length alone costs nothing.
-fn make_room(buffer: &mut BytesMut, need: usize, arrived: usize, wanted: usize) {
-    if wanted > buffer.capacity() {
-        let room = FIRST_ROOM.max(wanted).max(arrived.saturating_mul(GROWTH));
-        let mut larger = BytesMut::with_capacity(need.min(room));
-        larger.extend_from_slice(buffer);
-        *buffer = larger;
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::room::{FIRST_ROOM, GROWTH};
 
     fn room(decoder: &Decoder) -> usize {
         match &decoder.partial {
@@ -466,6 +458,42 @@ mod tests {
         decoder.feed(vec![0; len as usize - arrived].into());
         let span = decoder.next_frame().expect("a fair length").expect("the frame");
         assert_eq!(decoder.body(span).len(), len as usize);
+    }
+
+    #[test]
+    fn a_frame_as_long_as_one_before_gets_all_of_its_room_at_once() {
+        let mut decoder = Decoder::new(MAX_BODY);
+        for (len, room_at_first) in
+            [(1_000_000, FIRST_ROOM), (900_000, 900_000), (2_000_000, 1_000_000)]
+        {
+            decoder.feed(header(len));
+            decoder.feed(Bytes::from_static(b"x"));
+            assert!(decoder.next_frame().expect("a fair length").is_none());
+            assert!((room_at_first..=2 * room_at_first).contains(&room(&decoder)));
+            decoder.feed(vec![0; len as usize - 1].into());
+            let span = decoder.next_frame().expect("a fair length").expect("the frame");
+            assert_eq!(decoder.body(span).len(), len as usize);
+        }
+    }
+
+    #[test]
+    fn the_next_long_frame_has_the_memory_of_one_that_is_done_with() {
+        let len = 1_000_000;
+        let mut decoder = Decoder::new(MAX_BODY);
+        let mut receive = || {
+            decoder.feed(header(len as u64));
+            decoder.feed(vec![0; len].into());
+            decoder.next_frame().expect("a fair length").expect("the frame");
+            let frame = decoder.assembled.clone();
+            assert!(decoder.next_frame().expect("nothing").is_none());
+            frame
+        };
+        let memory = receive().as_ptr();
+        assert_eq!(room::kept(), len);
+        let second = receive();
+        assert_eq!(second.as_ptr(), memory);
+        assert_ne!(receive().as_ptr(), memory, "somebody still has it");
+        assert_eq!(room::kept(), 2 * len);
     }
 
     #[test]

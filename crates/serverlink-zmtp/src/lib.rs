@@ -41,6 +41,7 @@ mod older;
 mod output;
 mod peer;
 mod plain;
+mod room;
 mod socket_type;
 mod traffic;
 mod web;

@@ -41,6 +41,12 @@ const WRITES_PER_TURN: usize = 8;
 /// the engine's default receive buffers, of 128 KiB.
 const SLICE_FROM: usize = 1024;
 
+/// Twice the engine's default receive buffers: a frame of so many bytes fits into none of them.
+const LONG_FRAME: usize = 256 * 1024;
+/// How many bytes to receive behind such a frame: another may follow, and what of it comes with its
+/// header is copied.
+const AFTER_FRAME: usize = 8 * 1024;
+
 /// What a timer is for, or a packet posted to a connection.
 const DEADLINE: u64 = 6;
 const LOOK_AT_STREAM: u64 = 7;
@@ -118,6 +124,8 @@ enum Interlude {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receiving {
     No,
+    /// Nor now, and what came last was part of a very long frame.
+    Framed,
     /// Into a buffer of the engine's.
     Chunk,
     /// Straight into a long frame, of which so many bytes are there.
@@ -398,11 +406,12 @@ impl Connection {
     }
 
     fn received(&self, input: &mut Input, result: io::Result<BytesMut>) {
-        let receiving = mem::replace(&mut input.receiving, Receiving::No);
-        let (into_frame, before) = match receiving {
+        let (into_frame, before) = match input.receiving {
             Receiving::Frame(before) => (true, before),
-            Receiving::No | Receiving::Chunk | Receiving::Paused => (false, 0),
+            _ => (false, 0),
         };
+        let long = into_frame && result.as_ref().is_ok_and(|frame| frame.len() >= LONG_FRAME);
+        input.receiving = if long { Receiving::Framed } else { Receiving::No };
         match (result, input.phase) {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
             (Ok(buffer), Phase::Parting(..)) if buffer.len() > before => self.receive(input),
@@ -454,11 +463,13 @@ impl Connection {
             Phase::Open => input.protocol.awaited_frame(),
             _ => None,
         };
+        let mut batch = self.origin.options().in_batch_size;
+        if input.receiving == Receiving::Framed {
+            batch = Some(batch.map_or(AFTER_FRAME, |batch| batch.min(AFTER_FRAME)));
+        }
         input.receiving =
             frame.as_ref().map_or(Receiving::Chunk, |frame| Receiving::Frame(frame.len()));
-        let batch = self.origin.options().in_batch_size.map(BytesMut::with_capacity);
-        let frame = frame.or(batch);
-        if handle.receive(frame).is_err() {
+        if handle.receive(frame.or_else(|| batch.map(BytesMut::with_capacity))).is_err() {
             self.end(input, End::Lost);
         }
     }
