@@ -116,6 +116,8 @@ impl World {
                 }
             },
         };
+        // Again: a turn within the call may have taken the first for its excuse.
+        self.began.store(true, Ordering::SeqCst);
         self.tell(format_args!("{}: begun {kind:?}: {result:?}", peer.handle));
         match (result, refused) {
             (Ok(()), None) | (Err(_), Some(_)) => {}
