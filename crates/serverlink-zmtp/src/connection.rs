@@ -504,14 +504,16 @@ impl Connection {
         self.last_arrival
     }
 
-    /// In the middle of a long frame (64 KiB or more still missing) and with no input left: the
-    /// buffer that holds its beginning, so that the caller can read from the socket straight into
-    /// the spare capacity, which is at least 64 KiB. Give it back with
+    /// In the middle of a long frame (64 KiB or more still missing, or anything of one of 256 KiB or
+    /// more) and with no input left: the buffer that holds its beginning, so that the caller can read
+    /// from the socket straight into the spare capacity, of at least 64 KiB or what is missing. Give
+    /// it back with
     /// [`return_frame`](Self::return_frame), with or without more in it; until then
     /// [`next_event`](Self::next_event) has nothing to report.
     ///
-    /// The capacity is never more than four times what has arrived of the frame, or 64 KiB more than
-    /// that while little has.
+    /// The capacity is never more than the frame's length, and never more than four times what has
+    /// arrived of it, than 64 KiB more than that, and than the longest frame before it, of which 4 MiB
+    /// count.
     pub fn awaited_frame(&mut self) -> Option<BytesMut> {
         if self.is_ready() { self.decoder.lend() } else { None }
     }

@@ -14,6 +14,8 @@ use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
 
 /// From how many missing bytes on a frame is worth reading straight into its buffer.
 const WORTH_LENDING: usize = 64 * 1024;
+/// From which length on all of a frame is, so that nothing of the next one is received with its end.
+const LENT_TO_THE_END: usize = 256 * 1024;
 /// The longest body the protocol and the address space allow.
 pub(crate) const MAX_BODY: u64 = isize::MAX as u64;
 
@@ -373,11 +375,12 @@ impl Decoder {
             return None;
         }
         let Partial::Body { flags, need, buffer } = &mut self.partial else { return None };
-        if *need - buffer.len() < WORTH_LENDING {
+        let arrived = buffer.len();
+        if *need - arrived < WORTH_LENDING && *need < LENT_TO_THE_END {
             return None;
         }
-        let arrived = buffer.len();
-        room::make_room(buffer, *need, arrived, arrived + WORTH_LENDING, self.longest);
+        let wanted = (arrived + WORTH_LENDING).min(*need);
+        room::make_room(buffer, *need, arrived, wanted, self.longest);
         let lent = mem::take(buffer);
         self.partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
         Some(lent)
@@ -469,7 +472,7 @@ mod tests {
             decoder.feed(header(len));
             decoder.feed(Bytes::from_static(b"x"));
             assert!(decoder.next_frame().expect("a fair length").is_none());
-            assert!((room_at_first..=2 * room_at_first).contains(&room(&decoder)));
+            assert_eq!(room(&decoder), room_at_first);
             decoder.feed(vec![0; len as usize - 1].into());
             let span = decoder.next_frame().expect("a fair length").expect("the frame");
             assert_eq!(decoder.body(span).len(), len as usize);
@@ -480,20 +483,35 @@ mod tests {
     fn the_next_long_frame_has_the_memory_of_one_that_is_done_with() {
         let len = 1_000_000;
         let mut decoder = Decoder::new(MAX_BODY);
-        let mut receive = || {
+        let mut receive = |byte| {
             decoder.feed(header(len as u64));
-            decoder.feed(vec![0; len].into());
+            decoder.feed(vec![byte; len].into());
             decoder.next_frame().expect("a fair length").expect("the frame");
             let frame = decoder.assembled.clone();
             assert!(decoder.next_frame().expect("nothing").is_none());
+            assert_eq!(frame, vec![byte; len]);
             frame
         };
-        let memory = receive().as_ptr();
+        let memory = receive(1).as_ptr();
         assert_eq!(room::kept(), len);
-        let second = receive();
+        let second = receive(2);
         assert_eq!(second.as_ptr(), memory);
-        assert_ne!(receive().as_ptr(), memory, "somebody still has it");
+        assert_ne!(receive(3).as_ptr(), memory, "somebody still has it");
+        assert_eq!(second, vec![2; len]);
         assert_eq!(room::kept(), 2 * len);
+    }
+
+    #[test]
+    fn very_long_frames_are_lent_to_their_end() {
+        for (len, lent) in [(LENT_TO_THE_END - 1, None), (LENT_TO_THE_END, Some(1))] {
+            let mut decoder = Decoder::new(MAX_BODY);
+            decoder.feed(header(len as u64));
+            decoder.feed(vec![0; len - 1].into());
+            assert!(decoder.next_frame().expect("a fair length").is_none());
+            let buffer = decoder.lend();
+            let spare = buffer.as_ref().map(|buffer| buffer.capacity() - buffer.len());
+            assert_eq!(spare, lent);
+        }
     }
 
     #[test]

@@ -103,8 +103,9 @@ impl Frame {
     }
 
     /// Whether others may refer to the same memory: clones of the frame, or frames that were
-    /// received together with it, or copied by the same thread (`ZMQ_SHARED`). What is held inline
-    /// never is, nor is what a frame was given to own.
+    /// received together with it, or copied by the same thread (`ZMQ_SHARED`); or the thread that
+    /// received it, which keeps what is of 128 KiB or more for a while, to use the memory again. What is
+    /// held inline never is, nor is what a frame was given to own.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         match &self.0 {

@@ -41,11 +41,11 @@ const WRITES_PER_TURN: usize = 8;
 /// the engine's default receive buffers, of 128 KiB.
 const SLICE_FROM: usize = 1024;
 
-/// Twice the engine's default receive buffers: a frame of so many bytes fits into none of them.
-const LONG_FRAME: usize = 256 * 1024;
-/// How many bytes to receive behind such a frame: another may follow, and what of it comes with its
-/// header is copied.
-const AFTER_FRAME: usize = 8 * 1024;
+/// How long a frame is that another such may follow: `awaited_frame` lends all of it.
+const VERY_LONG: usize = 256 * 1024;
+/// How many bytes to receive behind it: what of the next one comes with its header is copied. A
+/// connection that rests keeps so many.
+const AFTER_FRAME: usize = 256;
 
 /// What a timer is for, or a packet posted to a connection.
 const DEADLINE: u64 = 6;
@@ -124,7 +124,7 @@ enum Interlude {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Receiving {
     No,
-    /// Nor now, and what came last was part of a very long frame.
+    /// Not now; what came last was part of a very long frame.
     Framed,
     /// Into a buffer of the engine's.
     Chunk,
@@ -410,8 +410,8 @@ impl Connection {
             Receiving::Frame(before) => (true, before),
             _ => (false, 0),
         };
-        let long = into_frame && result.as_ref().is_ok_and(|frame| frame.len() >= LONG_FRAME);
-        input.receiving = if long { Receiving::Framed } else { Receiving::No };
+        let very_long = into_frame && result.as_ref().is_ok_and(|frame| frame.len() >= VERY_LONG);
+        input.receiving = if very_long { Receiving::Framed } else { Receiving::No };
         match (result, input.phase) {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
             (Ok(buffer), Phase::Parting(..)) if buffer.len() > before => self.receive(input),
