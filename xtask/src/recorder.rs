@@ -93,7 +93,9 @@ impl Recorder {
     pub(crate) fn build(&mut self, what: &str, command: Command) -> bool {
         match self.execute(what, command) {
             Some(finished) if finished.status.success() => return true,
-            Some(finished) => self.fail(&format!("{what}\n{}", last_lines(&finished.output))),
+            Some(Finished { status, output }) => {
+                self.fail(&format!("{what}: {status}\n{}", last_lines(&output)));
+            }
             None => self.fail(what),
         }
         false

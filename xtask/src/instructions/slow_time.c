@@ -3,8 +3,8 @@
  * a program that looks at the clock takes other ways than it does by itself, and how often it takes
  * them depends on what else the machine does. Loaded by LD_PRELOAD.
  *
- * Times that system calls are given are those of the slow clock, too, also where they are points in
- * time: the kernel would find each long past, and a thread that waits for one would turn in a circle.
+ * How long to wait for a port or until when for a futex, as the program asks the system, is by the slow
+ * clock, too: the kernel would find each point in time long past, and who waits for it turn in a circle.
  *
  * It also waits with epoll_pwait(2) where epoll_pwait2(2) is asked for, which valgrind does not know.
  */
