@@ -376,7 +376,8 @@ impl Decoder {
         }
         let Partial::Body { flags, need, buffer } = &mut self.partial else { return None };
         let arrived = buffer.len();
-        if *need - arrived < WORTH_LENDING && *need < LENT_TO_THE_END {
+        let least = if *need < LENT_TO_THE_END { WORTH_LENDING } else { 1 };
+        if *need - arrived < least {
             return None;
         }
         let wanted = (arrived + WORTH_LENDING).min(*need);
@@ -503,14 +504,23 @@ mod tests {
 
     #[test]
     fn very_long_frames_are_lent_to_their_end() {
-        for (len, lent) in [(LENT_TO_THE_END - 1, None), (LENT_TO_THE_END, Some(1))] {
+        for (len, missing, lent) in [
+            (LENT_TO_THE_END - 1, 1, None),
+            (LENT_TO_THE_END, 1, Some(1)),
+            (LENT_TO_THE_END, 2, Some(2)),
+        ] {
             let mut decoder = Decoder::new(MAX_BODY);
             decoder.feed(header(len as u64));
-            decoder.feed(vec![0; len - 1].into());
+            decoder.feed(vec![0; len - missing].into());
             assert!(decoder.next_frame().expect("a fair length").is_none());
             let buffer = decoder.lend();
             let spare = buffer.as_ref().map(|buffer| buffer.capacity() - buffer.len());
             assert_eq!(spare, lent);
+            if let Some(mut buffer) = buffer {
+                buffer.resize(len, 0);
+                assert_eq!(decoder.take_back(buffer), Ok(true));
+                assert!(decoder.lend().is_none(), "nothing is missing");
+            }
         }
     }
 
