@@ -511,9 +511,9 @@ impl Connection {
     /// [`return_frame`](Self::return_frame), with or without more in it; until then
     /// [`next_event`](Self::next_event) has nothing to report.
     ///
-    /// The capacity is never more than the frame's length, and never more than four times what has
-    /// arrived of it, than 64 KiB more than that, and than the longest frame before it, of which 4 MiB
-    /// count.
+    /// The capacity is never more than the frame's length, nor than the largest of these: four times
+    /// what has arrived of it; 64 KiB more than that; the length of the longest frame before it that came
+    /// in pieces, or 4 MiB if that was longer.
     pub fn awaited_frame(&mut self) -> Option<BytesMut> {
         if self.is_ready() { self.decoder.lend() } else { None }
     }
