@@ -14,8 +14,9 @@ use crate::{ApiMisuse, Error, FrameBody, PeerMisbehaved};
 
 /// From how many missing bytes on a frame is worth reading straight into its buffer.
 const WORTH_LENDING: usize = 64 * 1024;
-/// From which length on all of a frame is, so that nothing of the next one is received with its end.
-const LENT_TO_THE_END: usize = 256 * 1024;
+/// From which length on, in bytes, [`awaited_frame`](crate::Connection::awaited_frame) lends a frame to
+/// its end, so that nothing of the next one is received with it.
+pub const VERY_LONG_FRAME: usize = 256 * 1024;
 /// The longest body the protocol and the address space allow.
 pub(crate) const MAX_BODY: u64 = isize::MAX as u64;
 
@@ -376,7 +377,7 @@ impl Decoder {
         }
         let Partial::Body { flags, need, buffer } = &mut self.partial else { return None };
         let arrived = buffer.len();
-        let least = if *need < LENT_TO_THE_END { WORTH_LENDING } else { 1 };
+        let least = if *need < VERY_LONG_FRAME { WORTH_LENDING } else { 1 };
         if *need - arrived < least {
             return None;
         }
@@ -505,9 +506,9 @@ mod tests {
     #[test]
     fn very_long_frames_are_lent_to_their_end() {
         for (len, missing, lent) in [
-            (LENT_TO_THE_END - 1, 1, None),
-            (LENT_TO_THE_END, 1, Some(1)),
-            (LENT_TO_THE_END, 2, Some(2)),
+            (VERY_LONG_FRAME - 1, 1, None),
+            (VERY_LONG_FRAME, 1, Some(1)),
+            (VERY_LONG_FRAME, 2, Some(2)),
         ] {
             let mut decoder = Decoder::new(MAX_BODY);
             decoder.feed(header(len as u64));

@@ -53,6 +53,7 @@ pub use connection::Connection;
 pub use curve::{
     CurveClient, CurveKeyError, CurveKeyPair, CurvePublicKey, CurveSecretKey, SEALED, Sealer,
 };
+pub use decoder::VERY_LONG_FRAME;
 pub use error::{ApiMisuse, Error, PeerIncompatible, PeerMisbehaved, Refusal, TimedOut};
 pub use event::{Event, FrameBody};
 pub use frame::{FrameSpan, Frames, MAX_HEADER_LEN, encode_frame, encode_header, frame_len};

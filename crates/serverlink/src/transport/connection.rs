@@ -18,6 +18,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 pub(crate) use protocol::Protocol;
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
+use serverlink_zmtp::VERY_LONG_FRAME;
 use socket2::SockAddr;
 pub(crate) use web::Web;
 
@@ -41,10 +42,8 @@ const WRITES_PER_TURN: usize = 8;
 /// the engine's default receive buffers, of 128 KiB.
 const SLICE_FROM: usize = 1024;
 
-/// How long a frame is that another such may follow: `awaited_frame` lends all of it.
-const VERY_LONG: usize = 256 * 1024;
-/// How many bytes to receive behind it: what of the next one comes with its header is copied. A
-/// connection that rests keeps so many.
+/// How many bytes to receive behind a very long frame: another may follow, and what of it comes with its
+/// header is copied. A connection that rests keeps so many.
 const AFTER_FRAME: usize = 256;
 
 /// What a timer is for, or a packet posted to a connection.
@@ -410,7 +409,8 @@ impl Connection {
             Receiving::Frame(before) => (true, before),
             _ => (false, 0),
         };
-        let very_long = into_frame && result.as_ref().is_ok_and(|frame| frame.len() >= VERY_LONG);
+        let very_long =
+            into_frame && result.as_ref().is_ok_and(|frame| frame.len() >= VERY_LONG_FRAME);
         input.receiving = if very_long { Receiving::Framed } else { Receiving::No };
         match (result, input.phase) {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
