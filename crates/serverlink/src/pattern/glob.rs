@@ -156,7 +156,7 @@ impl<V: Default> GlobMap<V> {
     }
 
     /// All literal prefixes.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = &[u8]> {
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = Vec<u8>> {
         self.by_prefix.topics()
     }
 

@@ -1,38 +1,67 @@
 //! Topics, found by the messages they are a prefix of.
 
-use std::{collections::BTreeMap, ops::Bound};
+use std::{
+    fmt::{self, Debug, Formatter},
+    iter, mem,
+};
 
-/// An ordered map from topics.
+/// An ordered map from topics: a tree whose branches are what topics have in common.
 ///
-/// Its memory is proportional to the topics' lengths, and no operation
-/// recurses: a peer's choice of topics can exhaust neither.
-#[derive(Debug)]
+/// A message is followed down the tree once, as far as some topic goes along with it, however many
+/// topics there are. Memory is proportional to the topics' lengths, and no operation recurses: a
+/// peer's choice of topics can exhaust neither.
 pub(crate) struct PrefixMap<V> {
-    topics: BTreeMap<Box<[u8]>, V>,
-    /// The empty topic is among them, which every message begins with.
-    everything: bool,
+    /// The empty topic, which all others begin with.
+    root: Node<V>,
+    len: usize,
     /// The topic that a message was found to begin with last, if it is there still.
     recent: Vec<u8>,
 }
 
+struct Node<V> {
+    /// What it adds to the topic of the node above.
+    label: Box<[u8]>,
+    /// Of its topic, if that is in the map; otherwise at least two branches leave here, except from the
+    /// root.
+    value: Option<V>,
+    /// Ordered; no two begin alike.
+    branches: Vec<Branch<V>>,
+}
+
+struct Branch<V> {
+    /// What the label of its node begins with.
+    first: u8,
+    node: Box<Node<V>>,
+}
+
 impl<V> Default for PrefixMap<V> {
     fn default() -> Self {
-        Self { topics: BTreeMap::new(), everything: false, recent: Vec::new() }
+        Self { root: Node::new(&[]), len: 0, recent: Vec::new() }
     }
 }
 
 impl<V> PrefixMap<V> {
     pub(crate) fn get(&self, topic: &[u8]) -> Option<&V> {
-        self.topics.get(topic)
+        let (mut node, mut rest) = (&self.root, topic);
+        while !rest.is_empty() {
+            (node, rest) = node.next(rest)?;
+        }
+        node.value.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, topic: &[u8]) -> Option<&mut V> {
-        self.topics.get_mut(topic)
+        let (mut node, mut rest) = (&mut self.root, topic);
+        while let Some(&first) = rest.first() {
+            let at = node.find(first).ok()?;
+            node = &mut node.branches[at].node;
+            rest = rest.strip_prefix(&*node.label)?;
+        }
+        node.value.as_mut()
     }
 
     pub(crate) fn insert(&mut self, topic: &[u8], value: V) {
-        self.everything |= topic.is_empty();
-        self.topics.insert(topic.into(), value);
+        let before = self.root.place(topic).replace(value);
+        self.len += usize::from(before.is_none());
     }
 
     /// The value of a topic, which is made if there is none.
@@ -40,122 +69,325 @@ impl<V> PrefixMap<V> {
     where
         V: Default,
     {
-        self.everything |= topic.is_empty();
-        self.topics.entry(topic.into()).or_default()
+        let place = self.root.place(topic);
+        self.len += usize::from(place.is_none());
+        place.get_or_insert_with(V::default)
     }
 
     pub(crate) fn remove(&mut self, topic: &[u8]) {
-        self.everything &= !topic.is_empty();
         self.recent.clear();
-        self.topics.remove(topic);
+        let (mut node, mut rest) = (&mut self.root, topic);
+        let mut is_root = true;
+        while let Some(&first) = rest.first() {
+            let Ok(at) = node.find(first) else { return };
+            let below = &mut node.branches[at].node;
+            let Some(after) = rest.strip_prefix(&*below.label) else { return };
+            if after.is_empty() {
+                self.len -= usize::from(below.value.take().is_some());
+                if below.branches.is_empty() {
+                    node.branches.remove(at);
+                } else {
+                    below.join();
+                }
+                if !is_root {
+                    node.join();
+                }
+                return;
+            }
+            (node, rest, is_root) = (&mut node.branches[at].node, after, false);
+        }
+        self.len -= usize::from(node.value.take().is_some());
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.topics.len()
+        self.len
     }
 
-    pub(crate) fn topics(&self) -> impl Iterator<Item = &[u8]> {
-        self.topics.keys().map(|topic| &**topic)
+    /// All topics, in order.
+    pub(crate) fn topics(&self) -> impl Iterator<Item = Vec<u8>> {
+        self.iter().map(|(topic, _)| topic)
     }
 
     pub(crate) fn values(&self) -> impl Iterator<Item = &V> {
-        self.topics.values()
+        self.iter().map(|(_, value)| value)
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (Vec<u8>, &V)> {
+        let mut topic = Vec::new();
+        // With the length of the topic above each.
+        let mut left = vec![(0, &self.root)];
+        iter::from_fn(move || {
+            loop {
+                let (above, node) = left.pop()?;
+                topic.truncate(above);
+                topic.extend_from_slice(&node.label);
+                let below = node.branches.iter().rev();
+                left.extend(below.map(|branch| (topic.len(), &*branch.node)));
+                if let Some(value) = &node.value {
+                    return Some((topic.clone(), value));
+                }
+            }
+        })
     }
 
     /// Keeps what `keep` says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &mut V) -> bool) {
-        self.recent.clear();
-        self.topics.retain(|topic, value| keep(topic, value));
-        self.everything = self.topics.contains_key(&[][..]);
+        let (mut topic, mut gone) = (Vec::new(), Vec::new());
+        let mut left = vec![(0, &mut self.root)];
+        while let Some((above, node)) = left.pop() {
+            topic.truncate(above);
+            topic.extend_from_slice(&node.label);
+            if let Some(value) = &mut node.value
+                && !keep(&topic, value)
+            {
+                gone.push(topic.clone());
+            }
+            let below = node.branches.iter_mut().rev();
+            left.extend(below.map(|branch| (topic.len(), &mut *branch.node)));
+        }
+        for topic in gone {
+            self.remove(&topic);
+        }
     }
 
     /// Whether `body` begins with one of the topics. Messages of one topic often follow each other: the
     /// one found last is tried first.
     #[inline]
     pub(crate) fn has_prefix_of(&mut self, body: &[u8]) -> bool {
-        let recent = !self.recent.is_empty() && body.starts_with(&self.recent);
-        self.everything || recent || self.find_prefix_of(body)
+        let recent = !self.recent.is_empty() && begins_with(body, &self.recent);
+        self.root.value.is_some() || recent || self.find_prefix_of(body)
     }
 
     #[inline(never)]
     fn find_prefix_of(&mut self, body: &[u8]) -> bool {
-        let Self { topics, recent, .. } = self;
-        let Some((topic, _)) = entries_of(topics, body).next() else { return false };
-        recent.clear();
-        recent.extend_from_slice(topic);
+        let (mut node, mut rest) = (&self.root, body);
+        while node.value.is_none() {
+            let Some(next) = node.next(rest) else { return false };
+            (node, rest) = next;
+        }
+        self.recent.clear();
+        self.recent.extend_from_slice(&body[..body.len() - rest.len()]);
         true
     }
 
-    /// The values of all topics that `body` begins with, the longest first.
+    /// The values of all topics that `body` begins with, the shortest first.
+    #[inline]
     pub(crate) fn prefixes_of<'a>(&'a self, body: &'a [u8]) -> impl Iterator<Item = &'a V> {
-        entries_of(&self.topics, body).map(|(_, value)| value)
+        let mut next = Some((&self.root, body));
+        iter::from_fn(move || {
+            loop {
+                let (node, rest) = next?;
+                next = node.next(rest);
+                if node.value.is_some() {
+                    return node.value.as_ref();
+                }
+            }
+        })
     }
 }
 
-/// All topics that `body` begins with, the longest first.
-fn entries_of<'a, V>(
-    topics: &'a BTreeMap<Box<[u8]>, V>,
-    body: &'a [u8],
-) -> impl Iterator<Item = (&'a [u8], &'a V)> {
-    // The greatest topic not after `rest` is a prefix, or tells how long one can be at most:
-    // a longer one would lie between the two.
-    // One alone, as a publisher often has, is compared and not searched for.
-    let only = if topics.len() == 1 { topics.first_key_value() } else { None };
-    let only =
-        only.filter(|(topic, _)| body.starts_with(topic)).map(|(topic, value)| (&**topic, value));
-    let mut rest = (topics.len() > 1).then_some(body);
-    let others = std::iter::from_fn(move || {
-        while let Some(bound) = rest {
-            let (topic, value) =
-                topics.range::<[u8], _>((Bound::Unbounded, Bound::Included(bound))).next_back()?;
-            let common = topic.iter().zip(bound).take_while(|(a, b)| a == b).count();
-            if common == topic.len() {
-                rest = topic.len().checked_sub(1).map(|shorter| &bound[..shorter]);
-                return Some((&**topic, value));
-            }
-            rest = Some(&bound[..common]);
+impl<V: Debug> Debug for PrefixMap<V> {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.debug_map().entries(self.iter()).finish()
+    }
+}
+
+impl<V> Drop for PrefixMap<V> {
+    fn drop(&mut self) {
+        // By itself, a node would drop those below it within its own drop, and so on.
+        let mut left = mem::take(&mut self.root.branches);
+        while let Some(mut branch) = left.pop() {
+            left.append(&mut branch.node.branches);
         }
-        None
-    });
-    only.into_iter().chain(others)
+    }
+}
+
+impl<V> Node<V> {
+    fn new(label: &[u8]) -> Self {
+        Self { label: label.into(), value: None, branches: Vec::new() }
+    }
+
+    /// Where the branch that begins so is, or would be.
+    #[inline]
+    fn find(&self, first: u8) -> Result<usize, usize> {
+        self.branches.binary_search_by_key(&first, |branch| branch.first)
+    }
+
+    /// The next node on the way of what follows its topic in a message, and what follows that one's.
+    #[inline]
+    fn next<'a>(&self, rest: &'a [u8]) -> Option<(&Self, &'a [u8])> {
+        let at = self.find(*rest.first()?).ok()?;
+        let node = &*self.branches[at].node;
+        begins_with(rest, &node.label).then(|| (node, &rest[node.label.len()..]))
+    }
+
+    /// Where the value of a topic below this node belongs.
+    fn place(&mut self, topic: &[u8]) -> &mut Option<V> {
+        let (mut node, mut rest) = (self, topic);
+        while let Some(&first) = rest.first() {
+            let at = node.find(first).unwrap_or_else(|at| {
+                node.branches.insert(at, Branch { first, node: Box::new(Node::new(rest)) });
+                at
+            });
+            node = &mut node.branches[at].node;
+            let common = node.label.iter().zip(rest).take_while(|(a, b)| a == b).count();
+            node.split(common);
+            rest = &rest[common..];
+        }
+        &mut node.value
+    }
+
+    /// Becomes two nodes, one above the other, the upper one with this much of the label, if that is
+    /// not all of it.
+    fn split(&mut self, at: usize) {
+        if at == self.label.len() {
+            return;
+        }
+        let (upper, lower) = self.label.split_at(at);
+        let (upper, first) = (Self::new(upper), lower[0]);
+        let mut lower = Self::new(lower);
+        (lower.value, lower.branches) = (self.value.take(), mem::take(&mut self.branches));
+        *self = upper;
+        self.branches.push(Branch { first, node: Box::new(lower) });
+    }
+
+    /// Becomes one with the node below if that is the only one, and it has no value itself.
+    fn join(&mut self) {
+        if self.value.is_none()
+            && self.branches.len() == 1
+            && let Some(below) = self.branches.pop()
+        {
+            let below = *below.node;
+            self.label = [&*self.label, &*below.label].concat().into();
+            (self.value, self.branches) = (below.value, below.branches);
+        }
+    }
+}
+
+/// Whether `body` begins with `prefix`.
+///
+/// A message has just been moved or written, and is in the processor's store buffer yet: a load of
+/// bytes that several stores have written, as that of a vector, would wait until they have left it.
+#[inline]
+fn begins_with(body: &[u8], prefix: &[u8]) -> bool {
+    let Some(body) = body.get(..prefix.len()) else { return false };
+    let ((words, bytes), (body_words, body_bytes)) = (prefix.as_chunks(), body.as_chunks());
+    let mut words = words.iter().zip(body_words);
+    let mut bytes = bytes.iter().zip(body_bytes);
+    words.all(|(a, b)| u64::from_ne_bytes(*a) == u64::from_ne_bytes(*b))
+        && bytes.all(|(a, b)| a == b)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{collections::BTreeMap, thread};
+
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
-    #[test]
-    fn finds_what_a_search_of_all_topics_finds() {
-        let mut random = fastrand::Rng::with_seed(7);
-        for round in 0..2000 {
-            let count = [0, 1, 2, 12][round % 4];
-            let mut word =
-                |most| -> Vec<u8> { (0..random.usize(..most)).map(|_| random.u8(..2)).collect() };
-            let topics: Vec<_> = (0..count).map(|_| word(6)).collect();
-            let (body, another) = (word(8), word(8));
-            let mut map = PrefixMap::default();
-            topics.iter().for_each(|topic| map.insert(topic, topic.clone()));
-            let gone = word(3);
-            if random.bool() {
-                map.remove(&gone);
-            } else {
-                map.retain(|topic, _| topic != &gone[..]);
-            }
-            let mut expected: Vec<_> =
-                topics.into_iter().filter(|it| body.starts_with(it) && *it != gone).collect();
-            expected.sort_by_key(|topic| std::cmp::Reverse(topic.len()));
-            expected.dedup();
-            assert_eq!(map.prefixes_of(&body).cloned().collect::<Vec<_>>(), expected);
-            // The one found last is remembered, but not when it is gone.
-            for body in [&body, &another, &body] {
-                let expected = map.topics.keys().any(|topic| body.starts_with(topic));
-                assert_eq!(map.has_prefix_of(body), expected);
-            }
-            map.remove(expected.first().map_or(&[], |topic| topic));
-            let rest = expected.len().saturating_sub(1);
-            assert_eq!(map.has_prefix_of(&body), rest > 0);
-            map.retain(|_, _| false);
-            assert!(!map.has_prefix_of(&body));
+    #[derive(Debug, Clone)]
+    enum Step {
+        Insert(Vec<u8>),
+        Entry(Vec<u8>),
+        Remove(Vec<u8>),
+        /// Keeps the topics that do not end with this byte.
+        Retain(u8),
+        /// Looks whether a message begins with a topic.
+        Look(Vec<u8>),
+    }
+
+    fn word() -> impl Strategy<Value = Vec<u8>> {
+        vec(0..3u8, 0..7)
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            6 => word().prop_map(Step::Insert),
+            2 => word().prop_map(Step::Entry),
+            4 => word().prop_map(Step::Remove),
+            1 => (0..3u8).prop_map(Step::Retain),
+            3 => word().prop_map(Step::Look),
+        ]
+    }
+
+    /// Panics if there are more nodes than topics need, or if they could not be found.
+    fn check_form(map: &PrefixMap<usize>) {
+        assert!(map.root.label.is_empty());
+        let mut left: Vec<_> = map.root.branches.iter().collect();
+        assert!(left.is_sorted_by(|a, b| a.first < b.first));
+        while let Some(Branch { first, node }) = left.pop() {
+            assert_eq!(node.label.first(), Some(first));
+            assert!(node.value.is_some() || node.branches.len() > 1);
+            assert!(node.branches.is_sorted_by(|a, b| a.first < b.first));
+            left.extend(&node.branches);
         }
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_an_ordered_map_of_all_that_a_message_begins_with(
+            steps in vec(step(), 0..60),
+            bodies in vec(word(), 1..8),
+        ) {
+            let (mut map, mut model) = (PrefixMap::default(), BTreeMap::new());
+            for (number, step) in steps.into_iter().enumerate() {
+                match step {
+                    Step::Insert(topic) => {
+                        map.insert(&topic, number);
+                        model.insert(topic, number);
+                    }
+                    Step::Entry(topic) => {
+                        *map.entry(&topic) += 1;
+                        *model.entry(topic).or_default() += 1;
+                    }
+                    Step::Remove(topic) => {
+                        map.remove(&topic);
+                        model.remove(&topic);
+                    }
+                    Step::Retain(last) => {
+                        let mut seen = Vec::new();
+                        map.retain(|topic, value| {
+                            seen.push((topic.to_vec(), *value));
+                            *value += 1;
+                            topic.last() != Some(&last)
+                        });
+                        prop_assert_eq!(seen, model.clone().into_iter().collect::<Vec<_>>());
+                        model.values_mut().for_each(|value| *value += 1);
+                        model.retain(|topic, _| topic.last() != Some(&last));
+                    }
+                    Step::Look(body) => {
+                        let any = model.keys().any(|topic| body.starts_with(topic));
+                        prop_assert_eq!(map.has_prefix_of(&body), any);
+                    }
+                }
+                check_form(&map);
+                prop_assert_eq!(map.len(), model.len());
+            }
+            prop_assert!(map.topics().eq(model.keys().cloned()));
+            prop_assert!(map.values().eq(model.values()));
+            for body in bodies {
+                prop_assert_eq!(map.get(&body), model.get(&body));
+                prop_assert_eq!(map.get_mut(&body), model.get_mut(&body));
+                let prefixes = (0..=body.len()).filter_map(|length| model.get(&body[..length]));
+                prop_assert!(map.prefixes_of(&body).eq(prefixes));
+            }
+            map.retain(|_, _| false);
+            prop_assert!(map.root.branches.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_longest_chain_of_topics_takes_little_stack() {
+        let all = || {
+            let topic = [7; 2_000];
+            let mut map = PrefixMap::default();
+            (0..topic.len()).for_each(|length| map.insert(&topic[..length], length));
+            assert!(map.prefixes_of(&topic).eq(map.values()));
+            map.retain(|topic, _| topic.len() % 2 == 0);
+            assert_eq!(map.topics().map(|topic| topic.len()).max(), Some(topic.len() - 2));
+        };
+        let little = thread::Builder::new().stack_size(64 << 10);
+        little.spawn(all).unwrap().join().unwrap();
     }
 }

@@ -118,15 +118,15 @@ impl Pattern for Subscribe {
 
     fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
         for topic in self.subscriptions.topics() {
-            peers.write_subscription(key, topic, true);
+            peers.write_subscription(key, &topic, true);
         }
         for (pattern, _) in self.patterns.iter() {
             peers.write_pattern(key, pattern, true);
         }
         if needs_stand_ins(key, peers) {
-            let others = |prefix: &&[u8]| self.subscriptions.get(prefix).is_none();
+            let others = |prefix: &Vec<u8>| self.subscriptions.get(prefix).is_none();
             for prefix in self.patterns.prefixes().filter(others) {
-                peers.write_subscription(key, prefix, true);
+                peers.write_subscription(key, &prefix, true);
             }
         }
         true
