@@ -28,7 +28,11 @@ mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
-use std::{fmt, hint, mem, ptr, sync::PoisonError};
+use std::{
+    fmt, hint, mem, ptr,
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
 
 use block::{AHEAD, Block, Place};
 use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell};
@@ -44,9 +48,12 @@ const ONE: usize = 2;
 const FLOWING: usize = 1;
 /// After how many messages for a reader that is awake there is one.
 const ROW: u32 = if cfg!(loom) { 2 } else { 32 };
-/// How few messages of a flow are worth waiting for more, a moment long: some hundred nanoseconds.
+/// How few messages of a flow are worth waiting for more, a moment long: about as long as it would take
+/// to be put to sleep,
 const FEW: usize = 16;
-const MOMENT: usize = if cfg!(loom) { 0 } else { 32 };
+const MOMENT: Duration = Duration::from_micros(if cfg!(loom) { 0 } else { 3 });
+/// and how often in it the clock is not looked at.
+const SPINS: usize = 8;
 /// For how many looks nobody waits who has done so in vain.
 const IN_VAIN: u8 = if cfg!(loom) { 1 } else { 64 };
 /// The writer found no room and must be told when half of it is there.
@@ -378,10 +385,13 @@ impl<T> Consumer<T> {
             } else {
                 // A counter that is looked at rarely stays with the writer, which gets ahead: both then
                 // wait for the other's caches once for many messages.
-                (0..MOMENT).for_each(|_| hint::spin_loop());
-                let seen = mem::replace(&mut published, writer.published.load(Ordering::Acquire));
-                // This writer may be waiting for the reader, or be the same thread.
-                self.haste = if published == seen { IN_VAIN } else { 0 };
+                let began = Instant::now();
+                while began.elapsed() < MOMENT {
+                    (0..SPINS).for_each(|_| hint::spin_loop());
+                }
+                published = writer.published.load(Ordering::Acquire);
+                // This writer may be waiting for the reader, or be the same thread, or have many readers.
+                self.haste = if self.queued(published) < FEW { IN_VAIN } else { 0 };
             }
         }
         let mut queued = self.queued(published);
