@@ -54,8 +54,10 @@ const FEW: usize = 16;
 const MOMENT: Duration = Duration::from_micros(if cfg!(loom) { 0 } else { 3 });
 /// and how often in it the clock is not looked at.
 const SPINS: usize = 8;
-/// For how many looks nobody waits who has done so in vain.
-const IN_VAIN: u8 = if cfg!(loom) { 1 } else { 64 };
+/// For how many looks nobody waits who has done so in vain, and how often in a row that makes it twice as
+/// many: up to 4,096.
+const IN_VAIN: u16 = if cfg!(loom) { 1 } else { 64 };
+const TWICE: u8 = if cfg!(loom) { 0 } else { 6 };
 /// The writer found no room and must be told when half of it is there.
 const BLOCKED: usize = 1;
 
@@ -97,7 +99,18 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         released: 0,
         row: 0,
     };
-    (producer, Consumer { shared, place: Place::NOWHERE, batch: 0, haste: 0, read: 0, released: 0 })
+    (
+        producer,
+        Consumer {
+            shared,
+            place: Place::NOWHERE,
+            batch: 0,
+            haste: 0,
+            in_vain: 0,
+            read: 0,
+            released: 0,
+        },
+    )
 }
 
 /// The writer's end.
@@ -124,7 +137,9 @@ pub(crate) struct Consumer<T> {
     /// How many messages of the batch are left.
     batch: u32,
     /// For how many looks a flow is not given time to grow.
-    haste: u8,
+    haste: u16,
+    /// How often in a row it was in vain, up to `TWICE`.
+    in_vain: u8,
     /// The counter of messages read, and of those released.
     read: usize,
     released: usize,
@@ -391,7 +406,12 @@ impl<T> Consumer<T> {
                 }
                 published = writer.published.load(Ordering::Acquire);
                 // This writer may be waiting for the reader, or be the same thread, or have many readers.
-                self.haste = if self.queued(published) < FEW { IN_VAIN } else { 0 };
+                if self.queued(published) < FEW {
+                    self.haste = IN_VAIN << self.in_vain;
+                    self.in_vain = (self.in_vain + 1).min(TWICE);
+                } else {
+                    self.in_vain = 0;
+                }
             }
         }
         let mut queued = self.queued(published);
