@@ -24,23 +24,23 @@
 mod block;
 #[cfg(all(test, loom))]
 mod model;
+mod shared;
 mod sync;
 #[cfg(all(test, not(loom)))]
 mod tests;
 
 use std::{
     fmt, hint, mem, ptr,
-    sync::PoisonError,
     time::{Duration, Instant},
 };
 
 use block::{AHEAD, Block, Place};
-use sync::{Arc, AtomicBool, AtomicPtr, AtomicUsize, Mutex, Ordering, UnsafeCell};
+use shared::Hold;
+use sync::Ordering;
 
 use serverlink_io::barrier;
 
 use super::Refused;
-use crate::cache::CachePadded;
 
 /// How much a counter grows by with each message: the lowest bit is a mark.
 const ONE: usize = 2;
@@ -74,24 +74,9 @@ const READERS: usize = 1;
 /// The two ends of a new queue, of which the reader allows `limit` messages, `usize::MAX` for any
 /// number, and the writer none besides. Its reader is asleep.
 pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
-    let shared = Arc::new(Shared {
-        writer: CachePadded(Writer {
-            published: AtomicUsize::new(0),
-            asleep: AtomicBool::new(true),
-        }),
-        reader: CachePadded(Reader {
-            released: AtomicUsize::new(0),
-            spare: AtomicPtr::new(ptr::null_mut()),
-        }),
-        rare: CachePadded(Rare {
-            limit: AtomicUsize::new(limit),
-            allowed: Mutex::new([0, limit]),
-            abandoned: AtomicBool::new(false),
-            start: UnsafeCell::new(Place::NOWHERE),
-        }),
-    });
+    let (writers, readers) = Hold::pair(limit);
     let producer = Producer {
-        shared: shared.clone(),
+        shared: writers,
         place: Place::NOWHERE,
         stash: ptr::null_mut(),
         written: 0,
@@ -99,23 +84,21 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         released: 0,
         row: 0,
     };
-    (
-        producer,
-        Consumer {
-            shared,
-            place: Place::NOWHERE,
-            batch: 0,
-            haste: 0,
-            in_vain: 0,
-            read: 0,
-            released: 0,
-        },
-    )
+    let consumer = Consumer {
+        shared: readers,
+        place: Place::NOWHERE,
+        batch: 0,
+        haste: 0,
+        in_vain: 0,
+        read: 0,
+        released: 0,
+    };
+    (producer, consumer)
 }
 
 /// The writer's end.
 pub(crate) struct Producer<T> {
-    shared: Arc<Shared<T>>,
+    shared: Hold<T>,
     /// Where the next message goes.
     place: Place<T>,
     /// A chain of blocks to use next.
@@ -131,7 +114,7 @@ pub(crate) struct Producer<T> {
 
 /// The reader's end. Dropping it drops what is queued, and lets every push be refused.
 pub(crate) struct Consumer<T> {
-    shared: Arc<Shared<T>>,
+    shared: Hold<T>,
     /// Where the next message is.
     place: Place<T>,
     /// How many messages of the batch are left.
@@ -143,41 +126,6 @@ pub(crate) struct Consumer<T> {
     /// The counter of messages read, and of those released.
     read: usize,
     released: usize,
-}
-
-struct Shared<T> {
-    writer: CachePadded<Writer>,
-    reader: CachePadded<Reader<T>>,
-    rare: CachePadded<Rare<T>>,
-}
-
-/// What the writer changes.
-struct Writer {
-    /// The counter of messages published, with `FLOWING`.
-    published: AtomicUsize,
-    /// The reader found nothing and must be told of what is published. Set by the reader alone, and
-    /// cleared by either.
-    asleep: AtomicBool,
-}
-
-/// What the reader changes.
-struct Reader<T> {
-    /// The counter of messages released, with `BLOCKED`.
-    released: AtomicUsize,
-    /// A chain of blocks for the writer.
-    spare: AtomicPtr<Block<T>>,
-}
-
-/// What does not change while messages flow.
-struct Rare<T> {
-    /// How many messages there may be: the sum of what is allowed.
-    limit: AtomicUsize,
-    /// What the writer allows, and what the reader does.
-    allowed: Mutex<[usize; 2]>,
-    /// The reader has gone.
-    abandoned: AtomicBool,
-    /// Where the reader begins. The writer's until it publishes first, then the reader's.
-    start: UnsafeCell<Place<T>>,
 }
 
 impl<T> Producer<T> {
@@ -220,7 +168,7 @@ impl<T> Producer<T> {
     /// Whether the reader has gone.
     #[inline]
     pub(crate) fn is_abandoned(&self) -> bool {
-        self.shared.rare.abandoned.load(Ordering::Relaxed)
+        self.shared.writer.abandoned.load(Ordering::Relaxed)
     }
 
     /// How many messages may be written at least. If none, the writer will be told when it may go
@@ -232,7 +180,7 @@ impl<T> Producer<T> {
     }
 
     fn seen_room(&self) -> usize {
-        let limit = self.shared.rare.limit.load(Ordering::Relaxed);
+        let limit = self.shared.writer.limit.load(Ordering::Relaxed);
         limit.saturating_sub(self.written.wrapping_sub(self.released) / ONE)
     }
 
@@ -338,7 +286,7 @@ impl<T> Producer<T> {
         let next = unsafe { Place::first_of(block) };
         if self.place.block.is_null() {
             // SAFETY: nothing is published, so that the reader does not look at it yet.
-            self.shared.rare.start.with_mut(|start| unsafe { *start = next });
+            self.shared.writer.start.with_mut(|start| unsafe { *start = next });
         } else {
             // SAFETY: the reader neither leaves the block nor looks at what follows it before a
             // message there is published.
@@ -418,7 +366,7 @@ impl<T> Consumer<T> {
         if queued == 0 && !is_asleep {
             queued = self.fall_asleep();
         }
-        let batch = batch_of(queued, self.shared.rare.limit.load(Ordering::Relaxed));
+        let batch = batch_of(queued, self.shared.writer.limit.load(Ordering::Relaxed));
         self.batch = u32::try_from(batch).unwrap_or(u32::MAX);
         queued > 0
     }
@@ -522,7 +470,7 @@ impl<T> Consumer<T> {
             return false;
         }
         let queued = self.queued(shared.writer.published.load(Ordering::Relaxed));
-        queued <= shared.rare.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
+        queued <= shared.writer.limit.load(Ordering::Relaxed) / 2 && shared.unblock()
     }
 
     /// Goes on to the next block, where the next message is.
@@ -531,7 +479,7 @@ impl<T> Consumer<T> {
         let old = self.place.block;
         if old.is_null() {
             // SAFETY: a message is published, so that the writer does not touch it any more.
-            self.place = self.shared.rare.start.with(|start| unsafe { *start });
+            self.place = self.shared.writer.start.with(|start| unsafe { *start });
             return;
         }
         // SAFETY: the block is full, and a message behind it is published: the writer has left it,
@@ -584,7 +532,7 @@ fn batch_of(queued: usize, limit: usize) -> usize {
 
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
-        self.shared.rare.abandoned.store(true, Ordering::Relaxed);
+        self.shared.writer.abandoned.store(true, Ordering::Relaxed);
         while self.fetch() {
             while self.pop().is_some() {}
             self.release();
@@ -592,56 +540,7 @@ impl<T> Drop for Consumer<T> {
         if !self.place.block.is_null() {
             // For whatever the writer publishes yet.
             // SAFETY: something was published, so that the writer does not touch it any more.
-            self.shared.rare.start.with_mut(|start| unsafe { *start = self.place });
-        }
-    }
-}
-
-impl<T> Shared<T> {
-    /// Changes one part of the limit. What is queued stays there, be it too much. True if the writer was
-    /// blocked and may go on.
-    fn allow(&self, side: usize, limit: usize) -> bool {
-        let limit = {
-            let mut allowed = self.rare.allowed.lock().unwrap_or_else(PoisonError::into_inner);
-            allowed[side] = limit;
-            let limit = allowed.iter().fold(0, |sum: usize, part| sum.saturating_add(*part));
-            self.rare.limit.store(limit, Ordering::Relaxed);
-            limit
-        };
-        // Acquired from a writer that is blocked, so as to see all it has published; released to one
-        // that is about to be, which sees the limit then.
-        let released = self.reader.released.fetch_add(0, Ordering::AcqRel);
-        let published = self.writer.published.load(Ordering::Relaxed) & !FLOWING;
-        let queued = published.wrapping_sub(released & !BLOCKED) / ONE;
-        released & BLOCKED != 0 && queued < limit && self.unblock()
-    }
-
-    /// The writer is blocked no longer. False if somebody else has said so meanwhile.
-    fn unblock(&self) -> bool {
-        self.reader.released.fetch_and(!BLOCKED, Ordering::Relaxed) & BLOCKED != 0
-    }
-}
-
-impl<T> Drop for Shared<T> {
-    fn drop(&mut self) {
-        let end = self.writer.published.load(Ordering::Relaxed) & !FLOWING;
-        let mut read = self.reader.released.load(Ordering::Relaxed) & !BLOCKED;
-        // SAFETY: both sides have gone, and what they left is ours: from `start` on as many messages
-        // as lie between the counters.
-        unsafe {
-            let mut place = self.rare.start.with(|start| *start);
-            while read != end {
-                if place.is_at_end() {
-                    let next = Block::take_next(place.block);
-                    Block::free(place.block);
-                    place = Place::first_of(next);
-                }
-                place.slot().with_mut(|slot| (*slot).assume_init_drop());
-                place.advance();
-                read = read.wrapping_add(ONE);
-            }
-            Block::free(place.block);
-            Block::free(self.reader.spare.load(Ordering::Relaxed));
+            self.shared.writer.start.with_mut(|start| unsafe { *start = self.place });
         }
     }
 }

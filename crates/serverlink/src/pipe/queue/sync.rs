@@ -5,13 +5,13 @@
 pub(super) use loom::{
     cell::UnsafeCell,
     sync::{
-        Arc, Mutex,
+        Mutex,
         atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
     },
 };
 #[cfg(not(loom))]
 pub(super) use std::sync::{
-    Arc, Mutex,
+    Mutex,
     atomic::{AtomicBool, AtomicPtr, AtomicUsize, Ordering},
 };
 

@@ -2,7 +2,11 @@
 
 use std::{
     collections::{HashSet, VecDeque},
-    sync::{Arc, atomic::AtomicU32, mpsc},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32},
+        mpsc,
+    },
     thread,
     time::{Duration, Instant},
 };
