@@ -5,25 +5,33 @@ use super::{
     outbox::{Outbox, Progress, WORTH_WRITING},
     staging::{Outgoing, Staging},
 };
-use crate::transport::Connection;
+use crate::{cache::CachePadded, transport::Connection};
 
 /// Collects the messages of a stream before they are handed over to the outbox, many at a time.
 ///
 /// It belongs to the sending socket and is used under its lock, so that a message of a stream
 /// costs no other. [`Outbox::look`] sees to it that nothing stays here for long: whoever looks
 /// after the stream has the socket hand over first.
+// Peers are many, of which most never have a stream: these keep no place for one.
+#[derive(Debug, Default)]
+pub(crate) struct Collector(Option<Box<CachePadded<Stream>>>);
+
+/// What there is of a stream, and of all that follow it: memory is used again.
 #[derive(Debug)]
-pub(crate) struct Collector {
+struct Stream {
     staging: Staging,
-    /// A stream is going on, and is looked after.
-    streaming: bool,
-    /// How many more messages the high-water mark allows, for all that is known here.
+    /// How many more messages it takes before the high-water mark, for all that is known here. If any, it
+    /// is going on, and is looked after; if none, there are none here.
     credit: usize,
 }
 
+/// One pair of cache lines.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Stream>() <= 128);
+
 impl Collector {
     pub(crate) fn new() -> Self {
-        Self { staging: Staging::new(), streaming: false, credit: 0 }
+        Self::default()
     }
 
     /// Takes a message, unless the high-water mark is reached; as [`Outbox::push`] does, if no stream is
@@ -36,8 +44,11 @@ impl Collector {
         among_many: bool,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        if self.streaming && self.credit > 1 && self.staging.push_small(message) {
-            self.credit -= 1;
+        if let Some(stream) = self.0.as_deref_mut()
+            && stream.credit > 1
+            && stream.staging.push_small(message)
+        {
+            stream.credit -= 1;
             return Ok(());
         }
         self.push_any(outbox, message, among_many, effects)
@@ -51,17 +62,17 @@ impl Collector {
         among_many: bool,
         effects: &mut Effects,
     ) -> Result<(), Refused> {
-        if !self.streaming || self.credit == 0 {
+        let Some(stream) = self.going_on() else {
             let (flush, progress) = outbox.push(message, among_many)?;
             self.note(progress);
             effects.flush(flush);
             return Ok(());
-        }
-        self.staging.push(message);
-        self.credit -= 1;
-        if self.credit == 0 || self.staging.bytes() >= WORTH_WRITING {
-            let (flush, progress) = outbox.append(&mut self.staging);
-            self.note(progress);
+        };
+        stream.staging.push(message);
+        stream.credit -= 1;
+        if stream.credit == 0 || stream.staging.bytes() >= WORTH_WRITING {
+            let (flush, progress) = outbox.append(&mut stream.staging);
+            stream.note(progress);
             effects.flush(flush);
         }
         Ok(())
@@ -69,25 +80,27 @@ impl Collector {
 
     /// Whether a message would be taken. If not, the socket will be told when it may go on.
     pub(crate) fn has_room(&self, outbox: &Outbox) -> bool {
-        (self.streaming && self.credit > 0) || outbox.has_room()
+        self.0.as_ref().is_some_and(|stream| stream.credit > 0) || outbox.has_room()
     }
 
     /// Changes the high-water mark. True if the socket waits to be told that there is room, and there
     /// is.
     pub(crate) fn set_limit(&mut self, outbox: &Outbox, limit: usize) -> bool {
         // What has collected counts by the new mark. It is written when the stream is looked at next.
-        let (resume, progress) = outbox.set_limit(limit, &mut self.staging);
-        if self.streaming {
-            self.note(progress);
+        let staging = self.going_on().map(|stream| &mut stream.staging);
+        let (resume, progress) = outbox.set_limit(limit, staging);
+        if let Some(stream) = self.going_on() {
+            stream.note(progress);
         }
         resume
     }
 
     /// Looks after the stream: see [`Look`].
     pub(crate) fn look(&mut self, outbox: &Outbox, connection: &Connection, patient: bool) -> Look {
-        let (look, progress) = outbox.look(connection, patient, &mut self.staging);
+        let stream = self.stream();
+        let (look, progress) = outbox.look(connection, patient, &mut stream.staging);
         if let Some(progress) = progress {
-            self.note(progress);
+            stream.note(progress);
         }
         look
     }
@@ -95,20 +108,20 @@ impl Collector {
     /// Gives everything to the outbox, where the looks at the stream, or the next connection, find
     /// it.
     pub(crate) fn end_stream(&mut self, outbox: &Outbox) {
-        if self.streaming {
-            outbox.keep(&mut self.staging);
+        if let Some(stream) = self.going_on() {
+            outbox.keep(&mut stream.staging);
             *self = Self::new();
         }
     }
 
     /// How many messages are here.
     pub(crate) fn queued(&self) -> usize {
-        self.staging.messages()
+        self.0.as_ref().map_or(0, |stream| stream.staging.messages())
     }
 
     /// How many bytes they have.
     pub(crate) fn queued_bytes(&self) -> usize {
-        self.staging.bytes()
+        self.0.as_ref().map_or(0, |stream| stream.staging.bytes())
     }
 
     /// Drops everything that is not being written, and says how many messages that was.
@@ -119,8 +132,25 @@ impl Collector {
     }
 
     fn note(&mut self, progress: Progress) {
-        self.streaming = progress.streaming;
-        self.credit = progress.credit;
+        if progress.streaming || self.0.is_some() {
+            self.stream().note(progress);
+        }
+    }
+
+    /// The stream, if one is going on.
+    fn going_on(&mut self) -> Option<&mut Stream> {
+        self.0.as_deref_mut().map(|stream| &mut stream.0).filter(|stream| stream.credit > 0)
+    }
+
+    fn stream(&mut self) -> &mut Stream {
+        let new = || Stream { staging: Staging::new(), credit: 0 };
+        self.0.get_or_insert_with(|| Box::new(CachePadded(new())))
+    }
+}
+
+impl Stream {
+    fn note(&mut self, progress: Progress) {
+        self.credit = if progress.streaming { progress.credit } else { 0 };
     }
 }
 
@@ -147,10 +177,11 @@ mod tests {
             let connection = outbox.connection().unwrap();
             (push, outbox, connection)
         });
-        let mut collector = Collector { staging: Staging::new(), streaming: true, credit: 5 };
-        collector.staging.push(Outgoing::Message(&Message::from("second")));
+        let mut collector = Collector::new();
+        collector.note(Progress { streaming: true, credit: 5 });
+        collector.stream().staging.push(Outgoing::Message(&Message::from("second")));
         assert_eq!(collector.look(&outbox, &former, false), Look::Over);
-        assert_eq!((collector.queued(), collector.streaming), (1, true));
+        assert_eq!((collector.queued(), collector.stream().credit), (1, 5));
         assert!(matches!(collector.look(&outbox, &own, false), Look::Write(_)));
         assert_eq!(collector.queued(), 0);
         own.schedule_flush();
@@ -161,15 +192,16 @@ mod tests {
     #[test]
     fn a_lowered_mark_holds_for_a_stream_that_goes_on() {
         let outbox = Outbox::new(10, false, None, Arc::new(Pacer::new()));
-        let mut collector = Collector { staging: Staging::new(), streaming: true, credit: 9 };
+        let mut collector = Collector::new();
+        collector.note(Progress { streaming: true, credit: 9 });
         let effects = &mut Effects::default();
         let small = Message::from("small");
         for _ in 0..3 {
             collector.push(&outbox, Outgoing::Message(&small), false, effects).unwrap();
         }
-        assert_eq!((collector.queued(), collector.credit), (3, 6));
+        assert_eq!((collector.queued(), collector.stream().credit), (3, 6));
         assert!(!collector.set_limit(&outbox, 4));
-        assert_eq!((collector.queued(), outbox.waiting().0, collector.credit), (0, 3, 1));
+        assert_eq!((collector.queued(), outbox.waiting().0, collector.stream().credit), (0, 3, 0));
         collector.push(&outbox, Outgoing::Message(&small), false, effects).unwrap();
         let more = collector.push(&outbox, Outgoing::Message(&small), false, effects);
         assert_eq!(more, Err(Refused::Full));

@@ -36,6 +36,7 @@ use serverlink_zmtp::{Version, encode_membership, encode_pattern, encode_subscri
 
 use crate::{
     Frame, Message, PeerStatistics,
+    cache::CachePadded,
     socket::SocketInner,
     transport::{Connection, Datagrams},
 };
@@ -110,9 +111,9 @@ enum Outward {
         outbox: Arc<Outbox>,
         collector: Collector,
     },
-    Inproc(Producer<Message>),
+    Inproc(Box<CachePadded<Producer<Message>>>),
     /// To a pipe within the process of which only the last message waits.
-    Latest(Producer<Message>),
+    Latest(Box<CachePadded<Producer<Message>>>),
     Datagrams(Arc<Datagrams>),
 }
 
@@ -303,6 +304,7 @@ impl PipeEnd {
         let (to_a, from_b) = queue::channel(0);
         let (to_b, from_a) = queue::channel(0);
         let outward = |conflate, queue| {
+            let queue = Box::new(CachePadded(queue));
             if conflate { Outward::Latest(queue) } else { Outward::Inproc(queue) }
         };
         (

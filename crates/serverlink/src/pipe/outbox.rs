@@ -309,13 +309,19 @@ impl Outbox {
 
     /// Changes the high-water mark, and takes messages that were within the credit by the one before. True
     /// if the socket waits to be told that there is room, and there is.
-    pub(super) fn set_limit(&self, limit: usize, messages: &mut Staging) -> (bool, Progress) {
+    pub(super) fn set_limit(
+        &self,
+        limit: usize,
+        messages: Option<&mut Staging>,
+    ) -> (bool, Progress) {
         let mut state = self.state();
         if state.dead {
-            messages.clear();
+            messages.into_iter().for_each(Staging::clear);
             return (false, state.progress());
         }
-        state.staging.append(messages);
+        if let Some(messages) = messages {
+            state.staging.append(messages);
+        }
         if !state.conflate {
             state.limit = limit;
         }

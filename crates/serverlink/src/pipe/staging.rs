@@ -72,7 +72,7 @@ pub(crate) struct Staging {
     segments: VecDeque<Segment>,
     tail: Chunk,
     tail_clean: bool,
-    tail_messages: usize,
+    tail_messages: u32,
     messages: usize,
     /// How many bytes the segments have.
     cut: usize,
@@ -118,7 +118,7 @@ impl Staging {
         let pushed = self.tail.len() < CHUNK && self.tail.put_short_frame(window, len);
         #[cfg(test)]
         (0..usize::from(pushed)).for_each(|_| encodings::count());
-        self.tail_messages += usize::from(pushed);
+        self.tail_messages += u32::from(pushed);
         self.messages += usize::from(pushed);
         pushed
     }
@@ -157,7 +157,7 @@ impl Staging {
             self.reserve(used + frame.len());
             self.tail.put(header);
             self.tail.put(frame);
-            self.tail_messages += usize::from(!more);
+            self.tail_messages += u32::from(!more);
         } else {
             self.reserve(used);
             self.tail.put(header);
@@ -238,7 +238,7 @@ impl Staging {
             let segment = Segment {
                 bytes: self.split_tail(),
                 clean: self.tail_clean,
-                messages: mem::take(&mut self.tail_messages),
+                messages: mem::take(&mut self.tail_messages) as usize,
             };
             self.push_segment(segment);
             // Cut before a shared body, the next byte of the tail is not the first of a message;

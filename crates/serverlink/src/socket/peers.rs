@@ -37,8 +37,9 @@ pub(crate) struct Peers {
 #[repr(align(128))]
 struct Slot {
     end: PipeEnd,
-    info: Option<PeerInfo>,
     sources: Sources,
+    /// Its handshake is done: what is known of it is its present source.
+    ready: bool,
     closed: bool,
     /// Whether it takes messages only while it is there.
     immediate: bool,
@@ -47,9 +48,15 @@ struct Slot {
     dropped: u64,
 }
 
-/// Two pairs of cache lines. Models have larger atomics.
+/// One pair of cache lines. Models have larger atomics.
 #[cfg(all(target_pointer_width = "64", not(loom)))]
-const _: () = assert!(size_of::<Option<Slot>>() <= 256);
+const _: () = assert!(size_of::<Option<Slot>>() <= 128);
+
+impl Slot {
+    fn info(&self) -> Option<&PeerInfo> {
+        self.sources.present().filter(|_| self.ready)
+    }
+}
 
 impl Peers {
     pub(crate) fn new(options: Options) -> Self {
@@ -75,7 +82,7 @@ impl Peers {
         // Until it has told of itself: as the option says of what is connected to.
         let raw = self.options.router_raw && end.pipe.outbox().is_some();
         self.slots[key] =
-            Some(Slot { end, info: None, sources, closed: false, immediate, raw, dropped: 0 });
+            Some(Slot { end, sources, ready: false, closed: false, immediate, raw, dropped: 0 });
         key
     }
 
@@ -108,7 +115,7 @@ impl Peers {
 
     /// How many peers have completed their handshake and are there.
     pub(crate) fn ready_count(&self) -> usize {
-        self.slots.iter().flatten().filter(|slot| slot.info.is_some() && !slot.closed).count()
+        self.slots.iter().flatten().filter(|slot| slot.ready && !slot.closed).count()
     }
 
     #[inline]
@@ -121,17 +128,17 @@ impl Peers {
     }
 
     pub(crate) fn info(&self, key: usize) -> Option<&PeerInfo> {
-        self.slots.get(key)?.as_ref()?.info.as_ref()
+        self.slots.get(key)?.as_ref()?.info()
     }
 
     pub(crate) fn set_info(&mut self, key: usize, info: Option<PeerInfo>) {
         if let Some(slot) = self.slot(key) {
-            if let Some(info) = &info {
+            slot.ready = info.is_some();
+            if let Some(info) = info {
                 let (come, unread) = slot.end.incoming.counts();
-                slot.sources.begin(info.clone(), come, come.saturating_sub(unread));
                 slot.raw = info.is_raw;
+                slot.sources.begin(info, come, come.saturating_sub(unread));
             }
-            slot.info = info;
         }
     }
 
@@ -365,7 +372,7 @@ impl Peers {
     /// Tells a peer that we join a group, or leave it.
     pub(crate) fn write_membership(&mut self, key: usize, group: &[u8], join: bool) {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
-            && slot.info.is_some()
+            && slot.ready
         {
             slot.end.write_demand(Demand::Group(group), join, &mut self.effects);
         }
@@ -373,9 +380,9 @@ impl Peers {
 
     pub(crate) fn write_subscription(&mut self, key: usize, topic: &[u8], subscribe: bool) {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
-            && let Some(info) = &slot.info
+            && let Some(version) = slot.info().map(|info| info.version)
         {
-            let demand = Demand::Topic(topic, info.version);
+            let demand = Demand::Topic(topic, version);
             slot.end.write_demand(demand, subscribe, &mut self.effects);
         }
     }
@@ -388,7 +395,7 @@ impl Peers {
     /// Tells a peer that takes such things that we subscribe to a pattern, or no longer.
     pub(crate) fn write_pattern(&mut self, key: usize, pattern: &[u8], subscribe: bool) {
         if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut)
-            && slot.info.as_ref().is_some_and(|info| info.takes_patterns)
+            && slot.info().is_some_and(|info| info.takes_patterns)
         {
             slot.end.write_demand(Demand::Pattern(pattern), subscribe, &mut self.effects);
         }

@@ -293,6 +293,11 @@ impl Sources {
         }
     }
 
+    /// That of the last connection.
+    pub(super) fn present(&self) -> Option<&PeerInfo> {
+        self.present.as_ref()
+    }
+
     /// That of the message of this number, from 0.
     pub(super) fn of(&self, number: usize) -> Option<&PeerInfo> {
         let mut former = self.former.iter().flat_map(|former| &former.0);
