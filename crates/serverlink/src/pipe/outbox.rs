@@ -48,10 +48,15 @@ pub(crate) struct Outbox {
     pacer: Arc<Pacer>,
 }
 
+/// Each connection has one. Elsewhere locks may be larger.
+#[cfg(all(target_pointer_width = "64", target_os = "linux"))]
+const _: () = assert!(size_of::<Outbox>() <= 344);
+
 #[derive(Debug)]
 struct State {
     staging: Staging,
-    /// Greeting, commands, subscriptions: bytes of the present connection, sent before messages.
+    /// Greeting, commands, subscriptions: bytes of the present connection, sent before messages. The next
+    /// write begins with this very list, also if it is empty.
     control: Vec<Bytes>,
     /// The high-water mark; `usize::MAX` for none.
     limit: usize,
@@ -64,8 +69,6 @@ struct State {
     writer: Writer,
     /// What is in flight.
     batch: VecDeque<Segment>,
-    /// An empty list for the next write.
-    buffers: Vec<Bytes>,
     /// Whether the handshake is done, so that messages may be written.
     ready: bool,
     /// How the present connection's peer takes what it is sent, if not as it is here.
@@ -102,10 +105,10 @@ struct Pace {
     collecting: Duration,
     /// The peer takes nothing: nobody looks until the write in flight is done.
     resting: bool,
-    /// Counts writes,
-    writes: u64,
+    /// Counts writes, all around,
+    writes: u32,
     /// up to the last look.
-    seen: u64,
+    seen: u32,
 }
 
 #[derive(Debug)]
@@ -194,7 +197,6 @@ impl Outbox {
             direct: conflate || batch_size.is_some(),
             writer: Writer::Idle,
             batch: VecDeque::new(),
-            buffers: Vec::new(),
             ready: false,
             form: None,
             connection: None,
@@ -384,12 +386,11 @@ impl Outbox {
         buffers.clear();
         let mut guard = self.state();
         let state = &mut *guard;
-        if state.batch.is_empty() {
-            // What has no messages comes seldom, and last on most connections: those that are idle
-            // are many, and keep as little as they can.
-            buffers = Vec::new();
+        // What has no messages comes seldom, and last on most connections: those that are idle are many,
+        // and keep as little as they can.
+        if state.control.is_empty() && !state.batch.is_empty() {
+            state.control = buffers;
         }
-        state.buffers = buffers;
         state.writer = Writer::Idle;
         if state.pace.streaming {
             Staging::recycle(&mut state.batch, &mut state.spare);
@@ -444,14 +445,16 @@ impl Outbox {
         collected.reuse(&mut state.spare);
         let look = if state.has_work() && matches!(state.writer, Writer::Idle) {
             // That write will be no news.
-            state.pace.seen += 1;
+            state.pace.seen = state.pace.seen.wrapping_add(1);
             state.pace.collecting = COLLECTING;
             Look::Write(COLLECTING)
         } else {
             // The next message that follows a write closely continues it.
             state.pace = Pace { alone: state.pace.alone, ..Pace::default() };
             // Idle connections are many: they keep as little as they can.
-            state.buffers = Vec::new();
+            if state.control.is_empty() {
+                state.control = Vec::new();
+            }
             state.spare.truncate(1);
             Look::Over
         };
@@ -621,10 +624,7 @@ impl State {
         if matches!(self.writer, Writer::InFlight { .. }) || self.broken {
             return None;
         }
-        let mut buffers = match self.control.is_empty() {
-            true => mem::take(&mut self.buffers),
-            false => mem::take(&mut self.control),
-        };
+        let mut buffers = mem::take(&mut self.control);
         if let Some(form) = &mut self.form {
             form.translate_control(&mut buffers);
             buffers.retain(|buffer| !buffer.is_empty());
@@ -643,7 +643,7 @@ impl State {
             self.writer = Writer::Idle;
             return None;
         }
-        self.pace.writes += 1;
+        self.pace.writes = self.pace.writes.wrapping_add(1);
         self.written.messages += messages as u64;
         self.written.bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         self.writer = Writer::InFlight { control, messages };
