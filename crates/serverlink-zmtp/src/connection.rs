@@ -70,10 +70,18 @@ pub struct Connection {
 
 #[derive(Debug)]
 enum Phase {
-    /// Who we are, and how far we are in telling each other.
-    Introduction(Box<Config>, Deadline, Stage),
+    /// Boxed, for connections whose handshake is complete are many.
+    Introduction(Box<Introduction>),
     Traffic(Traffic),
     Failed(Error),
+}
+
+/// Who we are, and how far we are in telling each other.
+#[derive(Debug)]
+struct Introduction {
+    config: Config,
+    deadline: Deadline,
+    stage: Stage,
 }
 
 #[derive(Debug)]
@@ -138,7 +146,7 @@ impl Connection {
                 let deadline = config
                     .handshake_timeout
                     .and_then(|timeout| Some((now.checked_add(timeout)?, timeout)));
-                Phase::Introduction(Box::new(config), deadline, stage)
+                Phase::Introduction(Box::new(Introduction { config, deadline, stage }))
             }
             Err(misuse) => Phase::Failed(misuse.into()),
         };
@@ -148,7 +156,9 @@ impl Connection {
 
     /// What is spoken is agreed upon: begins with it. Once only.
     pub(crate) fn agree(&mut self, agreed: Agreed) {
-        let Phase::Introduction(config, _, stage @ Stage::Agreement) = &mut self.phase else {
+        let Phase::Introduction(introduction) = &mut self.phase else { return };
+        let Introduction { config, stage: stage @ Stage::Agreement, .. } = &mut **introduction
+        else {
             return;
         };
         let begun = match agreed {
@@ -184,7 +194,7 @@ impl Connection {
     /// The longest body that a frame of a message or a command may have once the handshake is complete.
     pub(crate) fn frame_limit(&self) -> u64 {
         match &self.phase {
-            Phase::Introduction(config, ..) => frame_limit(config),
+            Phase::Introduction(introduction) => frame_limit(&introduction.config),
             _ => command_limit(self.decoder.message_limit()),
         }
     }
@@ -200,7 +210,7 @@ impl Connection {
     /// The configuration, while the handshake goes on.
     pub(crate) fn config(&self) -> Option<&Config> {
         match &self.phase {
-            Phase::Introduction(config, ..) => Some(config),
+            Phase::Introduction(introduction) => Some(&introduction.config),
             _ => None,
         }
     }
@@ -271,7 +281,7 @@ impl Connection {
             Step::Ping => Event::Ping,
             Step::Pong => Event::Pong,
             Step::Ready => match &self.phase {
-                Phase::Traffic(traffic) => Event::Ready(&traffic.peer),
+                Phase::Traffic(Traffic { peer: Some(peer), .. }) => Event::Ready(peer),
                 _ => return Ok(None),
             },
             Step::Credentials => match self.credentials() {
@@ -285,52 +295,57 @@ impl Connection {
         loop {
             match &mut self.phase {
                 Phase::Failed(error) => return Err(error.clone()),
-                Phase::Introduction(config, _, stage) => match stage {
-                    Stage::Greeting(greetings) => {
-                        match greetings.read(&mut self.decoder, config, &mut self.output)? {
-                            Reading::Needs(_) => return Ok(None),
-                            Reading::Complete(greeting) => {
-                                *stage = Stage::Handshake(Handshake::begin(
-                                    greeting,
-                                    config,
-                                    &mut self.output,
-                                )?);
-                            }
-                            Reading::Older(peer, socket_type) => {
-                                if peer == Older::Unversioned {
-                                    // It is the beginning of an ordinary frame.
-                                    self.decoder.unread(greetings.theirs());
+                Phase::Introduction(introduction) => {
+                    let Introduction { config, stage, .. } = &mut **introduction;
+                    match stage {
+                        Stage::Greeting(greetings) => {
+                            match greetings.read(&mut self.decoder, config, &mut self.output)? {
+                                Reading::Needs(_) => return Ok(None),
+                                Reading::Complete(greeting) => {
+                                    *stage = Stage::Handshake(Handshake::begin(
+                                        greeting,
+                                        config,
+                                        &mut self.output,
+                                    )?);
                                 }
-                                self.output.raw(&older::encode(config, peer));
-                                self.decoder.expect_older(Framing::of(peer.version()));
-                                self.decoder.limit(MAX_ROUTING_ID as u64);
-                                *stage = Stage::Routing(peer, socket_type);
-                            }
-                            Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
-                        }
-                    }
-                    Stage::Agreement => return Ok(None),
-                    Stage::Routing(peer, socket_type) => {
-                        // Known to be wrong before the routing id is there.
-                        let socket_type = older::socket_type(*socket_type, config)?;
-                        let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
-                        let peer = older::read_routing_id(&self.decoder, span, *peer, socket_type)?;
-                        let peer = (peer, None);
-                        self.phase = begin_traffic(&mut self.decoder, peer, config, now);
-                        return Ok(Some(Step::Ready));
-                    }
-                    Stage::Handshake(handshake) => {
-                        match handshake.step(&mut self.decoder, config, &mut self.output)? {
-                            Progress::Waits => return Ok(None),
-                            Progress::Asks => return Ok(Some(Step::Credentials)),
-                            Progress::Done(peer, ciphers) => {
-                                let peer = (*peer, ciphers);
-                                self.phase = begin_traffic(&mut self.decoder, peer, config, now);
-                                return Ok(Some(Step::Ready));
+                                Reading::Older(peer, socket_type) => {
+                                    if peer == Older::Unversioned {
+                                        // It is the beginning of an ordinary frame.
+                                        self.decoder.unread(greetings.theirs());
+                                    }
+                                    self.output.raw(&older::encode(config, peer));
+                                    self.decoder.expect_older(Framing::of(peer.version()));
+                                    self.decoder.limit(MAX_ROUTING_ID as u64);
+                                    *stage = Stage::Routing(peer, socket_type);
+                                }
+                                Reading::Foreign => return Err(greetings.quote(&mut self.decoder)),
                             }
                         }
+                        Stage::Agreement => return Ok(None),
+                        Stage::Routing(peer, socket_type) => {
+                            // Known to be wrong before the routing id is there.
+                            let socket_type = older::socket_type(*socket_type, config)?;
+                            let Some(span) = self.decoder.next_frame()? else { return Ok(None) };
+                            let peer =
+                                older::read_routing_id(&self.decoder, span, *peer, socket_type)?;
+                            let peer = (Box::new(peer), None);
+                            self.phase = begin_traffic(&mut self.decoder, peer, config, now);
+                            return Ok(Some(Step::Ready));
+                        }
+                        Stage::Handshake(handshake) => {
+                            match handshake.step(&mut self.decoder, config, &mut self.output)? {
+                                Progress::Waits => return Ok(None),
+                                Progress::Asks => return Ok(Some(Step::Credentials)),
+                                Progress::Done(peer, ciphers) => {
+                                    let peer = (peer, ciphers);
+                                    self.phase =
+                                        begin_traffic(&mut self.decoder, peer, config, now);
+                                    return Ok(Some(Step::Ready));
+                                }
+                            }
+                        }
                     }
-                },
+                }
                 Phase::Traffic(traffic) => {
                     if mem::take(&mut traffic.subscribes_to_all) {
                         return Ok(Some(Step::Subscribe(Span::EMPTY)));
@@ -360,7 +375,10 @@ impl Connection {
     #[must_use]
     pub fn credentials(&self) -> Option<&Credentials> {
         match &self.phase {
-            Phase::Introduction(_, _, Stage::Handshake(handshake)) => handshake.credentials(),
+            Phase::Introduction(introduction) => match &introduction.stage {
+                Stage::Handshake(handshake) => handshake.credentials(),
+                _ => None,
+            },
             _ => None,
         }
     }
@@ -368,7 +386,9 @@ impl Connection {
     /// Lets the peer in whose [credentials](Event::Credentials) were shown. Ask for
     /// [`next_event`](Self::next_event) and for output then. Nothing happens if none wait for it.
     pub fn admit(&mut self) {
-        if let Phase::Introduction(config, _, Stage::Handshake(handshake)) = &mut self.phase
+        if let Phase::Introduction(introduction) = &mut self.phase
+            && let Introduction { config, stage: Stage::Handshake(handshake), .. } =
+                &mut **introduction
             && let Err(error) = handshake.admit(config, &mut self.output)
         {
             self.fail(error);
@@ -379,7 +399,8 @@ impl Connection {
     /// [`Error::Denied`], and unless the refusal is [temporary](Refusal::Temporary) there is an ERROR
     /// command to be sent. Nothing happens if none wait for it.
     pub fn refuse(&mut self, refusal: Refusal) {
-        if let Phase::Introduction(_, _, Stage::Handshake(handshake)) = &mut self.phase
+        if let Phase::Introduction(introduction) = &mut self.phase
+            && let Stage::Handshake(handshake) = &mut introduction.stage
             && handshake.refuse(refusal, &mut self.output)
         {
             self.fail(Error::Denied(refusal));
@@ -439,7 +460,9 @@ impl Connection {
     #[must_use]
     pub fn next_timeout(&self) -> Option<Instant> {
         match &self.phase {
-            Phase::Introduction(_, deadline, _) => deadline.map(|(deadline, _)| deadline),
+            Phase::Introduction(introduction) => {
+                introduction.deadline.map(|(deadline, _)| deadline)
+            }
             Phase::Traffic(traffic) => traffic.pulse.next_timeout(),
             Phase::Failed(_) => None,
         }
@@ -454,7 +477,8 @@ impl Connection {
     /// that has failed.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
         let late = match &mut self.phase {
-            Phase::Introduction(_, deadline, _) => deadline
+            Phase::Introduction(introduction) => introduction
+                .deadline
                 .filter(|(deadline, _)| *deadline <= now)
                 .map(|(_, timeout)| TimedOut::Handshake(timeout)),
             Phase::Traffic(traffic) => {
@@ -489,11 +513,20 @@ impl Connection {
         matches!(self.phase, Phase::Traffic(_))
     }
 
-    /// The peer, while [`is_ready`](Self::is_ready).
+    /// The peer, while [`is_ready`](Self::is_ready), unless it was [taken](Self::take_peer).
     #[must_use]
     pub fn peer(&self) -> Option<&Peer> {
         match &self.phase {
-            Phase::Traffic(traffic) => Some(&traffic.peer),
+            Phase::Traffic(traffic) => traffic.peer.as_deref(),
+            _ => None,
+        }
+    }
+
+    /// Hands out what is known of the peer, once it [is ready](Self::is_ready), so that it is kept in one
+    /// place only. It is there once.
+    pub fn take_peer(&mut self) -> Option<Box<Peer>> {
+        match &mut self.phase {
+            Phase::Traffic(traffic) => traffic.peer.take(),
             _ => None,
         }
     }
@@ -536,7 +569,10 @@ impl Connection {
     /// [`encode_subscription`](crate::encode_subscription). Before the handshake is complete it is
     /// the older form, which every version accepts.
     pub fn subscribe(&self, topic: &[u8], subscribe: bool, out: &mut BytesMut) {
-        let version = self.peer().map_or(Version::V3_0, |peer| peer.version);
+        let version = match &self.phase {
+            Phase::Traffic(traffic) => traffic.version,
+            _ => Version::V3_0,
+        };
         command::encode_subscription(out, version, topic, subscribe);
     }
 
@@ -575,7 +611,7 @@ fn frame_limit(config: &Config) -> u64 {
 /// The peer is known; who we are need be known no longer.
 fn begin_traffic(
     decoder: &mut Decoder,
-    (peer, mut ciphers): (Peer, Option<Box<Ciphers>>),
+    (peer, mut ciphers): (Box<Peer>, Option<Box<Ciphers>>),
     config: &Config,
     now: Instant,
 ) -> Phase {

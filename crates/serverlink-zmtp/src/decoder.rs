@@ -22,11 +22,10 @@ pub(crate) const MAX_BODY: u64 = isize::MAX as u64;
 
 /// The input of a connection, cut into frames.
 pub(crate) struct Decoder {
-    /// The chunk being read; what lies before `position` is done with.
+    /// The chunk being read; what lies before `position` is done with. That may be all of it, until there
+    /// is another one or it is taken to be used again.
     chunk: Bytes,
     position: usize,
-    /// The last chunk that is done with, to be used again.
-    spent: Bytes,
     /// Chunks that follow it.
     queue: VecDeque<Bytes>,
     partial: Partial,
@@ -105,7 +104,6 @@ impl Decoder {
         Self {
             chunk: Bytes::new(),
             position: 0,
-            spent: Bytes::new(),
             queue: VecDeque::new(),
             partial: Partial::Nothing,
             assembled: Bytes::new(),
@@ -150,7 +148,11 @@ impl Decoder {
     }
 
     pub(crate) fn take_spent(&mut self) -> Bytes {
-        mem::take(&mut self.spent)
+        if self.position < self.chunk.len() || !self.queue.is_empty() {
+            return Bytes::new();
+        }
+        self.position = 0;
+        mem::take(&mut self.chunk)
     }
 
     /// Bytes not yet looked at.
@@ -189,16 +191,9 @@ impl Decoder {
     #[inline(never)]
     fn load_chunk(&mut self) -> bool {
         while self.position == self.chunk.len() {
+            let Some(next) = self.queue.pop_front() else { return false };
+            self.chunk = next;
             self.position = 0;
-            match self.queue.pop_front() {
-                Some(next) => self.chunk = next,
-                None => {
-                    if !self.chunk.is_empty() {
-                        self.spent = mem::take(&mut self.chunk);
-                    }
-                    return false;
-                }
-            }
         }
         true
     }
@@ -541,6 +536,8 @@ mod tests {
         decoder.feed(Bytes::from_static(b"llo"));
         assert!(decoder.next_frame().expect("a fair length").is_some());
         assert!(decoder.next_frame().expect("a fair length").is_none());
+        // But for what may be used again.
+        assert_eq!(decoder.take_spent(), "llo");
         assert!(decoder.assembled.is_empty() && decoder.chunk.is_empty());
     }
 }

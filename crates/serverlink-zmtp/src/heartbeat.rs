@@ -15,8 +15,9 @@ const MAX_TTL: u16 = 655;
 pub(crate) struct Pulse {
     /// Ours, which few connections have.
     beat: Option<Box<Beat>>,
-    /// The peer's deadline: set by its PING, void as soon as more arrives.
-    promise: Option<(Instant, Duration)>,
+    /// The peer's deadline, and how long it is given, in tenths of a second: set by its PING, void as
+    /// soon as more arrives.
+    promise: Option<(Instant, u16)>,
 }
 
 #[derive(Debug)]
@@ -49,9 +50,8 @@ impl Pulse {
 
     /// The peer sent a PING with this time to live, in tenths of a second, and nothing after it.
     pub(crate) fn promised(&mut self, ttl: u16, now: Instant) {
-        let ttl = TENTH * u32::from(ttl);
-        self.promise = match now.checked_add(ttl) {
-            Some(deadline) if !ttl.is_zero() => Some((deadline, ttl)),
+        self.promise = match now.checked_add(TENTH * u32::from(ttl)) {
+            Some(deadline) if ttl > 0 => Some((deadline, ttl)),
             _ => None,
         };
     }
@@ -70,10 +70,11 @@ impl Pulse {
         input_waits: bool,
     ) -> Result<Option<u16>, TimedOut> {
         if let Some((_, ttl)) = self.promise.filter(|(deadline, _)| *deadline <= now) {
+            let given = TENTH * u32::from(ttl);
             if !input_waits {
-                return Err(TimedOut::TimeToLive(ttl));
+                return Err(TimedOut::TimeToLive(given));
             }
-            self.promise = now.checked_add(ttl).map(|deadline| (deadline, ttl));
+            self.promise = now.checked_add(given).map(|deadline| (deadline, ttl));
         }
         let Some(beat) = &mut self.beat else { return Ok(None) };
         let heartbeat = beat.config;

@@ -13,7 +13,9 @@ use crate::{Config, Error, Peer, Version, command};
 /// An established connection.
 #[derive(Debug)]
 pub(crate) struct Traffic {
-    pub(crate) peer: Peer,
+    /// What the peer is, as long as nobody has [taken](crate::Connection::take_peer) that.
+    pub(crate) peer: Option<Box<Peer>>,
+    pub(crate) version: Version,
     pub(crate) pulse: Pulse,
     /// Where the peer encrypts what it sends.
     pub(crate) ciphers: Option<Box<Ciphers>>,
@@ -51,7 +53,7 @@ pub(crate) enum Step {
 
 impl Traffic {
     pub(crate) fn new(
-        peer: Peer,
+        peer: Box<Peer>,
         ciphers: Option<Box<Ciphers>>,
         config: &Config,
         now: Instant,
@@ -71,7 +73,8 @@ impl Traffic {
             subscribes_to_all: reads_subscriptions
                 && peer.socket_type.is_none()
                 && peer.version < Version::V2_0,
-            peer,
+            version: peer.version,
+            peer: Some(peer),
             reads_memberships: config.socket_type.receives_memberships(),
             in_message: false,
             input_paused: false,

@@ -10,7 +10,6 @@ use crate::{Frame, Message, SocketType, options::Options, pipe::Form};
 
 /// The bytes of one stream, understood.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all streams speak ZMTP, and it is at hand")]
 pub(crate) enum Protocol {
     Zmtp(zmtp::Connection),
     /// The same on a WebSocket.
