@@ -19,6 +19,14 @@ pub struct TimerId {
     sequence: u64,
 }
 
+impl TimerId {
+    /// When it expires.
+    #[must_use]
+    pub fn deadline(self) -> Instant {
+        self.deadline
+    }
+}
+
 /// What expires: whom to tell, and what.
 pub(crate) struct Alarm {
     pub(crate) handler: Arc<dyn Handler>,

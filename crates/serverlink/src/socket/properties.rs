@@ -24,24 +24,28 @@ pub struct PeerProperties {
     /// Whether it takes subscriptions to patterns.
     pub(crate) takes_patterns: bool,
     /// Of these, first what an authenticator told,
-    pub(crate) metadata: Vec<(String, Bytes)>,
+    pub(crate) metadata: Box<[(String, Bytes)]>,
     /// which are so many.
     pub(crate) vouched: u16,
-    pub(crate) address: Option<String>,
+    pub(crate) address: Option<Box<str>>,
     pub(crate) descriptor: Option<u64>,
     /// Whether it speaks no ZMTP.
     pub(crate) is_raw: bool,
 }
 
+/// There is one of each connection.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<PeerProperties>() <= 88);
+
 impl PeerProperties {
     /// Of one of which nothing is known but that it is there.
-    pub(crate) const fn of_stranger(version: Version) -> Self {
+    pub(crate) fn of_stranger(version: Version) -> Self {
         Self {
             socket_type: None,
             routing_id: Bytes::new(),
             version,
             takes_patterns: false,
-            metadata: Vec::new(),
+            metadata: Box::default(),
             vouched: 0,
             address: None,
             descriptor: None,
@@ -54,7 +58,7 @@ impl PeerProperties {
         Arc::new(Self {
             socket_type: Some(socket_type),
             routing_id: options.routing_id.clone(),
-            metadata: options.metadata.clone(),
+            metadata: options.metadata.clone().into(),
             takes_patterns: true,
             ..Self::of_stranger(Version::V3_1)
         })

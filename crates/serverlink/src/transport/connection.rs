@@ -60,6 +60,8 @@ const AWAIT: u64 = 9;
 
 /// A stream that speaks ZMTP, or nothing that we know of.
 ///
+/// Most connections are idle, and they may be many: what few of them need, or none for long, is boxed.
+///
 /// Everything but the writing of messages happens on the thread that drives
 /// the port, one event at a time.
 #[derive(Debug)]
@@ -70,15 +72,19 @@ pub(crate) struct Connection {
     /// The number by which the system knows its end, if that is a socket.
     descriptor: Option<u64>,
     /// Of the process at the other end of a Unix domain socket that was accepted.
-    credentials: Option<String>,
+    credentials: Option<Box<str>>,
     origin: Arc<dyn Origin>,
     outbox: Arc<Outbox>,
     pipe: OnceLock<Arc<Pipe>>,
     input: Mutex<Input>,
-    closing: Mutex<Option<Closing>>,
+    closing: Mutex<Option<Box<Closing>>>,
     /// How far a write got that failed.
     sent: AtomicUsize,
 }
+
+/// Each stream has one. Elsewhere locks may be larger.
+#[cfg(all(target_pointer_width = "64", target_os = "linux"))]
+const _: () = assert!(size_of::<Connection>() <= 600);
 
 #[derive(Debug)]
 struct Input {
@@ -87,12 +93,12 @@ struct Input {
     protocol: Protocol,
     /// From what size on a body stays where it was received.
     slice_from: usize,
-    /// The frames of a message whose last has not come yet.
-    message: Message,
+    /// The frames of a message whose last has not come yet, once there was such a message.
+    partial: Option<Box<Message>>,
     /// Where messages go, from the handshake on; none, if nobody wants any.
     inlet: Option<Producer<Message>>,
     receiving: Receiving,
-    timer: Option<(Instant, TimerId)>,
+    timer: Option<TimerId>,
     /// How many bytes have come.
     bytes: u64,
 }
@@ -165,7 +171,7 @@ impl Connection {
                 interlude: socks.map(|(socks, first)| Box::new(Interlude::Proxy(socks, first))),
                 protocol,
                 slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
-                message: Message::new(),
+                partial: None,
                 inlet: None,
                 receiving: Receiving::No,
                 timer: None,
@@ -276,13 +282,14 @@ impl Connection {
 
     /// Ends the connection once everything is sent, or time is up.
     pub(crate) fn close(&self, closing: Closing) {
-        *self.closing() = Some(closing);
+        *self.closing() = Some(Box::new(closing));
         self.post(CLOSE);
     }
 
     /// Ends the connection once everything is sent, unless that was wanted already.
     pub(crate) fn finish(&self) {
-        self.closing().get_or_insert(Closing { deadline: None, guard: None });
+        let closing = || Box::new(Closing { deadline: None, guard: None });
+        self.closing().get_or_insert_with(closing);
         self.post(CLOSE);
     }
 
@@ -365,7 +372,7 @@ impl Connection {
         self.input.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn closing(&self) -> MutexGuard<'_, Option<Closing>> {
+    fn closing(&self) -> MutexGuard<'_, Option<Box<Closing>>> {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -501,14 +508,14 @@ impl Connection {
         match (input.timer, nearest) {
             // One that is too early costs a look at the clock, not a change of timers at each
             // event.
-            (Some((set, _)), Some(wanted)) if set <= wanted => {}
+            (Some(set), Some(wanted)) if set.deadline() <= wanted => {}
             (old, new) => {
-                if let Some((_, id)) = old {
+                if let Some(id) = old {
                     self.port.cancel_timer(id);
                 }
                 input.timer = new.and_then(|deadline| {
                     let me = self.me.upgrade()?;
-                    Some((deadline, self.port.set_timer(deadline, me, DEADLINE)))
+                    Some(self.port.set_timer(deadline, me, DEADLINE))
                 });
             }
         }

@@ -74,18 +74,18 @@ impl Stream {
     /// The user, group and process at the other end of a Unix domain socket, as far as the system
     /// tells; none of any other stream.
     #[cfg(unix)]
-    pub(super) fn credentials(&self) -> Option<String> {
+    pub(super) fn credentials(&self) -> Option<Box<str>> {
         let Self::Socket(socket) = self;
         let is_local = socket.local_addr().is_ok_and(|address| address.is_unix());
         let peer = is_local.then(|| PeerCredentials::of(socket).ok()).flatten()?;
         let (group, process) = (peer.groups.first()?, peer.process.unwrap_or_default());
-        Some(format!("{}:{group}:{process}", peer.user))
+        Some(format!("{}:{group}:{process}", peer.user).into())
     }
 
     /// The system does not tell.
     #[cfg(windows)]
     #[expect(clippy::unused_self, reason = "elsewhere it is of use")]
-    pub(super) fn credentials(&self) -> Option<String> {
+    pub(super) fn credentials(&self) -> Option<Box<str>> {
         None
     }
 

@@ -73,7 +73,7 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, message, inlet, slice_from, interlude, .. } = input;
+        let Input { protocol, partial, inlet, slice_from, interlude, .. } = input;
         let slice_from = *slice_from;
         let zmtp = match protocol {
             Protocol::Zmtp(zmtp) => zmtp,
@@ -83,7 +83,7 @@ impl Connection {
         let mut left = room;
         loop {
             if let Some(inlet) = inlet
-                && message.is_empty()
+                && partial.as_ref().is_none_or(|partial| partial.is_empty())
             {
                 left -= zmtp.take_messages(left, |body| {
                     inlet.write_with(|message| fill(message, body, slice_from));
@@ -94,12 +94,14 @@ impl Connection {
             }
             let whole = match zmtp.next_event(now)? {
                 None => return protocol.fault().map_or(Ok(Decoded::Starved), Err),
-                Some(zmtp::Event::Frame { body, more }) => {
-                    message.push_back(frame(body, slice_from));
-                    if more {
-                        continue;
-                    }
-                    mem::take(message)
+                Some(zmtp::Event::Frame { body, more: true }) => {
+                    partial.get_or_insert_default().push_back(frame(body, slice_from));
+                    continue;
+                }
+                Some(zmtp::Event::Frame { body, .. }) => {
+                    let mut whole = partial.as_deref_mut().map(mem::take).unwrap_or_default();
+                    whole.push_back(frame(body, slice_from));
+                    whole
                 }
                 Some(zmtp::Event::Subscribe(topic)) => subscription(1, topic),
                 Some(zmtp::Event::Cancel(topic)) => subscription(0, topic),
@@ -120,23 +122,25 @@ impl Connection {
                     }
                     Asked::Nobody => return Ok(Decoded::Refused),
                 },
-                Some(zmtp::Event::Ready(peer)) => {
+                Some(zmtp::Event::Ready(_)) => {
+                    let Some(peer) = zmtp.take_peer() else { continue };
                     let mut metadata = match interlude.take().map(|interlude| *interlude) {
                         Some(Interlude::Admission(admission)) => admission.properties,
                         _ => Vec::new(),
                     };
                     let vouched = metadata.len().try_into().unwrap_or(u16::MAX);
-                    metadata.extend_from_slice(&peer.properties);
+                    let takes_patterns = peer.takes_patterns();
+                    metadata.extend(peer.properties);
                     let info = PeerProperties {
                         socket_type: peer.socket_type,
-                        routing_id: peer.routing_id.clone(),
-                        metadata,
+                        routing_id: peer.routing_id,
+                        metadata: metadata.into(),
                         vouched,
-                        takes_patterns: peer.takes_patterns(),
+                        takes_patterns,
                         ..PeerProperties::of_stranger(peer.version)
                     };
                     let monitored =
-                        MonitoredPeer::new(peer.socket_type, info.routing_id.clone(), info.version);
+                        MonitoredPeer::new(info.socket_type, info.routing_id.clone(), info.version);
                     // Our own READY goes before any message.
                     if let Some(bytes) = protocol.take_output() {
                         self.outbox.push_control(bytes);
@@ -191,7 +195,7 @@ impl Connection {
         mut info: PeerProperties,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
-        (info.address, info.descriptor) = (self.peer_name(), self.descriptor);
+        (info.address, info.descriptor) = (self.peer_name().map(Into::into), self.descriptor);
         let me = self.me.upgrade();
         if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {
             return Decoded::Refused;
