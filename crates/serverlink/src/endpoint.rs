@@ -59,7 +59,7 @@ pub(crate) struct TcpEndpoint {
     /// Zero: any free port.
     pub(crate) port: u16,
     /// Where connections to it come from, if that is not left to the system.
-    pub(crate) source: Option<Source>,
+    pub(crate) source: Option<Box<Source>>,
 }
 
 /// Where connections come from.
@@ -226,7 +226,7 @@ fn usual_port(secure: bool) -> u16 {
 impl TcpEndpoint {
     fn parse(text: &str, address: &str) -> Result<Self> {
         let (source, address) = match address.split_once(';') {
-            Some((source, address)) => (Some(Self::parse_source(text, source)?), address),
+            Some((source, address)) => (Some(Self::parse_source(text, source)?.into()), address),
             None => (None, address),
         };
         let Some((host, port)) = address.rsplit_once(':') else {
@@ -409,7 +409,7 @@ impl fmt::Display for UdpEndpoint {
 
 impl TcpEndpoint {
     fn fmt_whole(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.source {
+        match self.source.as_deref() {
             Some(Source { local, port: 0 }) => write!(f, "{local}:*;")?,
             Some(Source { local, port }) => write!(f, "{local}:{port};")?,
             None => {}

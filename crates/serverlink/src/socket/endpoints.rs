@@ -244,7 +244,7 @@ impl Socket {
     fn remember(&self, endpoint: String, attachment: Attachment) {
         let mut core = self.inner.core();
         core.last_endpoint = Some(endpoint.clone());
-        core.attachments.push((endpoint, attachment));
+        core.attachments.push((endpoint.into(), attachment));
     }
 
     /// Ends what [`bind`](Self::bind) began: no new connections, and those accepted there end once
@@ -276,7 +276,7 @@ impl Socket {
             let found = core
                 .attachments
                 .iter()
-                .position(|(other, attachment)| *other == name && attachment.is_bound() == bound);
+                .position(|(other, attachment)| **other == *name && attachment.is_bound() == bound);
             let Some(at) = found else {
                 return Err(Error::NoSuchEndpoint { endpoint: endpoint.to_owned() });
             };

@@ -40,7 +40,7 @@ pub(crate) struct Core {
     pub(super) pattern: Box<CachePadded<dyn Pattern>>,
     pub(crate) peers: Peers,
     /// What was bound and connected, by name.
-    pub(super) attachments: Vec<(String, Attachment)>,
+    pub(super) attachments: Vec<(Box<str>, Attachment)>,
     pub(super) last_endpoint: Option<String>,
     /// Who watches the socket, if anybody ever did.
     pub(super) watchers: Option<Arc<Watchers>>,

@@ -155,7 +155,7 @@ impl SocketInner {
         let names = |bound| {
             let all = core.attachments.iter();
             let these = all.filter(|(_, attachment)| attachment.is_bound() == bound);
-            these.map(|(name, _)| name.clone()).collect()
+            these.map(|(name, _)| name.to_string()).collect()
         };
         Some((names(true), names(false)))
     }
@@ -176,7 +176,7 @@ impl Core {
             Attachment::Listener(_) | Attachment::Name(_) => false,
         });
         let status = PeerStatus {
-            endpoint: attachment.map(|(endpoint, _)| endpoint.clone()).unwrap_or_default(),
+            endpoint: attachment.map(|(endpoint, _)| endpoint.to_string()).unwrap_or_default(),
             is_bound: attachment.is_none_or(|(_, attachment)| attachment.is_bound()),
             is_connected: version.is_some() && !self.peers.is_closed(key),
             local: None,

@@ -57,23 +57,33 @@ pub(crate) struct Connecter {
 struct State {
     phase: Phase,
     look_up: LookUp,
-    /// Where else to try before waiting.
-    addresses: VecDeque<SockAddr>,
     /// The back-off after the last failure.
     interval: Option<Duration>,
     /// The last attempt failed because nobody listens there.
     refused: bool,
     /// The user wants it no more.
     disconnected: bool,
-    closing: Option<Closing>,
-    linger_timer: Option<TimerId>,
+    leaving: Option<Box<Leaving>>,
 }
+
+/// The orderly end that somebody wants.
+#[derive(Debug)]
+struct Leaving {
+    closing: Closing,
+    /// When time is up.
+    timer: Option<TimerId>,
+}
+
+/// Idle ones may be many. Elsewhere locks may be larger.
+#[cfg(all(target_pointer_width = "64", target_os = "linux"))]
+const _: () = assert!(size_of::<Connecter>() <= 264);
 
 #[derive(Debug)]
 enum Phase {
     /// Waiting for addresses, but not after this timer goes off.
     Resolving(Option<TimerId>),
-    Connecting(Arc<Connection>),
+    /// If that fails, these addresses are tried before waiting.
+    Connecting(Arc<Connection>, VecDeque<SockAddr>),
     Connected(Arc<Connection>),
     Waiting(TimerId),
     Stopped,
@@ -88,11 +98,18 @@ enum LookUp {
     Answered(io::Result<Vec<SockAddr>>),
 }
 
+impl State {
+    /// Whether this timer tells that time is up.
+    fn is_overdue(&self, timer: TimerId) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| leaving.timer == Some(timer))
+    }
+}
+
 impl Phase {
     /// Whether this is the present connection.
     fn is_of(&self, connection: &Arc<Connection>) -> bool {
         match self {
-            Self::Connecting(current) | Self::Connected(current) => {
+            Self::Connecting(current, _) | Self::Connected(current) => {
                 Arc::ptr_eq(current, connection)
             }
             Self::Resolving(_) | Self::Waiting(_) | Self::Stopped => false,
@@ -139,12 +156,10 @@ impl Connecter {
             state: Mutex::new(State {
                 phase: Phase::Resolving(None),
                 look_up: LookUp::None,
-                addresses: VecDeque::new(),
                 interval: None,
                 refused: false,
                 disconnected: false,
-                closing: None,
-                linger_timer: None,
+                leaving: None,
             }),
         });
         Ok((connecter, end))
@@ -178,7 +193,7 @@ impl Connecter {
         let Some(me) = self.me.upgrade() else { return };
         let what = (self.socket_type, &self.endpoint, false);
         let closing = Closing::new(linger, &self.runtime, &self.outbox, what);
-        self.state().closing = Some(closing);
+        self.state().leaving = Some(Box::new(Leaving { closing, timer: None }));
         self.port.post(me, CLOSE);
     }
 
@@ -189,8 +204,7 @@ impl Connecter {
     /// Finds the addresses out, without blocking this thread.
     fn resolve(&self, state: &mut State) {
         if let Some(address) = self.dialled().literal() {
-            state.addresses = VecDeque::from([address]);
-            self.connect(state);
+            self.connect(state, [address].into());
             return;
         }
         // However often it is tried, one thread at most waits for a name server.
@@ -233,10 +247,7 @@ impl Connecter {
             self.port.cancel_timer(timer);
         }
         match answer {
-            Ok(addresses) => {
-                state.addresses = addresses.into();
-                self.connect(state);
-            }
+            Ok(addresses) => self.connect(state, addresses.into()),
             Err(_) => self.wait(state),
         }
     }
@@ -250,16 +261,12 @@ impl Connecter {
     }
 
     /// Tries the next address; when there is none left, waits before it tries all again.
-    fn connect(&self, state: &mut State) {
-        while let Some(address) = state.addresses.pop_front() {
+    fn connect(&self, state: &mut State, mut addresses: VecDeque<SockAddr>) {
+        while let Some(address) = addresses.pop_front() {
             self.tell(MonitorEventKind::ConnectDelayed);
             match self.connect_to(&address) {
                 Ok(connection) => {
-                    state.phase = Phase::Connecting(connection);
-                    if state.addresses.is_empty() {
-                        // Idle connections are many.
-                        state.addresses = VecDeque::new();
-                    }
+                    state.phase = Phase::Connecting(connection, addresses);
                     return;
                 }
                 Err(error) => state.refused = error.kind() == io::ErrorKind::ConnectionRefused,
@@ -289,7 +296,7 @@ impl Connecter {
 
     fn wait(&self, state: &mut State) {
         let stop = self.options.reconnect_stop;
-        let closing = (state.closing.is_some() && self.outbox.is_drained())
+        let closing = (state.leaving.is_some() && self.outbox.is_drained())
             || (state.refused && stop.connection_refused)
             || (state.disconnected && stop.after_disconnect);
         let (Some(base), Some(me), false) =
@@ -311,9 +318,12 @@ impl Connecter {
     }
 
     fn stop(&self, state: &mut State) {
-        let guard = state.closing.take().and_then(|closing| closing.guard);
+        let (guard, linger_timer) = match state.leaving.take() {
+            Some(leaving) => (leaving.closing.guard, leaving.timer),
+            None => (None, None),
+        };
         match mem::replace(&mut state.phase, Phase::Stopped) {
-            Phase::Connecting(connection) | Phase::Connected(connection) => {
+            Phase::Connecting(connection, _) | Phase::Connected(connection) => {
                 // The context waits until it has ended.
                 connection.close(Closing { deadline: Some(Instant::now()), guard });
             }
@@ -322,19 +332,19 @@ impl Connecter {
             }
             Phase::Resolving(None) | Phase::Stopped => {}
         }
-        if let Some(timer) = state.linger_timer.take() {
+        if let Some(timer) = linger_timer {
             self.port.cancel_timer(timer);
         }
         self.outbox.kill();
     }
 
     fn begin_closing(&self, state: &mut State) {
-        let Some(closing) = &state.closing else { return };
-        let deadline = closing.deadline;
+        let Some(leaving) = &state.leaving else { return };
+        let deadline = leaving.closing.deadline;
         let drained = self.outbox.close();
-        let over = closing.is_over(Instant::now());
+        let over = leaving.closing.is_over(Instant::now());
         match &state.phase {
-            Phase::Stopped => state.closing = None,
+            Phase::Stopped => state.leaving = None,
             _ if over => self.stop(state),
             Phase::Connected(connection) => {
                 connection.close(Closing { deadline, guard: None });
@@ -346,9 +356,9 @@ impl Connecter {
             _ => {}
         }
         if let (Some(deadline), Some(me)) = (deadline, self.me.upgrade())
-            && state.closing.is_some()
+            && let Some(leaving) = &mut state.leaving
         {
-            state.linger_timer = Some(self.port.set_timer(deadline, me, 0));
+            leaving.timer = Some(self.port.set_timer(deadline, me, 0));
         }
     }
 }
@@ -360,7 +370,7 @@ impl Handler for Connecter {
             Event::Posted { tag: START } => self.resolve(&mut state),
             Event::Posted { tag: RESOLVED } => self.resolved(&mut state),
             Event::Posted { tag: CLOSE } => self.begin_closing(&mut state),
-            Event::Timer { id, .. } if state.linger_timer == Some(id) => self.stop(&mut state),
+            Event::Timer { id, .. } if state.is_overdue(id) => self.stop(&mut state),
             Event::Timer { id, .. } => match state.phase {
                 Phase::Waiting(timer) if timer == id => self.resolve(&mut state),
                 Phase::Resolving(Some(timer)) if timer == id => self.wait(&mut state),
@@ -380,15 +390,16 @@ impl Origin for Connecter {
     fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool {
         connection.set_pipe(self.pipe.clone());
         let mut state = self.state();
-        if !matches!(&state.phase, Phase::Connecting(current) if Arc::ptr_eq(current, connection)) {
+        if !matches!(&state.phase, Phase::Connecting(current, _) if Arc::ptr_eq(current, connection))
+        {
             return false;
         }
         state.phase = Phase::Connected(connection.clone());
         state.interval = None;
         state.refused = false;
-        if let Some(closing) = &state.closing {
+        if let Some(leaving) = &state.leaving {
             // The socket has gone; what it owes is still sent.
-            connection.close(Closing { deadline: closing.deadline, guard: None });
+            connection.close(Closing { deadline: leaving.closing.deadline, guard: None });
             return true;
         }
         drop(state);
@@ -434,15 +445,16 @@ impl Origin for Connecter {
         }
         let stop = self.options.reconnect_stop;
         let mut state = self.state();
-        match &state.phase {
+        match &mut state.phase {
             // Stopped meanwhile.
             phase if !phase.is_of(connection) => return,
-            Phase::Connecting(_) if matches!(end, End::NotConnected | End::Refused) => {
+            Phase::Connecting(_, others) if matches!(end, End::NotConnected | End::Refused) => {
+                let others = mem::take(others);
                 state.refused = end == End::Refused;
-                self.connect(&mut state);
+                self.connect(&mut state, others);
             }
-            Phase::Connecting(_) if end == End::Rejected => self.stop(&mut state),
-            Phase::Connecting(_) if end == End::Unshaken && stop.handshake_failed => {
+            Phase::Connecting(..) if end == End::Rejected => self.stop(&mut state),
+            Phase::Connecting(..) if end == End::Unshaken && stop.handshake_failed => {
                 self.stop(&mut state);
             }
             Phase::Connected(_) if end == End::Closed => self.stop(&mut state),
