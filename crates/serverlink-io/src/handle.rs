@@ -39,10 +39,19 @@ pub struct Handle {
 #[derive(Debug)]
 struct Registration {
     entry: Arc<dyn Entry>,
-    /// What it watches, if it is not its own.
-    watched: Option<RawDescriptor>,
+    /// What it watches, if that is not its own.
+    watched: Option<Box<Watched>>,
+}
+
+#[derive(Debug)]
+struct Watched {
+    descriptor: RawDescriptor,
     retired: AtomicBool,
 }
+
+/// There is one of each connection.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Registration>() <= 24);
 
 impl Drop for Registration {
     fn drop(&mut self) {
@@ -77,8 +86,9 @@ pub enum Sending {
 
 impl Handle {
     pub(crate) fn new(entry: Arc<dyn Entry>, watched: Option<RawDescriptor>) -> Self {
-        let retired = AtomicBool::new(false);
-        Self { registration: Arc::new(Registration { entry, watched, retired }) }
+        let watched = watched
+            .map(|descriptor| Box::new(Watched { descriptor, retired: AtomicBool::new(false) }));
+        Self { registration: Arc::new(Registration { entry, watched }) }
     }
 
     /// Waits for one connection on a listening socket; answered by
@@ -158,13 +168,13 @@ impl Handle {
     /// Those of [`look_at`](crate::look_at); [`InvalidInput`](io::ErrorKind::InvalidInput) for any
     /// other handle, and [`NotConnected`](io::ErrorKind::NotConnected) after it was retired.
     pub fn look(&self, asked: Condition) -> io::Result<Condition> {
-        let Some(descriptor) = self.registration.watched else {
+        let Some(watched) = &self.registration.watched else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        if self.registration.retired.load(Ordering::SeqCst) {
+        if watched.retired.load(Ordering::SeqCst) {
             return Err(errors::retired());
         }
-        let mut descriptor = [Descriptor::of(descriptor, asked)];
+        let mut descriptor = [Descriptor::of(watched.descriptor, asked)];
         look_at(&mut descriptor, Some(Duration::ZERO))?;
         Ok(descriptor[0].found())
     }
@@ -197,7 +207,9 @@ impl Handle {
     /// follows. When it returns on another thread, one that the driving thread
     /// is delivering at that moment may still arrive.
     pub fn retire(&self) {
-        self.registration.retired.store(true, Ordering::SeqCst);
+        if let Some(watched) = &self.registration.watched {
+            watched.retired.store(true, Ordering::SeqCst);
+        }
         self.registration.entry.retire();
     }
 
