@@ -68,6 +68,10 @@ pub struct Connection {
     last_arrival: Instant,
 }
 
+/// They may be many.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Connection>() <= 248);
+
 #[derive(Debug)]
 enum Phase {
     /// Boxed, for connections whose handshake is complete are many.

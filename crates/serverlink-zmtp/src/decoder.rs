@@ -28,7 +28,8 @@ pub(crate) struct Decoder {
     position: usize,
     /// Chunks that follow it.
     queue: VecDeque<Bytes>,
-    partial: Partial,
+    /// Of a frame that lies across chunks. Boxed, for idle connections are many.
+    partial: Option<Box<Partial>>,
     /// The frame last assembled from several chunks; kept until the next one is asked for.
     assembled: Bytes,
     message_limit: u64,
@@ -51,24 +52,12 @@ impl fmt::Debug for Decoder {
 /// The part of a frame that has already been taken out of the chunks.
 #[derive(Debug)]
 enum Partial {
-    Nothing,
     /// A header that lies across chunks.
-    Header {
-        bytes: [u8; MAX_OLD_HEADER_LEN],
-        have: usize,
-    },
+    Header { bytes: [u8; MAX_OLD_HEADER_LEN], have: usize },
     /// A body that lies across chunks.
-    Body {
-        flags: u8,
-        need: usize,
-        buffer: BytesMut,
-    },
+    Body { flags: u8, need: usize, buffer: BytesMut },
     /// A body whose buffer the caller is filling.
-    Lent {
-        flags: u8,
-        need: usize,
-        had: usize,
-    },
+    Lent { flags: u8, need: usize, had: usize },
 }
 
 /// Where a decoded frame's body lies.
@@ -105,7 +94,7 @@ impl Decoder {
             chunk: Bytes::new(),
             position: 0,
             queue: VecDeque::new(),
-            partial: Partial::Nothing,
+            partial: None,
             assembled: Bytes::new(),
             message_limit: limit,
             framing: Framing::Present,
@@ -166,7 +155,10 @@ impl Decoder {
     }
 
     fn body_is_complete(&self) -> bool {
-        matches!(&self.partial, Partial::Body { need, buffer, .. } if buffer.len() == *need)
+        matches!(
+            self.partial.as_deref(),
+            Some(Partial::Body { need, buffer, .. }) if buffer.len() == *need
+        )
     }
 
     /// Moves bytes that are not frames into `target`; returns how many.
@@ -202,7 +194,7 @@ impl Decoder {
     /// frames of the present form. Everything else is left to [`next_frame`](Self::next_frame).
     #[inline]
     pub(crate) fn whole_message_frame(&mut self) -> Option<Span> {
-        if !matches!(self.partial, Partial::Nothing) {
+        if self.partial.is_some() {
             return None;
         }
         let (flags, len, body) = match &self.chunk[self.position..] {
@@ -229,7 +221,7 @@ impl Decoder {
         most: usize,
         mut take: impl FnMut(FrameBody<'_>),
     ) -> usize {
-        if !matches!(self.partial, Partial::Nothing) {
+        if self.partial.is_some() {
             return 0;
         }
         let chunk = &self.chunk;
@@ -265,12 +257,12 @@ impl Decoder {
             if self.body_is_complete() {
                 return Ok(Some(self.finish_body()));
             }
-            if matches!(self.partial, Partial::Lent { .. }) || !self.next_chunk() {
+            if matches!(self.partial.as_deref(), Some(Partial::Lent { .. })) || !self.next_chunk() {
                 return Ok(None);
             }
             let rest = &self.chunk[self.position..];
-            match &mut self.partial {
-                Partial::Nothing => match Header::read(self.framing, rest) {
+            match self.partial.as_deref_mut() {
+                None => match Header::read(self.framing, rest) {
                     Some(header) => {
                         self.position += header.len;
                         if let Some(span) = self.begin_body(header)? {
@@ -280,30 +272,30 @@ impl Decoder {
                     None => {
                         let mut bytes = [0; MAX_OLD_HEADER_LEN];
                         bytes[..rest.len()].copy_from_slice(rest);
-                        self.partial = Partial::Header { bytes, have: rest.len() };
+                        self.partial = Some(Partial::Header { bytes, have: rest.len() }.into());
                         self.position = self.chunk.len();
                     }
                 },
-                Partial::Header { bytes, have } => {
+                Some(Partial::Header { bytes, have }) => {
                     let count = rest.len().min(Header::len_for(self.framing, bytes[0]) - *have);
                     bytes[*have..*have + count].copy_from_slice(&rest[..count]);
                     *have += count;
                     self.position += count;
                     if let Some(header) = Header::read(self.framing, &bytes[..*have]) {
-                        self.partial = Partial::Nothing;
+                        self.partial = None;
                         if let Some(span) = self.begin_body(header)? {
                             return Ok(Some(span));
                         }
                     }
                 }
-                Partial::Body { need, buffer, .. } => {
+                Some(Partial::Body { need, buffer, .. }) => {
                     let count = rest.len().min(*need - buffer.len());
                     let arrived = buffer.len() + count;
                     room::make_room(buffer, *need, arrived, arrived, self.longest);
                     buffer.extend_from_slice(&rest[..count]);
                     self.position += count;
                 }
-                Partial::Lent { .. } => return Ok(None),
+                Some(Partial::Lent { .. }) => return Ok(None),
             }
         }
     }
@@ -332,12 +324,12 @@ impl Decoder {
             self.position = start + need;
             return Ok(Some(Span { flags, assembled: false, start, end: self.position }));
         }
-        self.partial = Partial::Body { flags, need, buffer: BytesMut::new() };
+        self.partial = Some(Partial::Body { flags, need, buffer: BytesMut::new() }.into());
         Ok(None)
     }
 
     fn finish_body(&mut self) -> Span {
-        let Partial::Body { flags, buffer, .. } = mem::replace(&mut self.partial, Partial::Nothing)
+        let Some(Partial::Body { flags, buffer, .. }) = self.partial.take().map(|partial| *partial)
         else {
             return Span::EMPTY;
         };
@@ -370,7 +362,8 @@ impl Decoder {
         if self.position < self.chunk.len() || !self.queue.is_empty() {
             return None;
         }
-        let Partial::Body { flags, need, buffer } = &mut self.partial else { return None };
+        let partial = self.partial.as_deref_mut()?;
+        let Partial::Body { flags, need, buffer } = partial else { return None };
         let arrived = buffer.len();
         let least = if *need < VERY_LONG_FRAME { WORTH_LENDING } else { 1 };
         if *need - arrived < least {
@@ -379,18 +372,19 @@ impl Decoder {
         let wanted = (arrived + WORTH_LENDING).min(*need);
         room::make_room(buffer, *need, arrived, wanted, self.longest);
         let lent = mem::take(buffer);
-        self.partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
+        *partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
         Some(lent)
     }
 
     /// Takes such a buffer back. True if it came back with more in it.
     pub(crate) fn take_back(&mut self, mut buffer: BytesMut) -> Result<bool, Error> {
-        let Partial::Lent { flags, need, had } = self.partial else {
+        let Some(Partial::Lent { flags, need, had }) = self.partial.as_deref() else {
             // Nothing was lent: these can only be bytes that follow.
             let grown = !buffer.is_empty();
             self.feed(buffer.freeze());
             return Ok(grown);
         };
+        let (flags, need, had) = (*flags, *need, *had);
         if buffer.len() < had {
             return Err(ApiMisuse::FrameShortened.into());
         }
@@ -404,7 +398,7 @@ impl Decoder {
                 self.queue.push_front(unread);
             }
         }
-        self.partial = Partial::Body { flags, need, buffer };
+        self.partial = Some(Partial::Body { flags, need, buffer }.into());
         Ok(grown)
     }
 }
@@ -420,8 +414,8 @@ mod tests {
     use crate::room::{FIRST_ROOM, GROWTH};
 
     fn room(decoder: &Decoder) -> usize {
-        match &decoder.partial {
-            Partial::Body { buffer, .. } => buffer.capacity(),
+        match decoder.partial.as_deref() {
+            Some(Partial::Body { buffer, .. }) => buffer.capacity(),
             _ => 0,
         }
     }

@@ -84,7 +84,7 @@ pub(crate) struct Connection {
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 600);
+const _: () = assert!(size_of::<Connection>() <= 560);
 
 #[derive(Debug)]
 struct Input {
