@@ -32,7 +32,8 @@ pub(super) enum Writing {
     #[default]
     Idle,
     Connect,
-    Send(Transfer),
+    /// Boxed, for most of what is sent is taken at once.
+    Send(Box<Transfer>),
     /// This half of a probe.
     Probe,
     /// Nothing any more but the event, which waits to be delivered. Boxed, for it is rare and large:
@@ -63,7 +64,7 @@ impl Writing {
                 return true;
             }
             Self::Connect => Event::Connected(Err(errors::cancelled())),
-            Self::Send(transfer) => sent(transfer, Err(errors::cancelled())),
+            Self::Send(transfer) => sent(*transfer, Err(errors::cancelled())),
             Self::Probe => Event::Ready(Err(errors::cancelled())),
         };
         *self = Self::Due(Box::new(event));
@@ -108,8 +109,8 @@ impl Outward {
                     Err(error) => Tried::Finished(Err(error)),
                 };
                 match tried {
-                    Tried::Finished(Ok(true)) => Step::Complete(sent(transfer, Ok(()))),
-                    Tried::Finished(Err(error)) => Step::Complete(sent(transfer, Err(error))),
+                    Tried::Finished(Ok(true)) => Step::Complete(sent(*transfer, Ok(()))),
+                    Tried::Finished(Err(error)) => Step::Complete(sent(*transfer, Err(error))),
                     Tried::Finished(Ok(false)) => {
                         self.operation = Writing::Send(transfer);
                         Step::Yield
@@ -159,7 +160,7 @@ impl Registration {
         let sending = match tried {
             Tried::Finished(result) => done(transfer, result.map(|_| ())),
             Tried::WouldBlock => {
-                outward.operation = Writing::Send(transfer);
+                outward.operation = Writing::Send(Box::new(transfer));
                 self.wanted(Want::Write);
                 Sending::Pending
             }
