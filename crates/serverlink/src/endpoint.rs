@@ -28,7 +28,18 @@ pub(crate) enum Endpoint {
 pub(crate) enum StreamEndpoint {
     Tcp(TcpEndpoint),
     Ipc(IpcEndpoint),
-    Web(WebEndpoint),
+    Web(Box<WebEndpoint>),
+}
+
+/// Each connecter has one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<StreamEndpoint>() <= 40);
+
+/// What leads to an endpoint of streams.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Way<'a> {
+    Tcp(&'a TcpEndpoint),
+    Ipc(&'a IpcEndpoint),
 }
 
 /// The address part of `ws://host:port/path`, or of `wss://` the same.
@@ -111,7 +122,7 @@ impl FromStr for Endpoint {
                 IpcEndpoint::parse(text, address).map(|ipc| Self::Stream(StreamEndpoint::Ipc(ipc)))
             }
             "ws" | "wss" => WebEndpoint::parse(text, transport == "wss", address)
-                .map(|web| Self::Stream(StreamEndpoint::Web(web))),
+                .map(|web| Self::Stream(StreamEndpoint::Web(Box::new(web)))),
             "udp" => UdpEndpoint::parse(text, address).map(Self::Udp),
             "inproc" if address.is_empty() => {
                 Err(invalid(text, "the name after inproc:// is missing"))
@@ -155,19 +166,29 @@ impl Endpoint {
 }
 
 impl StreamEndpoint {
+    pub(crate) fn way(&self) -> Way<'_> {
+        match self {
+            Self::Tcp(tcp) => Way::Tcp(tcp),
+            Self::Web(web) => Way::Tcp(&web.address),
+            Self::Ipc(ipc) => Way::Ipc(ipc),
+        }
+    }
+
     /// The address of TCP that it leads to, if it does.
     pub(crate) fn tcp(&self) -> Option<&TcpEndpoint> {
-        match self {
-            Self::Tcp(tcp) => Some(tcp),
-            Self::Web(web) => Some(&web.address),
-            Self::Ipc(_) => None,
+        match self.way() {
+            Way::Tcp(tcp) => Some(tcp),
+            Way::Ipc(_) => None,
         }
     }
 
     /// The same endpoint at another address of TCP.
     pub(crate) fn at(&self, address: TcpEndpoint) -> Self {
         match self {
-            Self::Web(web) => Self::Web(WebEndpoint { address, ..web.clone() }),
+            Self::Web(web) => {
+                let (secure, path) = (web.secure, web.path.clone());
+                Self::Web(Box::new(WebEndpoint { secure, address, path }))
+            }
             Self::Tcp(_) | Self::Ipc(_) => Self::Tcp(address),
         }
     }

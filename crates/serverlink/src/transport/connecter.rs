@@ -76,7 +76,7 @@ struct Leaving {
 
 /// Idle ones may be many. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connecter>() <= 264);
+const _: () = assert!(size_of::<Connecter>() <= 232);
 
 #[derive(Debug)]
 enum Phase {

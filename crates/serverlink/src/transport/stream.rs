@@ -18,7 +18,7 @@ use super::{given, ipc, tcp, tune};
 use crate::{
     Result,
     context::Runtime,
-    endpoint::{StreamEndpoint, WebEndpoint, invalid},
+    endpoint::{StreamEndpoint, Way, invalid},
     options::Options,
 };
 
@@ -116,9 +116,9 @@ impl StreamEndpoint {
         if let Some(given) = &options.listening_socket {
             return given::listen(self, given);
         }
-        match self {
-            Self::Ipc(ipc) => ipc::listen(ipc, options, port),
-            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
+        match self.way() {
+            Way::Ipc(ipc) => ipc::listen(ipc, options, port),
+            Way::Tcp(tcp) => {
                 let (stream, bound) = tcp::listen(tcp, &self.to_string(), options)?;
                 Ok(Listening { stream, endpoint: self.at(bound), file: None })
             }
@@ -127,32 +127,28 @@ impl StreamEndpoint {
 
     /// Says why nobody can connect to it, or not with these options or from a port like this, if so.
     pub(crate) fn check_peer(&self, port: &Port, options: &Options) -> Result<()> {
-        match self {
-            Self::Ipc(ipc) => ipc::check_peer(ipc, port),
-            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) if tcp.port == 0 => {
+        match self.way() {
+            Way::Ipc(ipc) => ipc::check_peer(ipc, port),
+            Way::Tcp(tcp) if tcp.port == 0 => {
                 Err(invalid(&self.to_string(), "connecting needs a port from 1 to 65535"))
             }
-            Self::Tcp(_) | Self::Web(_) => tune::check(options),
+            Way::Tcp(_) => tune::check(options),
         }
     }
 
     /// Where a connection can go without asking anybody.
     pub(super) fn literal(&self) -> Option<SockAddr> {
-        match self {
-            Self::Ipc(ipc) => ipc::address(ipc).ok(),
-            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
-                tcp::literal(tcp).map(SockAddr::from)
-            }
+        match self.way() {
+            Way::Ipc(ipc) => ipc::address(ipc).ok(),
+            Way::Tcp(tcp) => tcp::literal(tcp).map(SockAddr::from),
         }
     }
 
     /// All addresses that a connection may go to, at least one. This may block.
     pub(super) fn resolve(&self, options: &Options) -> io::Result<Vec<SockAddr>> {
-        match self {
-            Self::Ipc(ipc) => ipc::address(ipc).map(|address| vec![address]),
-            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
-                tcp::addresses(tcp, options.ipv6)
-            }
+        match self.way() {
+            Way::Ipc(ipc) => ipc::address(ipc).map(|address| vec![address]),
+            Way::Tcp(tcp) => tcp::addresses(tcp, options.ipv6),
         }
     }
 
@@ -163,11 +159,9 @@ impl StreamEndpoint {
         options: &Options,
         port: &Port,
     ) -> io::Result<Stream> {
-        match self {
-            Self::Ipc(_) => ipc::unconnected(options, port),
-            Self::Tcp(tcp) | Self::Web(WebEndpoint { address: tcp, .. }) => {
-                tcp::unconnected(tcp, address, options).map(Stream::Socket)
-            }
+        match self.way() {
+            Way::Ipc(_) => ipc::unconnected(options, port),
+            Way::Tcp(tcp) => tcp::unconnected(tcp, address, options).map(Stream::Socket),
         }
     }
 
