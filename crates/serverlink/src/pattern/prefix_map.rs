@@ -8,8 +8,8 @@ use std::{
 /// An ordered map from topics: a tree whose branches are what topics have in common.
 ///
 /// A message is followed down the tree once, as far as some topic goes along with it, however many
-/// topics there are. Memory is proportional to the topics' lengths, and no operation recurses: a
-/// peer's choice of topics can exhaust neither.
+/// topics there are. Memory is proportional to the topics' lengths, no operation recurses, and none takes
+/// longer for a topic than its own length says: a peer's choice of topics can exhaust nothing.
 pub(crate) struct PrefixMap<V> {
     /// The empty topic, which all others begin with.
     root: Node<V>,
@@ -18,11 +18,14 @@ pub(crate) struct PrefixMap<V> {
     recent: Vec<u8>,
 }
 
+/// How long a label is at most: as much is moved when a node becomes two, or two become one.
+const LONGEST: usize = if cfg!(test) { 4 } else { 256 };
+
 struct Node<V> {
     /// What it adds to the topic of the node above.
     label: Box<[u8]>,
-    /// Of its topic, if that is in the map; otherwise at least two branches leave here, except from the
-    /// root.
+    /// Of its topic, if that is in the map; otherwise at least two branches leave here, or one whose label
+    /// was too long for one node, or this is the root.
     value: Option<V>,
     /// Ordered; no two begin alike.
     branches: Vec<Branch<V>>,
@@ -75,28 +78,38 @@ impl<V> PrefixMap<V> {
     }
 
     pub(crate) fn remove(&mut self, topic: &[u8]) {
-        self.recent.clear();
-        let (mut node, mut rest) = (&mut self.root, topic);
-        let mut is_root = true;
-        while let Some(&first) = rest.first() {
-            let Ok(at) = node.find(first) else { return };
-            let below = &mut node.branches[at].node;
-            let Some(after) = rest.strip_prefix(&*below.label) else { return };
-            if after.is_empty() {
-                self.len -= usize::from(below.value.take().is_some());
-                if below.branches.is_empty() {
-                    node.branches.remove(at);
-                } else {
-                    below.join();
-                }
-                if !is_root {
-                    node.join();
-                }
-                return;
-            }
-            (node, rest, is_root) = (&mut node.branches[at].node, after, false);
+        if self.get(topic).is_none() {
+            return;
         }
-        self.len -= usize::from(node.value.take().is_some());
+        self.recent.clear();
+        self.len -= 1;
+        // What is below the last node that something else needs goes as a whole, if nothing else is there.
+        let (mut node, mut rest) = (&self.root, topic);
+        let (mut steps, mut needed) = (0, 0);
+        while let Some(next) = node.next(rest) {
+            if node.value.is_some() || node.branches.len() > 1 {
+                needed = steps;
+            }
+            steps += 1;
+            (node, rest) = next;
+        }
+        let is_leaf = node.branches.is_empty() && steps > 0;
+        let last = if is_leaf { needed } else { steps };
+        let (mut node, mut rest) = (&mut self.root, topic);
+        for _ in 0..last {
+            let Some(at) = node.way(rest) else { return };
+            node = &mut node.branches[at].node;
+            rest = &rest[node.label.len()..];
+        }
+        if !is_leaf {
+            node.value = None;
+        } else if let Some(at) = node.way(rest) {
+            discard(vec![node.branches.remove(at)]);
+            node.branches.shrink_to(node.branches.len() * 4);
+        }
+        if last > 0 {
+            node.join();
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -132,21 +145,37 @@ impl<V> PrefixMap<V> {
 
     /// Keeps what `keep` says.
     pub(crate) fn retain(&mut self, mut keep: impl FnMut(&[u8], &mut V) -> bool) {
-        let (mut topic, mut gone) = (Vec::new(), Vec::new());
-        let mut left = vec![(0, &mut self.root)];
-        while let Some((above, node)) = left.pop() {
-            topic.truncate(above);
+        self.recent.clear();
+        let mut topic = Vec::new();
+        let mut visit = |mut node: Node<V>, topic: &mut Vec<u8>, len: &mut usize| {
             topic.extend_from_slice(&node.label);
             if let Some(value) = &mut node.value
-                && !keep(&topic, value)
+                && !keep(topic, value)
             {
-                gone.push(topic.clone());
+                node.value = None;
+                *len -= 1;
             }
-            let below = node.branches.iter_mut().rev();
-            left.extend(below.map(|branch| (topic.len(), &mut *branch.node)));
-        }
-        for topic in gone {
-            self.remove(&topic);
+            let left = mem::take(&mut node.branches).into_iter();
+            (node, left)
+        };
+        // Nodes with branches left to visit, each below the one before, and those are visited.
+        let root = mem::replace(&mut self.root, Node::new(&[]));
+        let mut path = vec![visit(root, &mut topic, &mut self.len)];
+        while let Some((mut node, mut left)) = path.pop() {
+            if let Some(Branch { node: below, .. }) = left.next() {
+                path.push((node, left));
+                path.push(visit(*below, &mut topic, &mut self.len));
+                continue;
+            }
+            topic.truncate(topic.len() - node.label.len());
+            let Some((above, _)) = path.last_mut() else {
+                self.root = node;
+                break;
+            };
+            if node.value.is_some() || !node.branches.is_empty() {
+                node.join();
+                above.branches.push(Branch { first: node.label[0], node: Box::new(node) });
+            }
         }
     }
 
@@ -194,11 +223,14 @@ impl<V: Debug> Debug for PrefixMap<V> {
 
 impl<V> Drop for PrefixMap<V> {
     fn drop(&mut self) {
-        // By itself, a node would drop those below it within its own drop, and so on.
-        let mut left = mem::take(&mut self.root.branches);
-        while let Some(mut branch) = left.pop() {
-            left.append(&mut branch.node.branches);
-        }
+        discard(mem::take(&mut self.root.branches));
+    }
+}
+
+/// Drops all that is there. By itself, a node would drop those below it within its own drop, and so on.
+fn discard<V>(mut left: Vec<Branch<V>>) {
+    while let Some(mut branch) = left.pop() {
+        left.append(&mut branch.node.branches);
     }
 }
 
@@ -213,11 +245,16 @@ impl<V> Node<V> {
         self.branches.binary_search_by_key(&first, |branch| branch.first)
     }
 
+    /// Which branch goes on like this.
+    #[inline]
+    fn way(&self, rest: &[u8]) -> Option<usize> {
+        self.find(*rest.first()?).ok()
+    }
+
     /// The next node on the way of what follows its topic in a message, and what follows that one's.
     #[inline]
     fn next<'a>(&self, rest: &'a [u8]) -> Option<(&Self, &'a [u8])> {
-        let at = self.find(*rest.first()?).ok()?;
-        let node = &*self.branches[at].node;
+        let node = &*self.branches[self.way(rest)?].node;
         begins_with(rest, &node.label).then(|| (node, &rest[node.label.len()..]))
     }
 
@@ -226,7 +263,8 @@ impl<V> Node<V> {
         let (mut node, mut rest) = (self, topic);
         while let Some(&first) = rest.first() {
             let at = node.find(first).unwrap_or_else(|at| {
-                node.branches.insert(at, Branch { first, node: Box::new(Node::new(rest)) });
+                let label = &rest[..rest.len().min(LONGEST)];
+                node.branches.insert(at, Branch { first, node: Box::new(Node::new(label)) });
                 at
             });
             node = &mut node.branches[at].node;
@@ -251,10 +289,12 @@ impl<V> Node<V> {
         self.branches.push(Branch { first, node: Box::new(lower) });
     }
 
-    /// Becomes one with the node below if that is the only one, and it has no value itself.
+    /// Becomes one with the node below if that is the only one, it has no value itself, and the label of
+    /// both is not too long.
     fn join(&mut self) {
         if self.value.is_none()
-            && self.branches.len() == 1
+            && let [below] = &self.branches[..]
+            && self.label.len() + below.node.label.len() <= LONGEST
             && let Some(below) = self.branches.pop()
         {
             let below = *below.node;
@@ -298,7 +338,7 @@ mod tests {
     }
 
     fn word() -> impl Strategy<Value = Vec<u8>> {
-        vec(0..3u8, 0..7)
+        vec(0..3u8, 0..12)
     }
 
     fn step() -> impl Strategy<Value = Step> {
@@ -314,14 +354,19 @@ mod tests {
     /// Panics if there are more nodes than topics need, or if they could not be found.
     fn check_form(map: &PrefixMap<usize>) {
         assert!(map.root.label.is_empty());
-        let mut left: Vec<_> = map.root.branches.iter().collect();
-        assert!(left.is_sorted_by(|a, b| a.first < b.first));
-        while let Some(Branch { first, node }) = left.pop() {
-            assert_eq!(node.label.first(), Some(first));
-            assert!(node.value.is_some() || node.branches.len() > 1);
+        let (mut left, mut nodes) = (vec![&map.root], 0);
+        while let Some(node) = left.pop() {
             assert!(node.branches.is_sorted_by(|a, b| a.first < b.first));
-            left.extend(&node.branches);
+            for Branch { first, node } in &node.branches {
+                assert_eq!(node.label.first(), Some(first));
+                assert!(node.label.len() <= LONGEST);
+                assert!(node.value.is_some() || !node.branches.is_empty());
+                left.push(node);
+                nodes += 1;
+            }
         }
+        let pieces = |topic: Vec<u8>| topic.len().div_ceil(LONGEST);
+        assert!(nodes <= map.len() + map.topics().map(pieces).sum::<usize>(), "{map:?}");
     }
 
     proptest! {
@@ -386,6 +431,12 @@ mod tests {
             assert!(map.prefixes_of(&topic).eq(map.values()));
             map.retain(|topic, _| topic.len() % 2 == 0);
             assert_eq!(map.topics().map(|topic| topic.len()).max(), Some(topic.len() - 2));
+            let long = [8; 50_000];
+            map.insert(&long, 0);
+            map.insert(&long[1..], 1);
+            map.remove(&long);
+            assert!(map.has_prefix_of(&long[1..]));
+            map.insert(&long, 2);
         };
         let little = thread::Builder::new().stack_size(64 << 10);
         little.spawn(all).unwrap().join().unwrap();
