@@ -342,7 +342,10 @@ impl<T> Consumer<T> {
         let writer = &*self.shared.writer;
         let is_asleep = writer.asleep.load(Ordering::Relaxed);
         let mut published = writer.published.load(Ordering::Acquire);
-        if published & FLOWING != 0 && !is_asleep && self.queued(published) < FEW {
+        let limit = writer.limit.load(Ordering::Relaxed);
+        // Where all that may be there is, the writer brings no more.
+        let few = FEW.min(limit);
+        if published & FLOWING != 0 && !is_asleep && self.queued(published) < few {
             if self.haste > 0 {
                 self.haste -= 1;
             } else {
@@ -354,7 +357,7 @@ impl<T> Consumer<T> {
                 }
                 published = writer.published.load(Ordering::Acquire);
                 // This writer may be waiting for the reader, or be the same thread, or have many readers.
-                if self.queued(published) < FEW {
+                if self.queued(published) < few {
                     self.haste = IN_VAIN << self.in_vain;
                     self.in_vain = (self.in_vain + 1).min(TWICE);
                 } else {
@@ -366,7 +369,7 @@ impl<T> Consumer<T> {
         if queued == 0 && !is_asleep {
             queued = self.fall_asleep();
         }
-        let batch = batch_of(queued, self.shared.writer.limit.load(Ordering::Relaxed));
+        let batch = batch_of(queued, limit);
         self.batch = u32::try_from(batch).unwrap_or(u32::MAX);
         queued > 0
     }
