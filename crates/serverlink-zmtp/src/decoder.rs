@@ -398,7 +398,9 @@ impl Decoder {
                 self.queue.push_front(unread);
             }
         }
-        self.partial = Some(Partial::Body { flags, need, buffer }.into());
+        if let Some(partial) = self.partial.as_deref_mut() {
+            *partial = Partial::Body { flags, need, buffer };
+        }
         Ok(grown)
     }
 }

@@ -108,9 +108,11 @@ impl Collector {
     /// Gives everything to the outbox, where the looks at the stream, or the next connection, find
     /// it.
     pub(crate) fn end_stream(&mut self, outbox: &Outbox) {
-        if let Some(stream) = self.going_on() {
+        // Also what is empty may have memory.
+        if let Some(mut stream) = self.0.take()
+            && stream.staging.messages() > 0
+        {
             outbox.keep(&mut stream.staging);
-            *self = Self::new();
         }
     }
 
@@ -190,7 +192,7 @@ mod tests {
 
     /// What a stream was allowed by the mark before is taken back.
     #[test]
-    fn a_lowered_mark_holds_for_a_stream_that_goes_on() {
+    fn a_lowered_mark_holds_for_what_has_collected() {
         let outbox = Outbox::new(10, false, None, Arc::new(Pacer::new()));
         let mut collector = Collector::new();
         collector.note(Progress { streaming: true, credit: 9 });

@@ -123,7 +123,7 @@ impl Connection {
                     Asked::Nobody => return Ok(Decoded::Refused),
                 },
                 Some(zmtp::Event::Ready(_)) => {
-                    let Some(peer) = zmtp.take_peer() else { continue };
+                    let Some(peer) = zmtp.take_peer() else { return Ok(Decoded::Refused) };
                     let mut metadata = match interlude.take().map(|interlude| *interlude) {
                         Some(Interlude::Admission(admission)) => admission.properties,
                         _ => Vec::new(),
