@@ -4,108 +4,89 @@
 //! would pass every piece through the allocator, which has to lock it against the other.
 
 //!
-//! Blocks are used again when all copies in one are dropped. One that is full as others read it is best
-//! used again last, and one whose copies went as they came, at once: it is in this core's cache.
+//! A block is used again when all copies in it are dropped: at once, if that is so when it is full, for
+//! it is in this core's cache then; otherwise the oldest comes first.
 
-use std::{cell::RefCell, collections::VecDeque, mem};
+use std::{cell::RefCell, collections::VecDeque};
 
 use bytes::{Bytes, BytesMut};
 
-/// A copy keeps at most so many times its size alive,
+/// A copy keeps at most so many times its size alive.
 const PINNED: usize = 128;
-/// and no more than this, which stays in a core's cache if it is used again,
-const LARGEST: usize = 16 * 1024;
-/// but so many times its size in any case: over a connection, where who sends a copy drops it, too,
-/// larger blocks are slower than memory of its own.
+/// How long the blocks are: those for what is too short for the next ones, those that stay in a core's
+/// cache if they are used again, and those for copies that the others have too little room for.
+const SIZES: [usize; 3] = [8 * 1024, 16 * 1024, 48 * 1024];
+/// How many copies a block has room for, if not more.
 const SEVERAL: usize = 3;
 /// Copies from this size on have memory of their own: there is little to be saved.
 const LONG: usize = 12 * 1024;
-/// How much a thread keeps to use again, beside the block in use. The allocator gives larger amounts
-/// that are freed together back to the system, which clears them page by page before they are used again.
+/// How much in blocks of each size a thread keeps to use again, beside the one in use. The allocator gives
+/// larger amounts that are freed together back to the system, which clears them page by page before they
+/// are used again.
 const KEPT: usize = 1024 * 1024;
 
-/// Where a thread puts its copies.
+/// Where a thread puts its copies of some lengths: blocks of one size.
 #[derive(Default)]
 struct Blocks {
-    /// Where the next one goes.
-    current: Block,
-    /// Those used up before, the oldest first.
-    former: VecDeque<Block>,
-    /// How long they are together.
-    kept: usize,
-}
-
-#[derive(Default)]
-struct Block {
-    /// How long it is as a whole.
-    size: usize,
-    room: BytesMut,
+    /// What is left of the one in use.
+    room: Option<BytesMut>,
+    /// The ends of those that are used up, the oldest first.
+    former: VecDeque<BytesMut>,
 }
 
 thread_local! {
-    static BLOCKS: RefCell<Blocks> = RefCell::default();
+    static BLOCKS: RefCell<[Blocks; SIZES.len()]> = RefCell::default();
 }
 
 /// A copy of a body.
 #[inline(never)]
 pub(super) fn copy(body: &[u8]) -> Bytes {
     // A thread that ends may have no blocks any more.
-    let copied = BLOCKS.try_with(|blocks| blocks.try_borrow_mut().ok()?.take(body));
+    let copied = BLOCKS.try_with(|all| copy_to(&mut *all.try_borrow_mut().ok()?, body));
     copied.ok().flatten().unwrap_or_else(|| Bytes::copy_from_slice(body))
 }
 
-impl Blocks {
-    /// A copy of a body, unless it would keep too much alive, or is long.
-    fn take(&mut self, body: &[u8]) -> Option<Bytes> {
-        let most = body.len() * PINNED;
-        let Block { size, room } = &self.current;
-        if body.len() >= LONG || (*size > most && room.capacity() >= body.len()) {
-            return None;
-        }
-        if room.capacity() < body.len() {
-            self.begin(most.min(LARGEST.max(body.len() * SEVERAL)), most);
-        }
-        let room = &mut self.current.room;
-        room.extend_from_slice(body);
-        Some(room.split().freeze())
-    }
+/// A copy in one of the blocks, unless it would keep too much alive, or is long.
+fn copy_to(all: &mut [Blocks; SIZES.len()], body: &[u8]) -> Option<Bytes> {
+    let kind = kind_of(body.len())?;
+    Some(all[kind].take(body, SIZES[kind]))
+}
 
-    /// Begins a block that is as long as this at least and at most: the one in use if that is free again,
-    /// the oldest if that is, or a new one.
-    #[inline(never)]
-    fn begin(&mut self, least: usize, most: usize) {
-        if self.current.is_free(least, most) {
-            return;
-        }
-        let free = self.former.front_mut().is_some_and(|oldest| oldest.is_free(least, most));
-        let oldest = if free { self.drop_oldest() } else { None };
-        let next = oldest.unwrap_or_else(|| Block::new(least));
-        let current = mem::replace(&mut self.current, next);
-        if current.size > 0 {
-            self.kept += current.size;
-            self.former.push_back(current);
-        }
-        while self.kept > KEPT {
-            self.drop_oldest();
-        }
-    }
-
-    fn drop_oldest(&mut self) -> Option<Block> {
-        let oldest = self.former.pop_front()?;
-        self.kept -= oldest.size;
-        Some(oldest)
+/// Which blocks are for copies of this length.
+fn kind_of(length: usize) -> Option<usize> {
+    if length < SIZES[0] / PINNED || length >= LONG {
+        None
+    } else if length < SIZES[1] / PINNED {
+        Some(0)
+    } else {
+        Some(if length * SEVERAL <= SIZES[1] { 1 } else { 2 })
     }
 }
 
-impl Block {
-    fn new(size: usize) -> Self {
-        Self { size, room: BytesMut::with_capacity(size) }
+impl Blocks {
+    fn take(&mut self, body: &[u8], size: usize) -> Bytes {
+        let room = match &mut self.room {
+            Some(room) if room.capacity() >= body.len() => room,
+            _ => self.begin(size),
+        };
+        room.extend_from_slice(body);
+        room.split().freeze()
     }
 
-    /// Whether it is as long as this at least and at most, and has room in all of its length, since
-    /// nobody has copies in it any more.
-    fn is_free(&mut self, least: usize, most: usize) -> bool {
-        (least..=most).contains(&self.size) && self.room.try_reclaim(self.size)
+    /// Begins another block.
+    #[inline(never)]
+    fn begin(&mut self, size: usize) -> &mut BytesMut {
+        // Reclaimed is what nobody else has any of.
+        let is_free = |room: &mut BytesMut| room.try_reclaim(size);
+        if !self.room.as_mut().is_some_and(is_free) {
+            let oldest = self.former.pop_front_if(is_free);
+            self.former.extend(self.room.take());
+            if self.former.len() > KEPT / size {
+                self.former.pop_front();
+            }
+            self.room = oldest;
+        }
+        self.room.get_or_insert_with(|| BytesMut::with_capacity(size))
     }
 }
 
@@ -119,9 +100,10 @@ mod tests {
 
     #[test]
     fn copies_of_a_size_lie_next_to_each_other() {
-        for size in [1, 71, 256, 1024, LONG - 1] {
-            let mut blocks = Blocks::default();
-            let copies: Vec<_> = (0..SEVERAL).map(|_| blocks.take(&body(size)).unwrap()).collect();
+        for size in [64, 71, 127, 128, 256, 1024, 5461, 5462, LONG - 1] {
+            let mut all = Default::default();
+            let mut take = || copy_to(&mut all, &body(size)).unwrap();
+            let copies: Vec<_> = (0..SEVERAL).map(|_| take()).collect();
             assert!(copies.iter().all(|copy| copy[..] == body(size)));
             for pair in copies.windows(2) {
                 assert_eq!(pair[0].as_ptr().wrapping_add(size), pair[1].as_ptr(), "{size}");
@@ -131,34 +113,42 @@ mod tests {
 
     #[test]
     fn no_copy_keeps_more_than_its_share_alive() {
-        let mut random = fastrand::Rng::with_seed(3);
-        let mut blocks = Blocks::default();
-        let mut held = Vec::new();
-        for round in 0..20_000_usize {
-            let size =
-                if random.bool() { random.usize(71..2000) } else { random.usize(71..20_000) };
-            if let Some(copy) = blocks.take(&body(size)) {
-                let Block { size: block, room } = &blocks.current;
-                assert!(size < LONG);
-                assert!(*block <= size * PINNED && *block <= LONG * SEVERAL, "{size}");
-                assert!(room.capacity() < *block);
-                held.push(copy);
+        for length in 0..2 * LONG {
+            match kind_of(length).map(|kind| SIZES[kind]) {
+                Some(size) => {
+                    assert!((length * SEVERAL..=length * PINNED).contains(&size), "{length}");
+                }
+                None => assert!(!(64..LONG).contains(&length), "{length}"),
             }
-            assert!(blocks.kept <= KEPT);
-            assert_eq!(blocks.kept, blocks.former.iter().map(|block| block.size).sum::<usize>());
-            // Now few are held, and now many; nobody has written to those that are.
+        }
+    }
+
+    #[test]
+    fn what_somebody_has_is_not_written_to_and_no_more_is_kept_than_is_said() {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut all = Default::default();
+        let mut held: Vec<(Bytes, Vec<u8>)> = Vec::new();
+        for round in 0..20_000_usize {
+            let most = if random.bool() { 2000 } else { LONG };
+            let length = random.usize(64..most);
+            let body: Vec<_> = (0..length).map(|n| (n + round) as u8).collect();
+            held.push((copy_to(&mut all, &body).unwrap(), body));
+            for (blocks, size) in all.iter().zip(SIZES) {
+                assert!(blocks.former.len() * size <= KEPT);
+            }
+            // Now few are held, and now many.
             while held.len() > round % 300 {
-                let copy = held.swap_remove(random.usize(..held.len()));
-                assert_eq!(copy[..], body(copy.len()));
+                let (copy, body) = held.swap_remove(random.usize(..held.len()));
+                assert_eq!(copy, body);
             }
         }
     }
 
     #[test]
     fn memory_is_used_again_once_all_copies_in_it_are_dropped() {
-        let size = LARGEST / 4;
-        let mut blocks = Blocks::default();
-        let mut take = || blocks.take(&body(size)).unwrap();
+        let size = SIZES[1] / 4;
+        let mut all = Default::default();
+        let mut take = || copy_to(&mut all, &body(size)).unwrap();
         let mut of_a_block = || -> Vec<_> { (0..4).map(|_| take()).collect() };
         let first = of_a_block();
         let place = first[0].as_ptr();

@@ -13,8 +13,8 @@ pub(crate) const INLINE: usize = 70;
 ///
 /// Bodies of up to 70 bytes are held inline; larger ones share their memory
 /// with their clones, and with the buffer they were received into, or with other copies that the same
-/// thread has made. That keeps at most 128 times a body's size alive. A thread that makes copies keeps up
-/// to 1 MiB of memory to use again for them.
+/// thread has made. That keeps at most 128 times a body's size alive. A thread that makes copies, or
+/// receives, keeps memory to use again for them: up to 1 MiB each for short, middle and longer ones.
 ///
 /// ```
 /// use serverlink::Frame;
@@ -106,7 +106,8 @@ impl Frame {
     /// Whether others may refer to the same memory: clones of the frame, or frames that were
     /// received together with it, or copied by the same thread (`ZMQ_SHARED`); or a thread that keeps the
     /// memory for a while, to use it again: the one that copied it, or that received it, if it has 128 KiB
-    /// or more. What is held inline never is, nor is what a frame was given to own.
+    /// or more. What is held inline never is, nor is what a frame was given to own; what is static always
+    /// is.
     #[must_use]
     pub fn is_shared(&self) -> bool {
         match &self.0 {
