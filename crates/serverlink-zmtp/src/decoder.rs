@@ -381,7 +381,9 @@ impl Decoder {
         let Some(Partial::Lent { flags, need, had }) = self.partial.as_deref() else {
             // Nothing was lent: these can only be bytes that follow.
             let grown = !buffer.is_empty();
-            self.feed(buffer.freeze());
+            if grown {
+                self.feed(buffer.freeze());
+            }
             return Ok(grown);
         };
         let (flags, need, had) = (*flags, *need, *had);

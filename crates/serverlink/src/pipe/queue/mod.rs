@@ -536,6 +536,8 @@ fn batch_of(queued: usize, limit: usize) -> usize {
 impl<T> Drop for Consumer<T> {
     fn drop(&mut self) {
         self.shared.writer.abandoned.store(true, Ordering::Relaxed);
+        // Nobody gives the writer time to bring more.
+        self.haste = u16::MAX;
         while self.fetch() {
             while self.pop().is_some() {}
             self.release();
