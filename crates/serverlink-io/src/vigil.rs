@@ -332,7 +332,7 @@ mod tests {
     }
 
     fn watch(vigil: &Vigil, state: State) -> Watch<'_> {
-        Watch { vigil, began: Instant::now() + BRIEF, state }
+        Watch { vigil, began: Instant::now() + Duration::from_secs(3600), state }
     }
 
     /// A place, be it one too many.
