@@ -18,7 +18,7 @@ mod tests;
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
     fmt::Display,
-    os::unix::net::UnixStream,
+    fs::File,
     sync::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
@@ -104,7 +104,7 @@ struct State {
     operations: BTreeMap<u64, Operation>,
     packets: VecDeque<Packet>,
     /// The other ends of sockets that handlers were given.
-    handed: Vec<UnixStream>,
+    handed: Vec<File>,
     next: u64,
     /// How many posts are going to fail, and did.
     failing_posts: usize,
