@@ -82,6 +82,35 @@ fn an_operations_claim_keeps_the_value() {
     });
 }
 
+/// Whoever finds the value retired, or is refused it, sees what was done before.
+#[test]
+fn a_value_that_is_found_retired_brings_what_its_retirer_did() {
+    let finds: [fn(&Retirable<()>) -> bool; 3] =
+        [Retirable::is_retired, |value| value.claim().is_none(), |value| value.retire().is_none()];
+    for finds in finds {
+        model(move || {
+            let shared = Arc::new((Retirable::new(()), UnsafeCell::new(0)));
+            // This one finds: loom reorders an access with the last one before it only, so that of a
+            // load in the first thread it would forget over those that retiring begins with.
+            let finder = thread::spawn({
+                let shared = shared.clone();
+                move || {
+                    let (value, memory) = &*shared;
+                    if finds(value) {
+                        // SAFETY: loom sees to it that nobody else has it.
+                        assert_eq!(memory.with(|memory| unsafe { *memory }), 1);
+                    }
+                }
+            });
+            let (value, memory) = &*shared;
+            // SAFETY: as above.
+            memory.with_mut(|memory| unsafe { *memory = 1 });
+            drop(value.retire());
+            finder.join().unwrap();
+        });
+    }
+}
+
 /// Waits for what another thread says.
 fn wait(flag: &AtomicBool) {
     while !flag.load(Relaxed) {
