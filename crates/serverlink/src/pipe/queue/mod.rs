@@ -14,8 +14,8 @@
 //! looks at the flag. So no wake-up is lost, and nobody is told who does not wait.
 //!
 //! Between its store and its look the writer needs a barrier, and would wait there for its caches as
-//! often as for the reader's. Once it has found the reader awake for a while there is a *flow*: the
-//! writer leaves the barrier out, and says so in the lowest bit of its counter; the reader, before it
+//! often as for the reader's. Once it has found the reader awake for many messages, which came soon
+//! after each other, there is a *flow*: the writer leaves the barrier out, and says so in the lowest bit of its counter; the reader, before it
 //! sleeps, sees to [a barrier for both](barrier). Where the system has none there are no flows.
 //!
 //! Either side may change how many messages there may be at any time: what the writer allows and what
@@ -48,6 +48,10 @@ const ONE: usize = 2;
 const FLOWING: usize = 1;
 /// After how many messages for a reader that is awake there is one.
 const ROW: u32 = if cfg!(loom) { 2 } else { 32 };
+const HALF_A_ROW: u32 = ROW / 2;
+/// In what time the second half of them must have come: where messages are rare, the reader's barrier, which
+/// stops all threads of the process for some 20 us, would cost more than the writer saves.
+const BRISK_MS: u32 = 10;
 /// How few messages of a flow are worth waiting for more, a moment long: about as long as it would take
 /// to be put to sleep,
 const FEW: usize = 16;
@@ -83,6 +87,7 @@ pub(crate) fn channel<T>(limit: usize) -> (Producer<T>, Consumer<T>) {
         published: 0,
         released: 0,
         row: 0,
+        halfway: 0,
     };
     let consumer = Consumer {
         shared: readers,
@@ -110,6 +115,8 @@ pub(crate) struct Producer<T> {
     released: usize,
     /// How often in a row the reader was awake, until that is a flow.
     row: u32,
+    /// When it was half of that, in milliseconds.
+    halfway: u32,
 }
 
 /// The reader's end. Dropping it drops what is queued, and lets every push be refused.
@@ -252,17 +259,15 @@ impl<T> Producer<T> {
             return false;
         }
         self.published = self.written;
+        let flowed = self.row == ROW;
+        let flows = flowed || self.lengthen_row();
+        let counter = if flows { self.written | FLOWING } else { self.written };
         let writer = &*self.shared.writer;
-        if self.row == ROW {
-            writer.published.store(self.written | FLOWING, Ordering::Release);
+        if flowed {
+            writer.published.store(counter, Ordering::Release);
             barrier::light();
         } else {
-            self.row += 1;
-            if self.row == ROW && !barrier::is_available() {
-                self.row = 0;
-            }
-            let flows = if self.row == ROW { FLOWING } else { 0 };
-            sync::store_before_loads(&writer.published, self.written | flows);
+            sync::store_before_loads(&writer.published, counter);
         }
         let is_asleep = writer.asleep.load(Ordering::SeqCst);
         if is_asleep {
@@ -271,6 +276,23 @@ impl<T> Producer<T> {
             self.row = 0;
         }
         is_asleep
+    }
+
+    /// Counts what is published without a flow. True if one begins with it.
+    #[inline]
+    fn lengthen_row(&mut self) -> bool {
+        self.row += 1;
+        match self.row {
+            HALF_A_ROW => self.halfway = sync::milliseconds(),
+            ROW => {
+                let took = sync::milliseconds().wrapping_sub(self.halfway);
+                if took >= BRISK_MS || !barrier::is_available() {
+                    self.row = 0;
+                }
+            }
+            _ => {}
+        }
+        self.row == ROW
     }
 
     /// Goes on to another block.

@@ -61,3 +61,36 @@ pub(super) fn set_before_loads(flag: &AtomicBool) {
         loom::sync::atomic::fence(Ordering::SeqCst);
     }
 }
+
+/// Counts on and on, and begins anew after 2^32.
+#[cfg(not(test))]
+pub(super) fn milliseconds() -> u32 {
+    use std::{sync::OnceLock, time::Instant};
+
+    static EPOCH: OnceLock<Instant> = OnceLock::new();
+
+    #[allow(clippy::cast_possible_truncation, reason = "as is said above")]
+    let now = EPOCH.get_or_init(Instant::now).elapsed().as_millis() as u32;
+    now
+}
+
+/// In tests each thread has a clock of its own, which stands still but for what it lets pass.
+#[cfg(test)]
+pub(super) use clock::milliseconds;
+
+#[cfg(test)]
+pub(super) mod clock {
+    use std::cell::Cell;
+
+    // What is counted soon begins anew.
+    thread_local!(static NOW: Cell<u32> = const { Cell::new(u32::MAX - 20) });
+
+    pub(in super::super) fn milliseconds() -> u32 {
+        NOW.get()
+    }
+
+    #[cfg(not(loom))]
+    pub(in super::super) fn pass(milliseconds: u32) {
+        NOW.set(NOW.get().wrapping_add(milliseconds));
+    }
+}

@@ -13,7 +13,7 @@ use std::{
 
 use proptest::prelude::*;
 
-use super::*;
+use super::{sync::clock, *};
 
 /// A message that is counted as long as it lives.
 #[derive(Debug, Default)]
@@ -140,6 +140,25 @@ fn a_flow_begins_when_the_reader_stays_awake_and_ends_when_it_sleeps() {
         assert!(read(&mut consumer).is_some());
         assert!(read(&mut consumer).is_none());
     }
+}
+
+#[test]
+fn rare_messages_are_no_flow() {
+    let (mut producer, mut consumer) = channel::<usize>(usize::MAX);
+    assert_eq!(push(&mut producer, 0), Ok(true));
+    let mut flows_after = |rows: u32, time: u32| {
+        for count in 1..=rows * ROW {
+            if count % HALF_A_ROW == 0 {
+                clock::pass(time);
+            }
+            assert_eq!(push(&mut producer, 0), Ok(false));
+            assert!(read(&mut consumer).is_some());
+        }
+        producer.shared.writer.published.load(Ordering::Relaxed) & FLOWING != 0
+    };
+    assert!(!flows_after(5, BRISK_MS));
+    assert_eq!(flows_after(1, BRISK_MS - 1), barrier::is_available());
+    assert_eq!(flows_after(1, BRISK_MS), barrier::is_available(), "the reader is awake");
 }
 
 #[test]
