@@ -182,7 +182,7 @@ impl Message {
     // In its place: to be moved there, in other pieces than it was written in, would take longer than
     // to copy it.
     #[inline]
-    fn set_copy(&mut self, body: &[u8]) {
+    pub(crate) fn set_copy(&mut self, body: &[u8]) {
         self.0 = Frames::One(Frame::new());
         if let Frames::One(frame) = &mut self.0 {
             frame.set_copy(body);

@@ -232,7 +232,16 @@ impl Connection {
 fn fill(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
     match body.window() {
         Some(window) if body.len() <= window.len() => message.set_inline(window, body.len()),
-        _ => message.set_frame(frame(body, slice_from)),
+        _ => fill_out_of_line(message, body, slice_from),
+    }
+}
+
+#[inline(never)]
+fn fill_out_of_line(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
+    if body.len() < slice_from {
+        message.set_copy(body.as_slice());
+    } else {
+        message.set_frame(Frame::from(body.to_bytes()));
     }
 }
 
