@@ -2,7 +2,6 @@
 //!
 //! Who sends a copy and who drops it are two threads, most often: of memory allocated for each they
 //! would pass every piece through the allocator, which has to lock it against the other.
-
 //!
 //! A block is used again when all copies in it are dropped: at once, if that is so when it is full, for
 //! it is in this core's cache then; otherwise the oldest comes first.
