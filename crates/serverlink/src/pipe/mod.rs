@@ -1,5 +1,6 @@
 //! Pipes: the two-way link between a socket and one peer.
 
+mod alone;
 mod chunk;
 mod collector;
 mod effects;
@@ -260,6 +261,14 @@ fn take(latest: &Mutex<Latest>, message: &mut Message) -> bool {
 }
 
 impl PipeEnd {
+    /// Something will be sent soon: fetches what that needs into the cache.
+    #[inline]
+    pub(crate) fn prepare(&self) {
+        if let Outward::Remote { outbox, .. } = &self.outward {
+            prefetch::whole(&**outbox);
+        }
+    }
+
     /// The end of a pipe of `owner` to a remote peer.
     pub(crate) fn remote(
         owner: Weak<SocketInner>,

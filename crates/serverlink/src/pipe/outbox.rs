@@ -13,7 +13,7 @@ use std::{
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    Form, Pacer, Refused,
+    Form, Pacer, Refused, prefetch,
     staging::{Outgoing, Segment, Staging},
 };
 use crate::transport::Connection;
@@ -262,6 +262,7 @@ impl Outbox {
         message: Outgoing<'_>,
         among_many: bool,
     ) -> Result<(Flush, Progress), Refused> {
+        prefetch::whole(self);
         let mut state = self.state();
         if state.dead {
             return Err(Refused::Gone);
@@ -274,7 +275,9 @@ impl Outbox {
             state.written.replaced += state.staging.messages() as u64;
             state.staging.clear();
         }
-        state.staging.push(message);
+        if !(state.is_idle() && state.staging.push_alone(message)) {
+            state.staging.push(message);
+        }
         if state.direct {
             let size = state.batch_size;
             state.staging.cut_from(size);
@@ -575,6 +578,14 @@ impl State {
             && self.control.is_empty()
     }
 
+    /// Whether a message would be written now, by itself.
+    fn is_idle(&self) -> bool {
+        self.ready
+            && matches!(self.writer, Writer::Idle)
+            && !self.pace.streaming
+            && self.staging.is_empty()
+    }
+
     fn has_work(&self) -> bool {
         !self.control.is_empty() || (self.ready && !self.staging.is_empty())
     }
@@ -684,7 +695,9 @@ impl Pace {
     /// Counts a message; true if a stream begins with it.
     fn begins_stream(&mut self, outbox: &Outbox) -> bool {
         let heard = &outbox.heard;
-        if heard.load(Ordering::Relaxed) && heard.swap(false, Ordering::Relaxed) {
+        // A swap would wait for its caches, and tell no more: who hears meanwhile has been counted, too.
+        if heard.load(Ordering::Relaxed) {
+            heard.store(false, Ordering::Relaxed);
             self.alone = 0;
         }
         self.alone = self.alone.saturating_add(1);

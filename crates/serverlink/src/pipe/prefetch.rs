@@ -4,12 +4,24 @@
 //! longer than everything else about the message. Processors fetch ahead by themselves, but not
 //! past a lock's instructions, which wait until all that was written before has reached the cache.
 
+use std::ptr;
+
+/// How long they are, or longer.
+const CACHE_LINE: usize = 64;
+
 /// Fetches the last cache line of what `place` points at, for writing or for reading. It may point
 /// anywhere. Where one place follows the other, the lines before were fetched with those before.
 #[inline(always)]
 pub(super) fn fetch_end<T>(place: *const T, to_write: bool) {
     let line = place.wrapping_add(1).cast::<u8>().wrapping_sub(1);
     if to_write { for_writing(line) } else { for_reading(line) }
+}
+
+/// Fetches all cache lines of `place`, for writing.
+#[inline(always)]
+pub(super) fn whole<T>(place: &T) {
+    let begin = ptr::from_ref(place).cast::<u8>();
+    (0..size_of::<T>()).step_by(CACHE_LINE).for_each(|at| for_writing(begin.wrapping_add(at)));
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]

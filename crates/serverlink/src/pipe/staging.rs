@@ -5,7 +5,7 @@ use std::{collections::VecDeque, mem, ops::RangeInclusive};
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Frames, encode_frame, encode_header};
 
-use super::chunk::Chunk;
+use super::{alone, chunk::Chunk};
 use crate::{Frame, Message};
 
 /// Frames are packed into chunks of this size.
@@ -121,6 +121,17 @@ impl Staging {
         self.tail_messages += u32::from(pushed);
         self.messages += usize::from(pushed);
         pushed
+    }
+
+    /// Takes a message that is written at once, and waits for no others; false if it is too long for that.
+    pub(super) fn push_alone(&mut self, message: Outgoing<'_>) -> bool {
+        let Outgoing::Message(message) = message else { return false };
+        let Some(bytes) = alone::encode(message) else { return false };
+        #[cfg(test)]
+        encodings::count();
+        self.push_segment(Segment { bytes, clean: true, messages: 1 });
+        self.messages += 1;
+        true
     }
 
     /// Appends a message.

@@ -222,6 +222,8 @@ impl Peers {
             return false;
         }
         let Some(slot) = self.slot(key) else { return false };
+        // What follows may be an answer.
+        slot.end.prepare();
         let read = slot.end.incoming.pop_into(message) || slot.end.pipe.take_latest(message);
         if slot.end.incoming.is_batch_over() {
             self.end_batch(key);

@@ -423,6 +423,9 @@ impl Connection {
             (_, Phase::Connecting(_) | Phase::Ending(_) | Phase::Ended) => {}
             (Ok(buffer), Phase::Parting(..)) if buffer.len() > before => self.receive(input),
             (Ok(buffer), Phase::Open) if buffer.len() > before => {
+                if let Some(inlet) = &input.inlet {
+                    inlet.prepare();
+                }
                 self.outbox.note_heard();
                 input.bytes += (buffer.len() - before) as u64;
                 let now = Instant::now();

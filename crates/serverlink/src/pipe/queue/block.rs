@@ -135,6 +135,13 @@ impl<T> Place<T> {
         unsafe { &*self.slot }
     }
 
+    /// Has the slot fetched into the cache, for writing.
+    #[inline]
+    pub(super) fn fetch(&self) {
+        prefetch::fetch_end(self.slot.cast::<u8>(), true);
+        prefetch::fetch_end(self.slot, true);
+    }
+
     /// Has the slot that will be needed soon fetched into the cache, for writing or for reading.
     #[inline]
     pub(super) fn look_ahead(&self, to_write: bool) {

@@ -40,7 +40,7 @@ use sync::Ordering;
 
 use serverlink_io::barrier;
 
-use super::Refused;
+use super::{Refused, prefetch};
 
 /// How much a counter grows by with each message: the lowest bit is a mark.
 const ONE: usize = 2;
@@ -250,6 +250,13 @@ impl<T> Producer<T> {
         self.place.advance();
         self.written = self.written.wrapping_add(ONE);
         place
+    }
+
+    /// A message will be written soon: fetches what that needs into the cache.
+    #[inline]
+    pub(crate) fn prepare(&self) {
+        self.place.fetch();
+        prefetch::whole(&self.shared.writer.published);
     }
 
     /// Lets the reader have what is written. True if it sleeps and must be told.
