@@ -540,9 +540,12 @@ impl SocketInner {
         runtime.inproc.forget(self);
         let mut effects = Effects::default();
         for PipeEnd { pipe, .. } in ends {
-            if let Some(peer) = pipe.inproc_peer() {
-                effects.push(Effect::Closed(peer));
-            }
+            effects.push(match pipe.inproc_peer() {
+                Some(peer) => Effect::Closed(peer),
+                // What waited for room is dropped: as long as one that has closed, too, is not read it does
+                // not come to read what lingers here.
+                None => Effect::Resume(pipe),
+            });
         }
         effects.run();
     }

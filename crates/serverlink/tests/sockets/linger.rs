@@ -353,3 +353,26 @@ fn a_stream_that_is_full_ends_with_its_socket() {
         context.terminate_timeout(PATIENCE).unwrap();
     }
 }
+
+/// Neither can be written to before it reads, and nobody reads any more.
+#[test]
+fn two_sockets_that_have_filled_each_other_do_not_wait_for_each_other() {
+    for stream in STREAMS {
+        let context = context();
+        let make = || {
+            let dealer = lingering(&context, SocketType::Dealer, None);
+            dealer.set_receive_high_water_mark(5).unwrap();
+            dealer.set_send_high_water_mark(5).unwrap();
+            dealer.set_send_timeout(Some(SHORT)).unwrap();
+            dealer
+        };
+        let both = [make(), make()];
+        both[1].connect(&both[0].bind(stream).unwrap()).unwrap();
+        for dealer in &both {
+            let body = vec![7; 64 * 1024];
+            while dealer.send(body.clone()).is_ok() {}
+        }
+        drop(both);
+        context.terminate_timeout(PATIENCE).unwrap();
+    }
+}
