@@ -146,8 +146,11 @@ fn dispose(end: PipeEnd, closed: bool, effects: &mut Effects) {
     let pipe = end.pipe.clone();
     drop(end);
     match pipe.outbox() {
+        // What came is dropped, and what comes will be: it reads on, if it waited for room. A peer that has
+        // closed, too, does not get rid of what it has to send otherwise.
+        Some(_) if closed => effects.push(Effect::Resume(pipe)),
         Some(outbox) => {
-            if !closed && let Some(connection) = outbox.connection() {
+            if let Some(connection) = outbox.connection() {
                 connection.abort();
             }
         }
@@ -539,14 +542,7 @@ impl SocketInner {
         self.monitors.stop();
         runtime.inproc.forget(self);
         let mut effects = Effects::default();
-        for PipeEnd { pipe, .. } in ends {
-            effects.push(match pipe.inproc_peer() {
-                Some(peer) => Effect::Closed(peer),
-                // What waited for room is dropped: as long as one that has closed, too, is not read it does
-                // not come to read what lingers here.
-                None => Effect::Resume(pipe),
-            });
-        }
+        ends.into_iter().for_each(|end| dispose(end, true, &mut effects));
         effects.run();
     }
 }

@@ -695,7 +695,9 @@ impl Handler for Connection {
                 match tag {
                     START if input.phase == Phase::Open => self.opened(&mut input),
                     AWAIT => self.set_timer(&mut input),
-                    RESUME if input.receiving == Receiving::Paused => {
+                    RESUME
+                        if input.phase == Phase::Open && input.receiving == Receiving::Paused =>
+                    {
                         input.receiving = Receiving::No;
                         input.protocol.pause_input(false);
                         self.pump(&mut input, Instant::now());
