@@ -1,4 +1,4 @@
-//! Memory for messages that are written at once.
+//! Memory for messages that are written at once, most likely.
 //!
 //! One after the other, to as many peers, they lie next to each other in memory of the thread that
 //! sends, which its core has in its cache; room that each peer has for itself is cold where there are
@@ -7,16 +7,14 @@
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::encode_frame;
+use serverlink_zmtp::{MAX_HEADER_LEN, encode_frame};
 
 use crate::Message;
 
 /// What a thread has for them. A peer that does not take its message keeps so much alive.
 const BLOCK: usize = 2 * 1024;
-/// The longest of them, encoded.
+/// The longest of them, with what its frames' headers may take.
 const LONGEST: usize = 256;
-/// What a frame takes besides its body, at most.
-const HEADER: usize = 9;
 
 thread_local! {
     static BLOCKS: RefCell<BytesMut> = RefCell::default();
@@ -24,7 +22,7 @@ thread_local! {
 
 /// Encodes a message; nothing if it is too long.
 pub(super) fn encode(message: &Message) -> Option<Bytes> {
-    let size = message.byte_len() + message.len() * HEADER;
+    let size = message.byte_len() + message.len() * MAX_HEADER_LEN;
     if size > LONGEST {
         return None;
     }
@@ -86,10 +84,10 @@ mod tests {
 
     #[test]
     fn long_messages_have_no_place_here() {
-        let longest = LONGEST - HEADER;
+        let longest = LONGEST - MAX_HEADER_LEN;
         assert!(encode(&Message::from(vec![7; longest])).is_some());
         assert!(encode(&Message::from(vec![7; longest + 1])).is_none());
-        let many: Message = (0..LONGEST / HEADER + 1).map(|_| "").collect();
+        let many: Message = (0..LONGEST / MAX_HEADER_LEN + 1).map(|_| "").collect();
         assert!(encode(&many).is_none());
         assert!(encode(&Message::new()).is_some_and(|nothing| nothing.is_empty()));
     }

@@ -4,9 +4,7 @@
 //! longer than everything else about the message. Processors fetch ahead by themselves, but not
 //! past a lock's instructions, which wait until all that was written before has reached the cache.
 
-use std::ptr;
-
-/// How long they are, or longer.
+/// The shortest that processors have.
 const CACHE_LINE: usize = 64;
 
 /// Fetches the last cache line of what `place` points at, for writing or for reading. It may point
@@ -17,11 +15,13 @@ pub(super) fn fetch_end<T>(place: *const T, to_write: bool) {
     if to_write { for_writing(line) } else { for_reading(line) }
 }
 
-/// Fetches all cache lines of `place`, for writing.
+/// Fetches all cache lines of what `place` points at, for writing. It may point anywhere.
 #[inline(always)]
-pub(super) fn whole<T>(place: &T) {
-    let begin = ptr::from_ref(place).cast::<u8>();
+pub(super) fn whole<T>(place: *const T) {
+    let begin = place.cast::<u8>();
     (0..size_of::<T>()).step_by(CACHE_LINE).for_each(|at| for_writing(begin.wrapping_add(at)));
+    // It may begin within a line.
+    fetch_end(place, true);
 }
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -123,8 +123,10 @@ impl Staging {
         pushed
     }
 
-    /// Takes a message that is written at once, and waits for no others; false if it is too long for that.
+    /// Appends a message, to nothing, that is written before others come, most likely; false if it is too
+    /// long for that.
     pub(super) fn push_alone(&mut self, message: Outgoing<'_>) -> bool {
+        debug_assert!(self.is_empty() && self.tail.len() == 0, "it would come before others");
         let Outgoing::Message(message) = message else { return false };
         let Some(bytes) = alone::encode(message) else { return false };
         #[cfg(test)]
