@@ -138,8 +138,7 @@ impl<T> Place<T> {
     /// Has the slot fetched into the cache, for writing.
     #[inline]
     pub(super) fn fetch(&self) {
-        prefetch::fetch_end(self.slot.cast::<u8>(), true);
-        prefetch::fetch_end(self.slot, true);
+        prefetch::whole(self.slot);
     }
 
     /// Has the slot that will be needed soon fetched into the cache, for writing or for reading.

@@ -14,9 +14,10 @@
 //! looks at the flag. So no wake-up is lost, and nobody is told who does not wait.
 //!
 //! Between its store and its look the writer needs a barrier, and would wait there for its caches as
-//! often as for the reader's. Once it has found the reader awake for many messages, which came soon
-//! after each other, there is a *flow*: the writer leaves the barrier out, and says so in the lowest bit of its counter; the reader, before it
-//! sleeps, sees to [a barrier for both](barrier). Where the system has none there are no flows.
+//! often as for the reader's. Once it has found the reader awake many times, soon after each other,
+//! there is a *flow*: the writer leaves the barrier out, and says so in the lowest bit of its counter;
+//! the reader, before it sleeps, sees to [a barrier for both](barrier). Where the system has none there
+//! are no flows.
 //!
 //! Either side may change how many messages there may be at any time: what the writer allows and what
 //! the reader does add up.
@@ -46,11 +47,12 @@ use super::{Refused, prefetch};
 const ONE: usize = 2;
 /// There is a flow: the writer publishes without a barrier.
 const FLOWING: usize = 1;
-/// After how many messages for a reader that is awake there is one.
+/// After how many times that something was published for a reader that is awake there is one.
 const ROW: u32 = if cfg!(loom) { 2 } else { 32 };
+/// How many of those times must come quickly,
 const HALF_A_ROW: u32 = ROW / 2;
-/// In what time the second half of them must have come: where messages are rare, the reader's barrier, which
-/// stops all threads of the process for some 20 us, would cost more than the writer saves.
+/// and how quickly: where messages are rare, the reader's barrier, which stops all threads of the process
+/// for some 20 us, would cost more than the writer saves.
 const BRISK_MS: u32 = 10;
 /// How few messages of a flow are worth waiting for more, a moment long: about as long as it would take
 /// to be put to sleep,

@@ -62,7 +62,7 @@ pub(super) fn set_before_loads(flag: &AtomicBool) {
     }
 }
 
-/// Counts on and on, and begins anew after 2^32.
+/// Of no particular moment on; begins anew after 2^32.
 #[cfg(not(test))]
 pub(super) fn milliseconds() -> u32 {
     use std::{sync::OnceLock, time::Instant};
@@ -83,7 +83,7 @@ pub(super) mod clock {
     use std::cell::Cell;
 
     // What is counted soon begins anew.
-    thread_local!(static NOW: Cell<u32> = const { Cell::new(u32::MAX - 20) });
+    thread_local!(static NOW: Cell<u32> = const { Cell::new(u32::MAX - 15) });
 
     pub(in super::super) fn milliseconds() -> u32 {
         NOW.get()
