@@ -26,6 +26,8 @@ pub(crate) struct Peers {
     ended: Vec<usize>,
     /// A message for many peers, encoded once.
     encoded: BytesMut,
+    /// Something was sent to one of them: who only receives does not answer.
+    answers: bool,
     pub(crate) effects: Effects,
     /// Shared with what was bound and connected while they were set so.
     pub(crate) options: Arc<Options>,
@@ -65,6 +67,7 @@ impl Peers {
             free: Vec::new(),
             ended: Vec::new(),
             encoded: BytesMut::new(),
+            answers: false,
             effects: Effects::default(),
             options: Arc::new(options),
         }
@@ -221,9 +224,11 @@ impl Peers {
         if !self.fill(key) {
             return false;
         }
+        let answers = self.answers;
         let Some(slot) = self.slot(key) else { return false };
-        // What follows may be an answer.
-        slot.end.prepare();
+        if answers {
+            slot.end.prepare();
+        }
         let read = slot.end.incoming.pop_into(message) || slot.end.pipe.take_latest(message);
         if slot.end.incoming.is_batch_over() {
             self.end_batch(key);
@@ -271,6 +276,7 @@ impl Peers {
     /// not.
     #[inline]
     pub(crate) fn write(&mut self, key: usize, message: &mut Message) -> Result<(), Refused> {
+        self.answers = true;
         match self.slots.get_mut(key).and_then(Option::as_mut) {
             Some(slot) => slot.end.write(message, &mut self.effects),
             None => Err(Refused::Gone),
