@@ -124,7 +124,9 @@ impl Peer {
             },
             Socket::Libzmq(_, socket) => match socket.bind(endpoint) {
                 Ok(()) => true,
-                Err(zmq::Error::EADDRINUSE) => false,
+                // Having closed what it could not bind, it may tell of another call's end than the one
+                // that failed.
+                Err(zmq::Error::EADDRINUSE | zmq::Error::EAGAIN) => false,
                 Err(error) => panic!("{error}"),
             },
         });
