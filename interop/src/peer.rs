@@ -124,8 +124,7 @@ impl Peer {
             },
             Socket::Libzmq(_, socket) => match socket.bind(endpoint) {
                 Ok(()) => true,
-                // Having closed what it could not bind, it may tell of another call's end than the one
-                // that failed.
+                // The second is what it says now and then when other programs want the processors.
                 Err(zmq::Error::EADDRINUSE | zmq::Error::EAGAIN) => false,
                 Err(error) => panic!("{error}"),
             },

@@ -62,7 +62,7 @@ pub(super) fn set_before_loads(flag: &AtomicBool) {
     }
 }
 
-/// Of no particular moment on; begins anew after 2^32.
+/// Counted from no particular moment on; begins anew after 2^32.
 #[cfg(not(test))]
 pub(super) fn milliseconds() -> u32 {
     use std::{sync::OnceLock, time::Instant};

@@ -236,6 +236,8 @@ fn fill(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
     }
 }
 
+/// Of the same frame as [`frame`] makes, which is not moved there: that would wait for its bytes to be
+/// written.
 #[inline(never)]
 fn fill_out_of_line(message: &mut Message, body: FrameBody<'_>, slice_from: usize) {
     if body.len() < slice_from {
