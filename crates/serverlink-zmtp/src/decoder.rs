@@ -26,16 +26,23 @@ pub(crate) struct Decoder {
     /// is another one or it is taken to be used again.
     chunk: Bytes,
     position: usize,
-    /// Chunks that follow it.
-    queue: VecDeque<Bytes>,
-    /// Of a frame that lies across chunks. Boxed, for idle connections are many.
+    /// Of a frame that lies across chunks. Boxed, for idle connections are many;
     partial: Option<Box<Partial>>,
-    /// The frame last assembled from several chunks; kept until the next one is asked for.
-    assembled: Bytes,
+    /// and so is this, once it is needed.
+    aside: Option<Box<Aside>>,
     message_limit: u64,
     framing: Framing,
     /// The flags that frames may have.
     flags: u8,
+}
+
+/// What does not lie in the chunk being read.
+#[derive(Default)]
+struct Aside {
+    /// Chunks that follow it.
+    queue: VecDeque<Bytes>,
+    /// The frame last assembled from several chunks; kept until the next one is asked for.
+    assembled: Bytes,
     /// How long the longest frame was that was assembled: so much room has been paid for.
     longest: usize,
 }
@@ -43,9 +50,7 @@ pub(crate) struct Decoder {
 /// Not what has come: there may be a password in it, or what was encrypted.
 impl fmt::Debug for Decoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let waiting =
-            self.queue.iter().map(Bytes::len).sum::<usize>() + self.chunk.len() - self.position;
-        f.debug_struct("Decoder").field("waiting", &waiting).finish_non_exhaustive()
+        f.debug_struct("Decoder").field("waiting", &self.buffered_len()).finish_non_exhaustive()
     }
 }
 
@@ -93,13 +98,11 @@ impl Decoder {
         Self {
             chunk: Bytes::new(),
             position: 0,
-            queue: VecDeque::new(),
             partial: None,
-            assembled: Bytes::new(),
+            aside: None,
             message_limit: limit,
             framing: Framing::Present,
             flags: MORE | LONG | COMMAND,
-            longest: 0,
         }
     }
 
@@ -114,8 +117,17 @@ impl Decoder {
         let rest = mem::replace(&mut self.chunk, Bytes::copy_from_slice(bytes));
         let rest = rest.slice(mem::take(&mut self.position)..);
         if !rest.is_empty() {
-            self.queue.push_front(rest);
+            self.aside().queue.push_front(rest);
         }
+    }
+
+    fn aside(&mut self) -> &mut Aside {
+        self.aside.get_or_insert_default()
+    }
+
+    /// Whether chunks follow the present one.
+    fn has_queue(&self) -> bool {
+        self.aside.as_ref().is_some_and(|aside| !aside.queue.is_empty())
     }
 
     /// Sets the longest bodies of messages accepted from the next frame on.
@@ -128,16 +140,16 @@ impl Decoder {
     }
 
     pub(crate) fn feed(&mut self, data: Bytes) {
-        if self.position == self.chunk.len() && self.queue.is_empty() {
+        if self.position == self.chunk.len() && !self.has_queue() {
             self.chunk = data;
             self.position = 0;
         } else {
-            self.queue.push_back(data);
+            self.aside().queue.push_back(data);
         }
     }
 
     pub(crate) fn take_spent(&mut self) -> Bytes {
-        if self.position < self.chunk.len() || !self.queue.is_empty() {
+        if self.position < self.chunk.len() || self.has_queue() {
             return Bytes::new();
         }
         self.position = 0;
@@ -146,12 +158,13 @@ impl Decoder {
 
     /// Bytes not yet looked at.
     pub(crate) fn buffered_len(&self) -> usize {
-        self.chunk.len() - self.position + self.queue.iter().map(Bytes::len).sum::<usize>()
+        let queue = self.aside.iter().flat_map(|aside| &aside.queue);
+        self.chunk.len() - self.position + queue.map(Bytes::len).sum::<usize>()
     }
 
     /// Whether [`next_frame`](Self::next_frame) could get further without new input.
     pub(crate) fn has_input(&self) -> bool {
-        self.position < self.chunk.len() || !self.queue.is_empty() || self.body_is_complete()
+        self.position < self.chunk.len() || self.has_queue() || self.body_is_complete()
     }
 
     fn body_is_complete(&self) -> bool {
@@ -183,7 +196,8 @@ impl Decoder {
     #[inline(never)]
     fn load_chunk(&mut self) -> bool {
         while self.position == self.chunk.len() {
-            let Some(next) = self.queue.pop_front() else { return false };
+            let next = self.aside.as_mut().and_then(|aside| aside.queue.pop_front());
+            let Some(next) = next else { return false };
             self.chunk = next;
             self.position = 0;
         }
@@ -250,8 +264,10 @@ impl Decoder {
 
     /// The next frame; `None` if more input is needed.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Span>, PeerMisbehaved> {
-        if !self.assembled.is_empty() {
-            room::keep(mem::take(&mut self.assembled));
+        if let Some(aside) = &mut self.aside
+            && !aside.assembled.is_empty()
+        {
+            room::keep(mem::take(&mut aside.assembled));
         }
         loop {
             if self.body_is_complete() {
@@ -291,7 +307,8 @@ impl Decoder {
                 Some(Partial::Body { need, buffer, .. }) => {
                     let count = rest.len().min(*need - buffer.len());
                     let arrived = buffer.len() + count;
-                    room::make_room(buffer, *need, arrived, arrived, self.longest);
+                    let longest = self.aside.as_ref().map_or(0, |aside| aside.longest);
+                    room::make_room(buffer, *need, arrived, arrived, longest);
                     buffer.extend_from_slice(&rest[..count]);
                     self.position += count;
                 }
@@ -333,33 +350,41 @@ impl Decoder {
         else {
             return Span::EMPTY;
         };
-        self.assembled = buffer.freeze();
-        self.longest = self.longest.max(self.assembled.len());
-        Span { flags, assembled: true, start: 0, end: self.assembled.len() }
+        let end = buffer.len();
+        let aside = self.aside();
+        aside.assembled = buffer.freeze();
+        aside.longest = aside.longest.max(end);
+        Span { flags, assembled: true, start: 0, end }
     }
 
     /// Decrypts the body of a frame: in place, where it lies in memory of its own.
     pub(crate) fn open(&mut self, span: Span, opener: &mut Opener) -> Result<Span, PeerMisbehaved> {
         let mut sealed = if span.assembled {
-            let body = mem::take(&mut self.assembled);
+            let body = mem::take(&mut self.aside().assembled);
             body.try_into_mut().unwrap_or_else(|shared| opener.copy(&shared))
         } else {
             opener.copy(&self.chunk[span.start..span.end])
         };
         let flags = opener.open(&mut sealed)?;
-        self.assembled = sealed.freeze();
-        Ok(Span { flags, assembled: true, start: SEALED, end: self.assembled.len() })
+        let end = sealed.len();
+        self.aside().assembled = sealed.freeze();
+        Ok(Span { flags, assembled: true, start: SEALED, end })
     }
 
     #[inline]
     pub(crate) fn body(&self, span: Span) -> FrameBody<'_> {
-        let source = if span.assembled { &self.assembled } else { &self.chunk };
+        static NOTHING: Bytes = Bytes::new();
+        let source = match &self.aside {
+            _ if !span.assembled => &self.chunk,
+            Some(aside) => &aside.assembled,
+            None => &NOTHING,
+        };
         FrameBody::new(source, &source[span.start..], span.end - span.start)
     }
 
     /// Hands out the buffer of a long frame of which much is missing.
     pub(crate) fn lend(&mut self) -> Option<BytesMut> {
-        if self.position < self.chunk.len() || !self.queue.is_empty() {
+        if self.position < self.chunk.len() || self.has_queue() {
             return None;
         }
         let partial = self.partial.as_deref_mut()?;
@@ -370,7 +395,8 @@ impl Decoder {
             return None;
         }
         let wanted = (arrived + WORTH_LENDING).min(*need);
-        room::make_room(buffer, *need, arrived, wanted, self.longest);
+        let longest = self.aside.as_ref().map_or(0, |aside| aside.longest);
+        room::make_room(buffer, *need, arrived, wanted, longest);
         let lent = mem::take(buffer);
         *partial = Partial::Lent { flags: *flags, need: *need, had: lent.len() };
         Some(lent)
@@ -397,7 +423,7 @@ impl Decoder {
             let unread = mem::replace(&mut self.chunk, buffer.split_off(need).freeze());
             let unread = unread.slice(mem::take(&mut self.position)..);
             if !unread.is_empty() {
-                self.queue.push_front(unread);
+                self.aside().queue.push_front(unread);
             }
         }
         if let Some(partial) = self.partial.as_deref_mut() {
@@ -482,7 +508,7 @@ mod tests {
             decoder.feed(header(len as u64));
             decoder.feed(vec![byte; len].into());
             decoder.next_frame().expect("a fair length").expect("the frame");
-            let frame = decoder.assembled.clone();
+            let frame = decoder.aside().assembled.clone();
             assert!(decoder.next_frame().expect("nothing").is_none());
             assert_eq!(frame, vec![byte; len]);
             frame
@@ -536,6 +562,6 @@ mod tests {
         assert!(decoder.next_frame().expect("a fair length").is_none());
         // But for what may be used again.
         assert_eq!(decoder.take_spent(), "llo");
-        assert!(decoder.assembled.is_empty() && decoder.chunk.is_empty());
+        assert!(decoder.aside().assembled.is_empty() && decoder.chunk.is_empty());
     }
 }
