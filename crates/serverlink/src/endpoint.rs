@@ -1,6 +1,7 @@
 //! Endpoints: `transport://address`.
 
 use std::{
+    borrow::Cow,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
     str::FromStr,
@@ -103,8 +104,16 @@ pub(crate) struct UdpEndpoint {
 pub(crate) enum Host {
     /// `*`
     Any,
-    /// A literal address or a name to resolve, without brackets.
-    Name(String),
+    Address(IpAddr),
+    /// A name to resolve, an interface, or an address with a zone.
+    Name(Box<str>),
+}
+
+impl From<&str> for Host {
+    /// What an address says, without brackets, or else a name.
+    fn from(text: &str) -> Self {
+        text.parse().map_or_else(|_| Self::Name(text.into()), Self::Address)
+    }
 }
 
 impl FromStr for Endpoint {
@@ -218,11 +227,12 @@ impl WebEndpoint {
     }
 
     /// The name of the host, without brackets.
-    pub(crate) fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> Cow<'_, str> {
         match &self.address.host {
-            Host::Any => "localhost",
+            Host::Any => "localhost".into(),
+            Host::Address(address) => address.to_string().into(),
             // Nobody else knows our interfaces.
-            Host::Name(name) => name.split_once('%').map_or(name, |(name, _)| name),
+            Host::Name(name) => name.split_once('%').map_or(&**name, |(name, _)| name).into(),
         }
     }
 
@@ -230,7 +240,7 @@ impl WebEndpoint {
     pub(crate) fn authority(&self) -> String {
         let host = match self.host() {
             host if host.contains(':') => format!("[{host}]"),
-            host => host.to_owned(),
+            host => host.into_owned(),
         };
         match self.address.port {
             port if port == usual_port(self.secure) => host,
@@ -266,7 +276,7 @@ impl TcpEndpoint {
                 if host.contains(char::is_whitespace) || host.contains(['/', '\0']) {
                     return Err(invalid(text, "a host has no spaces or slashes"));
                 }
-                Host::Name(bare.unwrap_or(host).to_owned())
+                Host::from(bare.unwrap_or(host))
             }
         };
         Ok(Self { host, port, source })
@@ -441,6 +451,8 @@ impl TcpEndpoint {
     fn fmt_address(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.host {
             Host::Any => f.write_str("*:")?,
+            Host::Address(IpAddr::V4(address)) => write!(f, "{address}:")?,
+            Host::Address(IpAddr::V6(address)) => write!(f, "[{address}]:")?,
             Host::Name(name) if name.contains(':') => write!(f, "[{name}]:")?,
             Host::Name(name) => write!(f, "{name}:")?,
         }
@@ -529,7 +541,7 @@ mod tests {
             let Ok(Endpoint::Stream(StreamEndpoint::Web(web))) = text.parse() else {
                 panic!("{text}")
             };
-            assert_eq!((web.host(), &*web.authority()), (host, authority), "{text}");
+            assert_eq!((&*web.host(), &*web.authority()), (host, authority), "{text}");
         }
     }
 

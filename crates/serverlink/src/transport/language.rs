@@ -54,7 +54,7 @@ impl Language {
     ) -> Result<Self> {
         let Some(web) = web(endpoint, socket_type, options)? else { return Ok(Self::Plain) };
         let tls = match web.secure {
-            true => Some(tls::Client::new(&endpoint.to_string(), web.host(), options)?),
+            true => Some(tls::Client::new(&endpoint.to_string(), &web.host(), options)?),
             false => None,
         };
         let client = WebClient { authority: web.authority(), path: web.path.clone(), tls };

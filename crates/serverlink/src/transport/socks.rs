@@ -120,18 +120,18 @@ impl Socks {
         let mut request = BytesMut::new();
         // CONNECT.
         request.put_slice(&[VERSION, 1, 0]);
-        let Host::Name(host) = &self.target.host else { return Turn::Refused };
-        match host.parse() {
-            Ok(IpAddr::V4(address)) => {
+        match &self.target.host {
+            Host::Any => return Turn::Refused,
+            Host::Address(IpAddr::V4(address)) => {
                 request.put_u8(1);
                 request.put_slice(&address.octets());
             }
-            Ok(IpAddr::V6(address)) => {
+            Host::Address(IpAddr::V6(address)) => {
                 request.put_u8(4);
                 request.put_slice(&address.octets());
             }
             // The proxy looks the name up.
-            Err(_) => {
+            Host::Name(host) => {
                 let Ok(length) = u8::try_from(host.len()) else { return Turn::Refused };
                 request.put_slice(&[3, length]);
                 request.put_slice(host.as_bytes());

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
 };
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
@@ -28,6 +28,7 @@ pub(super) fn listen(
     let address = match &endpoint.host {
         Host::Any if options.ipv6 => SocketAddr::from((Ipv6Addr::UNSPECIFIED, endpoint.port)),
         Host::Any => SocketAddr::from((Ipv4Addr::UNSPECIFIED, endpoint.port)),
+        Host::Address(address) => SocketAddr::from((*address, endpoint.port)),
         Host::Name(host) => local_address(host, endpoint.port, options.ipv6)
             .map_err(|reason| invalid(name, &reason))?,
     };
@@ -115,10 +116,12 @@ fn admit(socket: &Socket, options: &Options) -> io::Result<()> {
 pub(super) fn bound_endpoint(address: &SockAddr) -> Option<TcpEndpoint> {
     let address = address.as_socket()?;
     let host = match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => format!("{}%{}", v6.ip(), v6.scope_id()),
-        _ => address.ip().to_string(),
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            Host::Name(format!("{}%{}", v6.ip(), v6.scope_id()).into())
+        }
+        _ => Host::Address(address.ip()),
     };
-    Some(TcpEndpoint { host: Host::Name(host), port: address.port(), source: None })
+    Some(TcpEndpoint { host, port: address.port(), source: None })
 }
 
 /// Where a connection to `endpoint` can go without asking a name server.
@@ -126,11 +129,8 @@ pub(super) fn literal(endpoint: &TcpEndpoint) -> Option<SocketAddr> {
     match &endpoint.host {
         // As libzmq has it: what is bound to any address is reached at the loopback one.
         Host::Any => Some(SocketAddr::from((Ipv4Addr::LOCALHOST, endpoint.port))),
-        Host::Name(host) if host.contains('%') => None,
-        Host::Name(host) => {
-            let address = host.parse::<IpAddr>().ok()?;
-            Some(SocketAddr::from((address, endpoint.port)))
-        }
+        Host::Address(address) => Some(SocketAddr::from((*address, endpoint.port))),
+        Host::Name(_) => None,
     }
 }
 
@@ -175,9 +175,8 @@ fn resolve(host: &str, port: u16, ipv6: bool) -> io::Result<Vec<SocketAddr>> {
     if let Some(address) = names::wait_for(host) {
         return Ok(vec![SocketAddr::from((address, port))]);
     }
-    let literal = host.parse::<IpAddr>().is_ok() || host.contains('%');
     let mut addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
-    if !literal && !ipv6 {
+    if !host.contains('%') && !ipv6 {
         addresses.retain(SocketAddr::is_ipv4);
     }
     if addresses.is_empty() {

@@ -107,7 +107,7 @@ impl Datagrams {
         let port = bound.as_socket().map_or(address.port(), |bound| bound.port());
         let bound = UdpEndpoint {
             interface: endpoint.interface.clone(),
-            address: TcpEndpoint { host: Host::Name(address.ip().to_string()), port, source: None },
+            address: TcpEndpoint { host: Host::Address(address.ip()), port, source: None },
         };
         let (link, end) = Self::new(runtime, owner, socket, None, options);
         let watched = link.port.watch(&link.socket, link.clone());
@@ -325,6 +325,7 @@ fn local_address(endpoint: &UdpEndpoint, options: &Options) -> Result<SocketAddr
         }
         (Host::Any, None) if options.ipv6 => Ok((Ipv6Addr::UNSPECIFIED, port).into()),
         (Host::Any, None) => Ok((Ipv4Addr::UNSPECIFIED, port).into()),
+        (Host::Address(address), _) => Ok((*address, port).into()),
         (Host::Name(host), _) => tcp::local_address(host, port, options.ipv6)
             .map_err(|reason| invalid(&endpoint.to_string(), &reason)),
     }
