@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::{
     Form, Pacer, Refused, prefetch,
@@ -28,8 +28,8 @@ const STREAMING: Duration = Duration::from_micros(10);
 pub(super) const WORTH_WRITING: usize = 256 * 1024;
 /// How long the messages of a stream may wait for more;
 const COLLECTING: Duration = Duration::from_micros(50);
-/// and how long when the sender writes by itself time and again.
-const COLLECTING_MOST: Duration = Duration::from_micros(200);
+/// and how often that is doubled, up to 200 us, when the sender writes by itself time and again.
+const DOUBLINGS: u8 = 2;
 /// So many control buffers wait for a peer that does not read.
 const CLOGGED: usize = 64;
 /// About how many bytes are given to the engine at once, unless the options say otherwise.
@@ -50,7 +50,7 @@ pub(crate) struct Outbox {
 
 /// Each connection has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Outbox>() <= 344);
+const _: () = assert!(size_of::<Outbox>() <= 296);
 
 #[derive(Debug)]
 struct State {
@@ -80,8 +80,6 @@ struct State {
     broken: bool,
     dead: bool,
     pace: Pace,
-    /// Chunks that were written, for the next messages of a stream.
-    spare: Vec<BytesMut>,
     /// What was given to the engine to write, but for what came back.
     written: Counts,
 }
@@ -101,8 +99,8 @@ struct Pace {
     alone: u32,
     /// A stream is going on: what collects is looked at again and again until it ends.
     streaming: bool,
-    /// until the next look.
-    collecting: Duration,
+    /// How often the time until the next look was doubled.
+    doublings: u8,
     /// The peer takes nothing: nobody looks until the write in flight is done.
     resting: bool,
     /// Counts writes, all around,
@@ -118,7 +116,7 @@ enum Writer {
     /// The I/O thread was told to write.
     Scheduled,
     /// The engine has the batch, after so many bytes of control.
-    InFlight { control: usize, messages: usize },
+    InFlight { control: usize, messages: u32 },
 }
 
 /// What was written so far, and what waits to be.
@@ -205,7 +203,6 @@ impl Outbox {
             broken: false,
             dead: false,
             pace: Pace::default(),
-            spare: Vec::new(),
             written: Counts::default(),
         };
         Self { state: Mutex::new(state), heard: AtomicBool::new(false), pacer }
@@ -295,7 +292,7 @@ impl Outbox {
         }
         state.staging.append(messages);
         if state.pace.streaming {
-            messages.prepare(&mut state.spare);
+            messages.prepare(&mut state.staging);
         }
         let flush = state.flush_needed(self, false);
         (flush, state.progress())
@@ -396,7 +393,7 @@ impl Outbox {
         }
         state.writer = Writer::Idle;
         if state.pace.streaming {
-            Staging::recycle(&mut state.batch, &mut state.spare);
+            state.staging.recycle(&mut state.batch);
         }
         state.batch.clear();
         let collects = state.pace.streaming && state.control.is_empty();
@@ -445,11 +442,11 @@ impl Outbox {
         }
         state.pace.seen = state.pace.writes;
         state.staging.append(collected);
-        collected.reuse(&mut state.spare);
+        collected.reuse(&mut state.staging);
         let look = if state.has_work() && matches!(state.writer, Writer::Idle) {
             // That write will be no news.
             state.pace.seen = state.pace.seen.wrapping_add(1);
-            state.pace.collecting = COLLECTING;
+            state.pace.doublings = 0;
             Look::Write(COLLECTING)
         } else {
             // The next message that follows a write closely continues it.
@@ -458,7 +455,7 @@ impl Outbox {
             if state.control.is_empty() {
                 state.control = Vec::new();
             }
-            state.spare.truncate(1);
+            state.staging.keep_spare(1);
             Look::Over
         };
         (look, Some(state.progress()))
@@ -498,7 +495,7 @@ impl Outbox {
         state.ready = false;
         state.control.clear();
         state.pace = Pace::default();
-        state.spare = Vec::new();
+        state.staging.keep_spare(0);
         if let Writer::InFlight { control, .. } = mem::replace(&mut state.writer, Writer::Idle) {
             let batch = mem::take(&mut state.batch);
             if let Some(sent) = sent {
@@ -560,7 +557,7 @@ impl Outbox {
 impl State {
     fn queued(&self) -> usize {
         let in_flight = match &self.writer {
-            Writer::InFlight { messages, .. } => *messages,
+            Writer::InFlight { messages, .. } => *messages as usize,
             Writer::Idle | Writer::Scheduled => 0,
         };
         self.staging.messages() + in_flight
@@ -620,9 +617,8 @@ impl State {
             return None;
         }
         self.pace.seen = self.pace.writes;
-        let wait = (self.pace.collecting * 2).min(COLLECTING_MOST);
-        self.pace.collecting = wait;
-        Some(Look::Again(wait))
+        self.pace.doublings = (self.pace.doublings + 1).min(DOUBLINGS);
+        Some(Look::Again(COLLECTING * (1 << self.pace.doublings)))
     }
 
     /// Whether so much waits that it is written without waiting for more.
@@ -641,7 +637,7 @@ impl State {
             buffers.retain(|buffer| !buffer.is_empty());
         }
         let control = buffers.iter().map(Bytes::len).sum();
-        let mut messages = 0;
+        let mut messages = 0_u32;
         if self.ready && !self.staging.is_empty() {
             self.staging.take(self.batch_size, &mut self.batch);
             messages = self.batch.iter().map(|segment| segment.messages).sum();
@@ -655,7 +651,7 @@ impl State {
             return None;
         }
         self.pace.writes = self.pace.writes.wrapping_add(1);
-        self.written.messages += messages as u64;
+        self.written.messages += u64::from(messages);
         self.written.bytes += buffers.iter().map(|buffer| buffer.len() as u64).sum::<u64>();
         self.writer = Writer::InFlight { control, messages };
         Some(buffers)
@@ -686,7 +682,7 @@ impl State {
             false => return self.write_now(),
         };
         self.pace.streaming = true;
-        self.pace.collecting = COLLECTING;
+        self.pace.doublings = 0;
         Flush::Stream(connection.clone(), wait)
     }
 }

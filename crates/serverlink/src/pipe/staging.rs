@@ -55,7 +55,7 @@ pub(crate) struct Segment {
     /// Whether a message begins at the first byte. If not, here is no more than the rest of one.
     clean: bool,
     /// How many messages end within.
-    pub(crate) messages: usize,
+    pub(crate) messages: u32,
 }
 
 impl Segment {
@@ -178,7 +178,7 @@ impl Staging {
             self.push_segment(Segment {
                 bytes: frame.to_bytes(),
                 clean: false,
-                messages: usize::from(!more),
+                messages: u32::from(!more),
             });
             self.tail_clean = !more;
         }
@@ -196,19 +196,19 @@ impl Staging {
         }
     }
 
-    /// Gets ready for a stream: from now on messages are packed into whole chunks, those of
-    /// `spare` first.
-    pub(super) fn prepare(&mut self, spare: &mut Vec<BytesMut>) {
-        self.spare.append(spare);
+    /// Gets ready for a stream: from now on messages are packed into whole chunks, those that the other has
+    /// to spare first.
+    pub(super) fn prepare(&mut self, other: &mut Self) {
+        self.spare.append(&mut other.spare);
         if self.tail.capacity() < CHUNK {
             self.begin_chunk();
         }
     }
 
-    /// Goes on in memory that was used before, if there is little here.
-    pub(super) fn reuse(&mut self, spare: &mut Vec<BytesMut>) {
+    /// Goes on in memory that was used before, here or there, if there is little here.
+    pub(super) fn reuse(&mut self, other: &mut Self) {
         if self.tail.capacity() < *WORTH_KEEPING.start()
-            && let Some(memory) = spare.pop()
+            && let Some(memory) = self.spare.pop().or_else(|| other.spare.pop())
         {
             self.cut();
             self.tail = Chunk::new(memory);
@@ -251,7 +251,7 @@ impl Staging {
             let segment = Segment {
                 bytes: self.split_tail(),
                 clean: self.tail_clean,
-                messages: mem::take(&mut self.tail_messages) as usize,
+                messages: mem::take(&mut self.tail_messages),
             };
             self.push_segment(segment);
             // Cut before a shared body, the next byte of the tail is not the first of a message;
@@ -275,9 +275,15 @@ impl Staging {
     }
 
     /// Keeps the memory of what was written, for the next messages of a stream.
-    pub(super) fn recycle(batch: &mut VecDeque<Segment>, spare: &mut Vec<BytesMut>) {
+    pub(super) fn recycle(&mut self, batch: &mut VecDeque<Segment>) {
         let chunks = batch.drain(..).filter_map(Segment::into_chunk);
-        spare.extend(chunks.take(SPARE - spare.len().min(SPARE)));
+        self.spare.extend(chunks.take(SPARE - self.spare.len().min(SPARE)));
+    }
+
+    /// Keeps so much of that.
+    pub(super) fn keep_spare(&mut self, chunks: usize) {
+        self.spare.truncate(chunks);
+        self.spare.shrink_to_fit();
     }
 
     /// Takes whole messages off, of about `size` bytes together, into `batch`, which is empty.
@@ -298,14 +304,14 @@ impl Staging {
             batch.extend(self.segments.drain(..count));
         }
         self.cut -= total;
-        self.messages -= batch.iter().map(|segment| segment.messages).sum::<usize>();
+        self.messages -= batch.iter().map(|segment| segment.messages as usize).sum::<usize>();
     }
 
     /// Puts back, before all others, what was taken but of which only `sent` bytes were written:
     /// every message that was not written to its end, from its first byte.
     pub(crate) fn put_back(&mut self, batch: VecDeque<Segment>, sent: usize) {
         for segment in unsent(batch, sent).into_iter().rev() {
-            self.messages += segment.messages;
+            self.messages += segment.messages as usize;
             self.cut += segment.bytes.len();
             self.segments.push_front(segment);
         }
@@ -434,7 +440,7 @@ mod tests {
             let (mut out, mut count) = (Vec::new(), 0);
             while !staging.is_empty() {
                 let batch = take(&mut staging, size);
-                count += batch.iter().map(|segment| segment.messages).sum::<usize>();
+                count += batch.iter().map(|segment| segment.messages as usize).sum::<usize>();
                 assert!(batch[0].clean);
                 assert_eq!(staging.messages(), all.len() - count);
                 out.extend(bytes(&batch));
@@ -449,7 +455,7 @@ mod tests {
             .map(|i| Message::from(vec![i as u8; i % (INLINE + 2)]))
             .collect();
         let mut staging = Staging::new();
-        staging.prepare(&mut Vec::new());
+        staging.prepare(&mut Staging::new());
         for message in &all {
             let outgoing = Outgoing::Message(message);
             let small = message[0].len() <= INLINE;
@@ -468,14 +474,14 @@ mod tests {
 
     #[test]
     fn the_memory_of_what_was_written_is_used_again() {
-        let spare = &mut Vec::new();
+        let other = &mut Staging::new();
         let mut written = |messages: Vec<Message>, staging: &mut Staging| {
             messages.iter().for_each(|message| staging.push(Outgoing::Message(message)));
             drop(messages);
             let mut batch = take(staging, usize::MAX);
             let start = batch[0].bytes.as_ptr();
-            Staging::recycle(&mut batch, spare);
-            staging.reuse(spare);
+            other.recycle(&mut batch);
+            staging.reuse(other);
             start
         };
         let small = Message::from([7; INLINE]);
@@ -491,7 +497,7 @@ mod tests {
             assert!(staging.tail.capacity() <= 2 * ROOMY);
             assert_ne!(staging.tail.split().as_ptr(), first);
         }
-        assert_eq!(spare.len(), 0);
+        assert_eq!(other.spare.len(), 0);
     }
 
     #[test]
