@@ -6,7 +6,7 @@ use super::{MonitorEvent, MonitorEventKind, MonitorFault, Socket, SocketInner};
 use crate::{
     Error, ListeningSocket, Result, SocketType,
     context::Runtime,
-    endpoint::Endpoint,
+    endpoint::{Endpoint, UdpEndpoint},
     pipe::{Effect, Effects, Pipe},
     transport::{Connecter, Datagrams, Listener},
 };
@@ -17,25 +17,48 @@ pub(super) enum Attachment {
     Listener(Arc<Listener>),
     Connecter(Arc<Connecter>),
     /// The name a socket has within its context.
-    Name(String),
+    Name(Box<str>),
     /// A link to a name.
-    Link(Arc<Pipe>),
+    Link(Arc<Pipe>, Box<str>),
     /// A UDP socket, bound or not.
-    Datagrams(Arc<Datagrams>),
+    Datagrams(Arc<Datagrams>, Box<UdpEndpoint>),
 }
 
 impl Attachment {
+    /// What it is called, with everything filled in.
+    pub(super) fn endpoint(&self) -> String {
+        match self {
+            Self::Listener(listener) => listener.endpoint().to_string(),
+            Self::Connecter(connecter) => connecter.endpoint().to_string(),
+            Self::Name(name) | Self::Link(_, name) => format!("inproc://{name}"),
+            Self::Datagrams(_, endpoint) => endpoint.to_string(),
+        }
+    }
+
+    /// Whether it is called so.
+    fn is_at(&self, endpoint: &Endpoint) -> bool {
+        match (self, endpoint) {
+            (Self::Listener(listener), Endpoint::Stream(stream)) => listener.endpoint() == stream,
+            (Self::Connecter(connecter), Endpoint::Stream(stream)) => {
+                connecter.endpoint() == stream
+            }
+            (Self::Name(own) | Self::Link(_, own), Endpoint::Inproc(name)) => **own == **name,
+            (Self::Datagrams(_, own), Endpoint::Udp(udp)) => **own == *udp,
+            _ => false,
+        }
+    }
+
     pub(super) fn is_bound(&self) -> bool {
         match self {
             Self::Listener(_) | Self::Name(_) => true,
-            Self::Connecter(_) | Self::Link(_) => false,
-            Self::Datagrams(link) => link.is_bound(),
+            Self::Connecter(_) | Self::Link(..) => false,
+            Self::Datagrams(link, _) => link.is_bound(),
         }
     }
 
     /// Whether the engine serves it.
     pub(super) fn is_remote(&self) -> bool {
-        matches!(self, Self::Listener(_) | Self::Connecter(_) | Self::Datagrams(_))
+        matches!(self, Self::Listener(_) | Self::Connecter(_) | Self::Datagrams(..))
     }
 
     pub(super) fn close(&self, socket: &SocketInner, runtime: &Runtime, linger: Option<Duration>) {
@@ -46,8 +69,8 @@ impl Attachment {
                 connecter.close(linger);
             }
             Self::Name(name) => runtime.inproc.unbind(name, socket),
-            Self::Datagrams(link) => link.close(),
-            Self::Link(pipe) => {
+            Self::Datagrams(link, _) => link.close(),
+            Self::Link(pipe, _) => {
                 _ = runtime.inproc.forget_pipe(pipe);
                 socket.bid_farewell(pipe);
                 socket.pipe_closed(pipe);
@@ -130,7 +153,7 @@ impl Socket {
             }
             Endpoint::Inproc(name) => {
                 self.runtime().inproc.bind(name, &self.inner, &options)?;
-                (parsed.to_string(), Attachment::Name(name.clone()))
+                (parsed.to_string(), Attachment::Name(name.as_str().into()))
             }
             Endpoint::Udp(udp) => {
                 let (link, end, bound) =
@@ -140,7 +163,7 @@ impl Socket {
                     return Err(Error::InvalidState("a DGRAM socket is bound to one endpoint"));
                 }
                 link.start();
-                (bound.to_string(), Attachment::Datagrams(link))
+                (bound.to_string(), Attachment::Datagrams(link, bound.into()))
             }
         };
         self.remember(bound.clone(), attachment);
@@ -213,13 +236,13 @@ impl Socket {
             }
             Endpoint::Inproc(name) => {
                 let pipe = self.runtime().inproc.connect(name, &self.inner, &options)?;
-                (pipe.clone(), Attachment::Link(pipe))
+                (pipe.clone(), Attachment::Link(pipe, name.as_str().into()))
             }
             Endpoint::Udp(udp) => {
                 let (link, end) = Datagrams::connect(self.runtime(), &self.inner, udp, &options)?;
                 let pipe = end.pipe.clone();
                 self.inner.attach(end, None);
-                (pipe, Attachment::Datagrams(link))
+                (pipe, Attachment::Datagrams(link, udp.clone().into()))
             }
         };
         self.remember(parsed.to_string(), attachment);
@@ -243,8 +266,8 @@ impl Socket {
 
     fn remember(&self, endpoint: String, attachment: Attachment) {
         let mut core = self.inner.core();
-        core.last_endpoint = Some(endpoint.clone());
-        core.attachments.push((endpoint.into(), attachment));
+        core.last_endpoint = Some(endpoint);
+        core.attachments.push(attachment);
     }
 
     /// Ends what [`bind`](Self::bind) began: no new connections, and those accepted there end once
@@ -269,18 +292,18 @@ impl Socket {
     }
 
     fn detach(&self, endpoint: &str, bound: bool) -> Result<()> {
-        let name = endpoint.parse::<Endpoint>()?.to_string();
+        let parsed = endpoint.parse()?;
         let (attachment, linger) = {
             let mut core = self.inner.core();
             core.check()?;
             let found = core
                 .attachments
                 .iter()
-                .position(|(other, attachment)| **other == *name && attachment.is_bound() == bound);
+                .position(|other| other.is_bound() == bound && other.is_at(&parsed));
             let Some(at) = found else {
                 return Err(Error::NoSuchEndpoint { endpoint: endpoint.to_owned() });
             };
-            (core.attachments.remove(at).1, core.peers.options.linger)
+            (core.attachments.remove(at), core.peers.options.linger)
         };
         match &attachment {
             Attachment::Connecter(connecter) => {

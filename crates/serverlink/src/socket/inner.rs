@@ -40,7 +40,7 @@ pub(crate) struct Core {
     pub(super) pattern: Box<CachePadded<dyn Pattern>>,
     pub(crate) peers: Peers,
     /// What was bound and connected, by name.
-    pub(super) attachments: Vec<(Box<str>, Attachment)>,
+    pub(super) attachments: Vec<Attachment>,
     pub(super) last_endpoint: Option<String>,
     /// Who watches the socket, if anybody ever did.
     pub(super) watchers: Option<Arc<Watchers>>,
@@ -105,7 +105,7 @@ impl Core {
 
     /// Whether there is anything that the engine serves.
     pub(super) fn has_connections(&self) -> bool {
-        self.attachments.iter().any(|(_, attachment)| attachment.is_remote())
+        self.attachments.iter().any(Attachment::is_remote)
     }
 
     /// Takes the peers out that have ended.
@@ -536,7 +536,7 @@ impl SocketInner {
         keys.iter().for_each(|&key| core.peers.bid_farewell(key));
         let ends: Vec<_> = keys.into_iter().filter_map(|key| core.peers.remove(key)).collect();
         self.release_ended(core);
-        for (_, attachment) in &attachments {
+        for attachment in &attachments {
             attachment.close(self, runtime, linger);
         }
         self.monitors.stop();

@@ -154,8 +154,8 @@ impl SocketInner {
         }
         let names = |bound| {
             let all = core.attachments.iter();
-            let these = all.filter(|(_, attachment)| attachment.is_bound() == bound);
-            these.map(|(name, _)| name.to_string()).collect()
+            let these = all.filter(|attachment| attachment.is_bound() == bound);
+            these.map(Attachment::endpoint).collect()
         };
         Some((names(true), names(false)))
     }
@@ -169,15 +169,15 @@ impl Core {
         let announced = info.map(|info| info.routing_id.clone()).unwrap_or_default();
         let properties = info.cloned();
         let (pipe, statistics) = self.peers.statistics(key)?;
-        let attachment = self.attachments.iter().find(|(_, attachment)| match attachment {
+        let attachment = self.attachments.iter().find(|attachment| match attachment {
             Attachment::Connecter(connecter) => Arc::ptr_eq(connecter.pipe(), &pipe),
-            Attachment::Link(link) => Arc::ptr_eq(link, &pipe),
-            Attachment::Datagrams(link) => link.serves(&pipe),
+            Attachment::Link(link, _) => Arc::ptr_eq(link, &pipe),
+            Attachment::Datagrams(link, _) => link.serves(&pipe),
             Attachment::Listener(_) | Attachment::Name(_) => false,
         });
         let status = PeerStatus {
-            endpoint: attachment.map(|(endpoint, _)| endpoint.to_string()).unwrap_or_default(),
-            is_bound: attachment.is_none_or(|(_, attachment)| attachment.is_bound()),
+            endpoint: attachment.map(Attachment::endpoint).unwrap_or_default(),
+            is_bound: attachment.is_none_or(Attachment::is_bound),
             is_connected: version.is_some() && !self.peers.is_closed(key),
             local: None,
             remote: None,

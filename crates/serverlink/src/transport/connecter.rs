@@ -1,7 +1,6 @@
 //! A connected endpoint: makes a connection, and another one whenever it is lost.
 
 use std::{
-    collections::VecDeque,
     io, mem,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     thread,
@@ -41,7 +40,6 @@ pub(crate) struct Connecter {
     me: Weak<Connecter>,
     runtime: Arc<Runtime>,
     port: Port,
-    socket: Weak<SocketInner>,
     socket_type: SocketType,
     endpoint: StreamEndpoint,
     language: Language,
@@ -49,7 +47,6 @@ pub(crate) struct Connecter {
     proxy: Option<Box<StreamEndpoint>>,
     options: Arc<Options>,
     pipe: Arc<Pipe>,
-    outbox: Arc<Outbox>,
     state: Mutex<State>,
 }
 
@@ -57,8 +54,8 @@ pub(crate) struct Connecter {
 struct State {
     phase: Phase,
     look_up: LookUp,
-    /// The back-off after the last failure.
-    interval: Option<Duration>,
+    /// How many attempts have failed since the last connection.
+    failures: u32,
     /// The last attempt failed because nobody listens there.
     refused: bool,
     /// The user wants it no more.
@@ -76,14 +73,14 @@ struct Leaving {
 
 /// Idle ones may be many. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connecter>() <= 232);
+const _: () = assert!(size_of::<Connecter>() <= 184);
 
 #[derive(Debug)]
 enum Phase {
     /// Waiting for addresses, but not after this timer goes off.
     Resolving(Option<TimerId>),
-    /// If that fails, these addresses are tried before waiting.
-    Connecting(Arc<Connection>, VecDeque<SockAddr>),
+    /// If that fails, these addresses are tried before waiting, the last one first.
+    Connecting(Arc<Connection>, Vec<SockAddr>),
     Connected(Arc<Connection>),
     Waiting(TimerId),
     Stopped,
@@ -95,7 +92,7 @@ enum Phase {
 enum LookUp {
     None,
     Asked,
-    Answered(io::Result<Vec<SockAddr>>),
+    Answered(Box<io::Result<Vec<SockAddr>>>),
 }
 
 impl State {
@@ -139,30 +136,31 @@ impl Connecter {
         ));
         let owner = Arc::downgrade(socket);
         let conflates_in = options.conflates_in(socket.socket_type());
-        let end =
-            PipeEnd::remote(owner.clone(), options.receive_limit(), conflates_in, outbox.clone());
+        let end = PipeEnd::remote(owner, options.receive_limit(), conflates_in, outbox);
         let connecter = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             runtime: runtime.clone(),
             port: runtime.port(options.affinity).clone(),
-            socket: owner,
             socket_type: socket.socket_type(),
             endpoint: endpoint.clone(),
             language,
             proxy,
             options: options.clone(),
             pipe: end.pipe.clone(),
-            outbox,
             state: Mutex::new(State {
                 phase: Phase::Resolving(None),
                 look_up: LookUp::None,
-                interval: None,
+                failures: 0,
                 refused: false,
                 disconnected: false,
                 leaving: None,
             }),
         });
         Ok((connecter, end))
+    }
+
+    pub(crate) fn endpoint(&self) -> &StreamEndpoint {
+        &self.endpoint
     }
 
     /// Whose addresses are connected to.
@@ -192,8 +190,10 @@ impl Connecter {
     pub(crate) fn close(&self, linger: Option<Duration>) {
         let Some(me) = self.me.upgrade() else { return };
         let what = (self.socket_type, &self.endpoint, false);
-        let closing = Closing::new(linger, &self.runtime, &self.outbox, what);
-        self.state().leaving = Some(Box::new(Leaving { closing, timer: None }));
+        if let Some(outbox) = self.pipe.outbox() {
+            let closing = Closing::new(linger, &self.runtime, outbox, what);
+            self.state().leaving = Some(Box::new(Leaving { closing, timer: None }));
+        }
         self.port.post(me, CLOSE);
     }
 
@@ -204,7 +204,7 @@ impl Connecter {
     /// Finds the addresses out, without blocking this thread.
     fn resolve(&self, state: &mut State) {
         if let Some(address) = self.dialled().literal() {
-            self.connect(state, [address].into());
+            self.connect(state, vec![address]);
             return;
         }
         // However often it is tried, one thread at most waits for a name server.
@@ -231,7 +231,7 @@ impl Connecter {
         let asks = move || {
             let answer = endpoint.resolve(&options);
             if let Some(me) = me.upgrade() {
-                me.state().look_up = LookUp::Answered(answer);
+                me.state().look_up = LookUp::Answered(answer.into());
                 me.port.post(me.clone(), RESOLVED);
             }
         };
@@ -246,23 +246,26 @@ impl Connecter {
         if let Some(timer) = timer {
             self.port.cancel_timer(timer);
         }
-        match answer {
-            Ok(addresses) => self.connect(state, addresses.into()),
+        match *answer {
+            Ok(mut addresses) => {
+                addresses.reverse();
+                self.connect(state, addresses);
+            }
             Err(_) => self.wait(state),
         }
     }
 
     /// Tells whoever monitors the socket.
     fn tell(&self, kind: MonitorEventKind) {
-        if let Some(owner) = self.socket.upgrade() {
+        if let Some(owner) = self.pipe.owner() {
             let event = || MonitorEvent::new(kind, self.endpoint.to_string(), false);
             owner.monitors().tell(event);
         }
     }
 
-    /// Tries the next address; when there is none left, waits before it tries all again.
-    fn connect(&self, state: &mut State, mut addresses: VecDeque<SockAddr>) {
-        while let Some(address) = addresses.pop_front() {
+    /// Tries the next address, the last of these; when there is none left, waits before it tries all again.
+    fn connect(&self, state: &mut State, mut addresses: Vec<SockAddr>) {
+        while let Some(address) = addresses.pop() {
             self.tell(MonitorEventKind::ConnectDelayed);
             match self.connect_to(&address) {
                 Ok(connection) => {
@@ -279,6 +282,7 @@ impl Connecter {
     fn connect_to(&self, address: &SockAddr) -> io::Result<Arc<Connection>> {
         let gone = || io::Error::from(io::ErrorKind::NotConnected);
         let me = self.me.upgrade().ok_or_else(gone)?;
+        let outbox = self.pipe.outbox().ok_or_else(gone)?;
         let protocol = self.language.begin(&self.options, self.socket_type)?;
         let port = self.runtime.port(self.options.affinity).clone();
         let stream = self.endpoint.unconnected(address, &self.options, &port)?;
@@ -289,14 +293,15 @@ impl Connecter {
             Some((address, self.options.connect_timeout)),
             socks,
             protocol,
-            self.outbox.clone(),
+            outbox.clone(),
             me,
         )
     }
 
     fn wait(&self, state: &mut State) {
         let stop = self.options.reconnect_stop;
-        let closing = (state.leaving.is_some() && self.outbox.is_drained())
+        let drained = || self.pipe.outbox().is_none_or(|outbox| outbox.is_drained());
+        let closing = (state.leaving.is_some() && drained())
             || (state.refused && stop.connection_refused)
             || (state.disconnected && stop.after_disconnect);
         let (Some(base), Some(me), false) =
@@ -306,11 +311,9 @@ impl Connecter {
             return;
         };
         let max = self.options.reconnect_interval_max;
-        let interval = match state.interval {
-            Some(last) if max > base => last.saturating_mul(2).min(max),
-            _ => base,
-        };
-        state.interval = Some(interval);
+        let factor = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
+        let interval = if max > base { base.saturating_mul(factor).min(max) } else { base };
+        state.failures = state.failures.saturating_add(1);
         // Peers that lost the same server must not all come back at the same moment.
         let wait = interval.saturating_add(base.mul_f64(fastrand::f64())).min(LONGEST_WAIT);
         self.tell(MonitorEventKind::ConnectRetried { wait });
@@ -335,13 +338,15 @@ impl Connecter {
         if let Some(timer) = linger_timer {
             self.port.cancel_timer(timer);
         }
-        self.outbox.kill();
+        if let Some(outbox) = self.pipe.outbox() {
+            outbox.kill();
+        }
     }
 
     fn begin_closing(&self, state: &mut State) {
         let Some(leaving) = &state.leaving else { return };
         let deadline = leaving.closing.deadline;
-        let drained = self.outbox.close();
+        let drained = self.pipe.outbox().is_none_or(|outbox| outbox.close());
         let over = leaving.closing.is_over(Instant::now());
         match &state.phase {
             Phase::Stopped => state.leaving = None,
@@ -380,7 +385,7 @@ impl Handler for Connecter {
         }
         let stopped = matches!(state.phase, Phase::Stopped);
         drop(state);
-        if stopped && let Some(owner) = self.socket.upgrade() {
+        if stopped && let Some(owner) = self.pipe.owner() {
             owner.pipe_closed(&self.pipe);
         }
     }
@@ -395,7 +400,7 @@ impl Origin for Connecter {
             return false;
         }
         state.phase = Phase::Connected(connection.clone());
-        state.interval = None;
+        state.failures = 0;
         state.refused = false;
         if let Some(leaving) = &state.leaving {
             // The socket has gone; what it owes is still sent.
@@ -403,7 +408,7 @@ impl Origin for Connecter {
             return true;
         }
         drop(state);
-        self.socket.upgrade().is_some_and(|owner| owner.pipe_ready(&self.pipe, info))
+        self.pipe.owner().is_some_and(|owner| owner.pipe_ready(&self.pipe, info))
     }
 
     fn options(&self) -> &Options {
@@ -423,7 +428,7 @@ impl Origin for Connecter {
     }
 
     fn tell(&self, connection: &Connection, kind: MonitorEventKind) {
-        if let Some(owner) = self.socket.upgrade() {
+        if let Some(owner) = self.pipe.owner() {
             owner.monitors().tell(|| {
                 let (local, remote) = connection.addresses();
                 MonitorEvent::new(kind, self.endpoint.to_string(), false).between(local, remote)
@@ -438,7 +443,7 @@ impl Origin for Connecter {
         if matches!(end, End::NotConnected | End::Refused) {
             self.tell(MonitorEventKind::Closed);
         }
-        let owner = self.socket.upgrade();
+        let owner = self.pipe.owner();
         // Told before another connection is begun, which might be ready first.
         if let Some(owner) = &owner {
             owner.pipe_lost(&self.pipe);
