@@ -5,6 +5,7 @@ mod chunk;
 mod collector;
 mod effects;
 mod form;
+mod inlet;
 mod outbox;
 mod pacer;
 #[allow(unsafe_code, reason = "hints to the processor are instructions of its own")]
@@ -16,8 +17,8 @@ mod staging;
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU32, Ordering},
     },
 };
 
@@ -25,6 +26,7 @@ use bytes::{Bytes, BytesMut};
 pub(crate) use collector::Collector;
 pub(crate) use effects::{Effect, Effects};
 pub(crate) use form::Form;
+use inlet::Inlet;
 pub(crate) use outbox::{Finished, Flush, Look, Outbox};
 pub(crate) use pacer::Pacer;
 pub(crate) use queue::{Consumer, Producer};
@@ -69,13 +71,15 @@ pub(crate) struct Pipe {
     owner: OnceLock<Weak<SocketInner>>,
     /// Of a pipe whose owner has the last message only, that one, until it is read.
     latest: Option<Box<Mutex<Latest>>>,
-    /// Where the owner keeps it; `usize::MAX` until it does.
-    key: AtomicUsize,
-    /// What the other end receives last when the owner leaves, if it is within the process.
-    farewell: OnceLock<Box<Bytes>>,
+    /// Where the owner keeps it; `u32::MAX` until it does.
+    key: AtomicU32,
     /// By what number its owner knows the peer, if it knows peers by numbers; zero if not.
     routing_id: AtomicU32,
 }
+
+/// Each connection has one.
+#[cfg(all(target_pointer_width = "64", target_os = "linux"))]
+const _: () = assert!(size_of::<Pipe>() <= 72);
 
 #[derive(Debug, Default)]
 struct Latest {
@@ -87,13 +91,13 @@ struct Latest {
 #[derive(Debug)]
 enum Link {
     /// To a peer behind a connection.
-    Remote {
-        outbox: Arc<Outbox>,
-        /// The way in, as long as no connection has it.
-        inlet: Mutex<Option<Box<Producer<Message>>>>,
-    },
+    Remote { outbox: Arc<Outbox>, inlet: Inlet },
     /// To the pipe of a socket of the same context.
-    Inproc(OnceLock<Weak<Pipe>>),
+    Inproc {
+        peer: OnceLock<Weak<Pipe>>,
+        /// What it receives last when the owner leaves.
+        farewell: OnceLock<Box<Bytes>>,
+    },
     /// To whoever gets datagrams.
     Datagrams,
 }
@@ -101,7 +105,8 @@ enum Link {
 /// What the owner of a pipe has of it: the way of messages in, and the way out.
 #[derive(Debug)]
 pub(crate) struct PipeEnd {
-    pub(crate) incoming: Consumer<Message>,
+    /// None until something has come from a remote peer.
+    incoming: Option<Consumer<Message>>,
     outward: Outward,
     pub(crate) pipe: Arc<Pipe>,
 }
@@ -124,8 +129,7 @@ impl Pipe {
             link,
             owner: OnceLock::new(),
             latest: conflate.then(Box::default),
-            key: AtomicUsize::new(usize::MAX),
-            farewell: OnceLock::new(),
+            key: AtomicU32::new(u32::MAX),
             routing_id: AtomicU32::new(0),
         })
     }
@@ -176,8 +180,10 @@ impl Pipe {
 
     /// Has the other end, within the process, receive this when the owner leaves, unless it is empty.
     pub(crate) fn set_farewell(&self, message: &Bytes) {
-        if !message.is_empty() {
-            let _ = self.farewell.set(Box::new(message.clone()));
+        if let Link::Inproc { farewell, .. } = &self.link
+            && !message.is_empty()
+        {
+            let _ = farewell.set(Box::new(message.clone()));
         }
     }
 
@@ -186,10 +192,11 @@ impl Pipe {
     }
 
     pub(crate) fn key(&self) -> usize {
-        self.key.load(Ordering::Relaxed)
+        self.key.load(Ordering::Relaxed) as usize
     }
 
-    pub(crate) fn set_key(&self, key: usize) {
+    pub(crate) fn set_key(&self, key: Option<usize>) {
+        let key = key.and_then(|key| key.try_into().ok()).unwrap_or(u32::MAX);
         self.key.store(key, Ordering::Relaxed);
     }
 
@@ -204,7 +211,7 @@ impl Pipe {
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         match &self.link {
             Link::Remote { outbox, .. } => Some(outbox),
-            Link::Inproc(_) | Link::Datagrams => None,
+            Link::Inproc { .. } | Link::Datagrams => None,
         }
     }
 
@@ -212,7 +219,7 @@ impl Pipe {
     pub(crate) fn inproc_peer(&self) -> Option<Arc<Self>> {
         match &self.link {
             Link::Remote { .. } | Link::Datagrams => None,
-            Link::Inproc(peer) => peer.get()?.upgrade(),
+            Link::Inproc { peer, .. } => peer.get()?.upgrade(),
         }
     }
 
@@ -224,24 +231,33 @@ impl Pipe {
         }
     }
 
-    /// Takes the way in, for a connection to a remote peer.
-    pub(crate) fn take_inlet(&self) -> Option<Producer<Message>> {
-        self.inlet()?.take().map(|inlet| *inlet)
+    /// Takes the way in, for the first message of a connection to a remote peer; none if nobody reads, or
+    /// the last message only.
+    pub(crate) fn take_inlet(&self) -> Option<Box<Producer<Message>>> {
+        self.inlet().filter(|_| !self.is_conflating())?.take_producer()
     }
 
     /// Gives it back, for the next connection.
-    pub(crate) fn give_inlet(&self, inlet: Producer<Message>) {
-        if let Some(mut place) = self.inlet() {
-            *place = Some(Box::new(inlet));
+    pub(crate) fn give_inlet(&self, inlet: Box<Producer<Message>>) {
+        if let Some(place) = self.inlet() {
+            place.give_producer(inlet);
         }
     }
 
-    fn inlet(&self) -> Option<MutexGuard<'_, Option<Box<Producer<Message>>>>> {
+    fn inlet(&self) -> Option<&Inlet> {
         match &self.link {
-            Link::Remote { inlet, .. } => {
-                Some(inlet.lock().unwrap_or_else(PoisonError::into_inner))
-            }
-            Link::Inproc(_) | Link::Datagrams => None,
+            Link::Remote { inlet, .. } => Some(inlet),
+            Link::Inproc { .. } | Link::Datagrams => None,
+        }
+    }
+}
+
+impl Drop for PipeEnd {
+    fn drop(&mut self) {
+        if self.incoming.is_none()
+            && let Some(inlet) = self.pipe.inlet()
+        {
+            inlet.abandon();
         }
     }
 }
@@ -276,12 +292,11 @@ impl PipeEnd {
         conflate: bool,
         outbox: Arc<Outbox>,
     ) -> Self {
-        let (inlet, incoming) = queue::channel(limit);
-        let link =
-            Link::Remote { outbox: outbox.clone(), inlet: Mutex::new(Some(Box::new(inlet))) };
+        let link = Link::Remote { outbox: outbox.clone(), inlet: Inlet::new(limit) };
         let pipe = Pipe::new(link, conflate);
         pipe.set_owner(owner);
-        Self { incoming, outward: Outward::Remote { outbox, collector: Collector::new() }, pipe }
+        let outward = Outward::Remote { outbox, collector: Collector::new() };
+        Self { incoming: None, outward, pipe }
     }
 
     /// The end of a pipe of `owner` to whoever gets datagrams, and the way in of those that come.
@@ -293,7 +308,7 @@ impl PipeEnd {
         let (inlet, incoming) = queue::channel(limit);
         let pipe = Pipe::new(Link::Datagrams, false);
         pipe.set_owner(owner);
-        (Self { incoming, outward: Outward::Datagrams(link), pipe }, inlet)
+        (Self { incoming: Some(incoming), outward: Outward::Datagrams(link), pipe }, inlet)
     }
 
     /// Whether it leads to whoever gets datagrams, of whom nothing is known.
@@ -304,9 +319,12 @@ impl PipeEnd {
     /// The ends of two pipes joined to each other, not yet owned, which take nothing before either end
     /// is told its [limits](Self::set_limits); whether only the last message waits for each of them.
     pub(crate) fn inproc_pair(conflate: [bool; 2]) -> (Self, Self) {
-        let [a, b] = conflate.map(|conflate| Pipe::new(Link::Inproc(OnceLock::new()), conflate));
+        let [a, b] = conflate.map(|conflate| {
+            let (peer, farewell) = Default::default();
+            Pipe::new(Link::Inproc { peer, farewell }, conflate)
+        });
         for (one, other) in [(&a, &b), (&b, &a)] {
-            if let Link::Inproc(peer) = &one.link {
+            if let Link::Inproc { peer, .. } = &one.link {
                 let _ = peer.set(Arc::downgrade(other));
             }
         }
@@ -317,9 +335,35 @@ impl PipeEnd {
             if conflate { Outward::Latest(queue) } else { Outward::Inproc(queue) }
         };
         (
-            Self { incoming: from_b, outward: outward(conflate[1], to_b), pipe: a },
-            Self { incoming: from_a, outward: outward(conflate[0], to_a), pipe: b },
+            Self { incoming: Some(from_b), outward: outward(conflate[1], to_b), pipe: a },
+            Self { incoming: Some(from_a), outward: outward(conflate[0], to_a), pipe: b },
         )
+    }
+
+    /// The queue of what comes in, if it is known to be there: a look at it says what has come before, not
+    /// what has come first.
+    #[inline(always)]
+    pub(crate) fn incoming(&mut self) -> Option<&mut Consumer<Message>> {
+        self.incoming.as_mut()
+    }
+
+    /// Looks whether there is anything to read. If not, the pipe is told of when there is.
+    pub(crate) fn fetch(&mut self) -> bool {
+        self.take_over(None).is_some_and(Consumer::fetch) || self.pipe.has_latest()
+    }
+
+    /// How many messages have come so far, and how many of them are unread.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        self.incoming.as_ref().map_or((0, 0), Consumer::counts)
+    }
+
+    /// The queue of what comes in, if there is one by now; if not, so many messages may wait in it, if that
+    /// is told.
+    fn take_over(&mut self, limit: Option<usize>) -> Option<&mut Consumer<Message>> {
+        if self.incoming.is_none() {
+            self.incoming = self.pipe.inlet()?.take_consumer(limit);
+        }
+        self.incoming.as_mut()
     }
 
     /// Changes how many messages the owner lets wait each way; within the process the other end allows
@@ -330,7 +374,7 @@ impl PipeEnd {
         outgoing: usize,
         effects: &mut Effects,
     ) -> bool {
-        if self.incoming.allow(incoming) {
+        if self.take_over(Some(incoming)).is_some_and(|queue| queue.allow(incoming)) {
             effects.push(self.writer_may_go_on());
         }
         match &mut self.outward {
@@ -407,8 +451,9 @@ impl PipeEnd {
     }
 
     /// What has passed so far, and what waits.
-    pub(crate) fn statistics(&self) -> PeerStatistics {
-        let (received, queued_incoming) = self.incoming.counts();
+    pub(crate) fn statistics(&mut self) -> PeerStatistics {
+        _ = self.take_over(None);
+        let (received, queued_incoming) = self.counts();
         let mut statistics = PeerStatistics {
             messages_received: received as u64,
             queued_incoming,
@@ -453,7 +498,8 @@ impl PipeEnd {
 
     /// The owner leaves: sends what the other end is to receive then.
     pub(crate) fn bid_farewell(&mut self, effects: &mut Effects) {
-        if let Some(farewell) = self.pipe.farewell.get().map(Box::as_ref)
+        if let Link::Inproc { farewell, .. } = &self.pipe.link
+            && let Some(farewell) = farewell.get().map(Box::as_ref)
             && let Outward::Inproc(queue) | Outward::Latest(queue) = &mut self.outward
             && queue.push_urgent(Message::from(farewell.clone()))
         {

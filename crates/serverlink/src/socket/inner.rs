@@ -551,7 +551,8 @@ impl SocketInner {
 impl SocketInner {
     /// The way to the one peer, a remote one, that it has.
     pub(crate) fn only_outbox(&self) -> Arc<crate::pipe::Outbox> {
-        let peers = &self.core().peers;
+        let mut core = self.core();
+        let peers = &mut core.peers;
         let key = peers.keys().next().expect("a peer");
         let (pipe, _) = peers.statistics(key).expect("it is there");
         pipe.outbox().expect("a remote one").clone()
@@ -581,7 +582,7 @@ mod tests {
             PipeEnd::remote(Arc::downgrade(&inner), 1, false, Arc::new(outbox))
         };
         let info = || PeerProperties::inproc(&Options::default(), SocketType::Pull);
-        let (ours, another) = (pipe(), pipe().pipe);
+        let (ours, another) = (pipe(), pipe().pipe.clone());
         let known = ours.pipe.clone();
         assert!(inner.attach(ours, None));
         assert!(inner.pipe_ready(&known, info()));

@@ -8,7 +8,9 @@ use super::properties::{PeerInfo, Sources};
 use crate::{
     Frame, Message, PeerStatistics,
     options::Options,
-    pipe::{Collector, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once},
+    pipe::{
+        Collector, Consumer, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once,
+    },
     transport::Connection,
 };
 
@@ -79,7 +81,7 @@ impl Peers {
             self.slots.push(None);
             self.slots.len() - 1
         });
-        end.pipe.set_key(key);
+        end.pipe.set_key(Some(key));
         let sources = Sources::default();
         let immediate = self.options.immediate;
         // Until it has told of itself: as the option says of what is connected to.
@@ -101,7 +103,7 @@ impl Peers {
         self.end_stream(key);
         let slot = self.slots.get_mut(key)?.take()?;
         self.free.push(key);
-        slot.end.pipe.set_key(usize::MAX);
+        slot.end.pipe.set_key(None);
         Some(slot.end)
     }
 
@@ -138,7 +140,7 @@ impl Peers {
         if let Some(slot) = self.slot(key) {
             slot.ready = info.is_some();
             if let Some(info) = info {
-                let (come, unread) = slot.end.incoming.counts();
+                let (come, unread) = slot.end.counts();
                 slot.raw = info.is_raw;
                 slot.sources.begin(info, come, come.saturating_sub(unread));
             }
@@ -151,7 +153,7 @@ impl Peers {
         if slot.end.pipe.is_conflating() {
             return slot.sources.of(usize::MAX);
         }
-        let (come, unread) = slot.end.incoming.counts();
+        let (come, unread) = slot.end.counts();
         slot.sources.of(come.saturating_sub(unread).saturating_sub(1))
     }
 
@@ -164,8 +166,8 @@ impl Peers {
     }
 
     /// What has passed between the socket and a peer, and what waits.
-    pub(super) fn statistics(&self, key: usize) -> Option<(Arc<Pipe>, PeerStatistics)> {
-        let slot = self.slots.get(key)?.as_ref()?;
+    pub(super) fn statistics(&mut self, key: usize) -> Option<(Arc<Pipe>, PeerStatistics)> {
+        let slot = self.slots.get_mut(key)?.as_mut()?;
         let mut statistics = slot.end.statistics();
         statistics.dropped += slot.dropped;
         Some((slot.end.pipe.clone(), statistics))
@@ -198,7 +200,7 @@ impl Peers {
     /// Whether a peer has something to read. If not, its pipe is told of when it has.
     pub(crate) fn fill(&mut self, key: usize) -> bool {
         let Some(slot) = self.slot(key) else { return false };
-        let there = slot.end.incoming.fetch() || slot.end.pipe.has_latest();
+        let there = slot.end.fetch();
         if !there && slot.closed {
             self.mark_ended(key);
         }
@@ -210,13 +212,15 @@ impl Peers {
     pub(crate) fn read(&mut self, key: usize, message: &mut Message) -> bool {
         let Some(slot) = self.slot(key) else { return false };
         message.clear();
-        if !slot.end.incoming.pop_into(message) {
-            return self.read_next_batch(key, message);
+        if let Some(queue) = slot.end.incoming()
+            && queue.pop_into(message)
+        {
+            if queue.is_batch_over() {
+                self.end_batch(key);
+            }
+            return true;
         }
-        if slot.end.incoming.is_batch_over() {
-            self.end_batch(key);
-        }
-        true
+        self.read_next_batch(key, message)
     }
 
     #[inline(never)]
@@ -229,11 +233,15 @@ impl Peers {
         if answers {
             slot.end.prepare();
         }
-        let read = slot.end.incoming.pop_into(message) || slot.end.pipe.take_latest(message);
-        if slot.end.incoming.is_batch_over() {
-            self.end_batch(key);
+        if let Some(queue) = slot.end.incoming()
+            && queue.pop_into(message)
+        {
+            if queue.is_batch_over() {
+                self.end_batch(key);
+            }
+            return true;
         }
-        read
+        slot.end.pipe.take_latest(message)
     }
 
     /// What `judge` says of the message that a peer would be read next, if it has one, as
@@ -247,7 +255,7 @@ impl Peers {
             return None;
         }
         let end = &mut self.slot(key)?.end;
-        match end.incoming.peek() {
+        match end.incoming().and_then(Consumer::peek) {
             Some(message) => Some(judge(message)),
             None => end.pipe.judge_latest(judge),
         }
@@ -257,7 +265,7 @@ impl Peers {
     #[inline(never)]
     fn end_batch(&mut self, key: usize) {
         let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) else { return };
-        if slot.end.incoming.release() {
+        if slot.end.incoming().is_some_and(Consumer::release) {
             self.effects.push(slot.end.writer_may_go_on());
         }
         if slot.closed {

@@ -84,19 +84,19 @@ pub(crate) struct Connection {
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 560);
+const _: () = assert!(size_of::<Connection>() <= 440);
 
 #[derive(Debug)]
 struct Input {
     phase: Phase,
     interlude: Option<Box<Interlude>>,
     protocol: Protocol,
-    /// From what size on a body stays where it was received.
-    slice_from: usize,
     /// The frames of a message whose last has not come yet, once there was such a message.
     partial: Option<Box<Message>>,
-    /// Where messages go, from the handshake on; none, if nobody wants any.
-    inlet: Option<Producer<Message>>,
+    /// Where messages go, from the first on; none, if nobody wants any.
+    inlet: Option<Box<Producer<Message>>>,
+    /// Whether the socket has taken the peer in.
+    established: bool,
     receiving: Receiving,
     timer: Option<TimerId>,
     /// How many bytes have come.
@@ -150,7 +150,6 @@ impl Connection {
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let zero_copy = origin.options().zero_copy_receive;
         let phase = match address {
             Some((_, timeout)) => {
                 Phase::Connecting(timeout.and_then(|timeout| now.checked_add(timeout)))
@@ -170,9 +169,9 @@ impl Connection {
                 phase,
                 interlude: socks.map(|(socks, first)| Box::new(Interlude::Proxy(socks, first))),
                 protocol,
-                slice_from: if zero_copy { SLICE_FROM } else { usize::MAX },
                 partial: None,
                 inlet: None,
+                established: false,
                 receiving: Receiving::No,
                 timer: None,
                 bytes: 0,
@@ -631,17 +630,20 @@ impl Connection {
             handle.retire();
         }
         self.outbox.detach(input.protocol.resumes().then_some(sent));
-        if let (Some(mut inlet), Some(pipe)) = (input.inlet.take(), self.pipe.get()) {
+        if let Some(pipe) = self.pipe.get()
+            && input.established
+        {
             for message in self.origin.departure().into_iter().chain(input.protocol.last_message())
             {
-                if inlet.push_urgent(message)
+                if let Some(inlet) = self.inlet(&mut input.inlet)
+                    && inlet.push_urgent(message)
                     && let Some(owner) = pipe.owner()
                 {
                     owner.pipe_readable(pipe);
                 }
             }
             // For the next connection.
-            pipe.give_inlet(inlet);
+            input.inlet.take().into_iter().for_each(|inlet| pipe.give_inlet(inlet));
         }
         if let Some(me) = self.me.upgrade() {
             self.origin.ended(&me, end);
@@ -658,10 +660,10 @@ impl Input {
 
     /// How many messages may be decoded now.
     fn room(&mut self) -> usize {
-        if self.inlet.as_ref().is_some_and(Producer::is_abandoned) {
+        if self.inlet.as_ref().is_some_and(|inlet| inlet.is_abandoned()) {
             self.inlet = None;
         }
-        self.inlet.as_mut().map_or(usize::MAX, Producer::room)
+        self.inlet.as_mut().map_or(usize::MAX, |inlet| inlet.room())
     }
 }
 

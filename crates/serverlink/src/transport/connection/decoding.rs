@@ -5,7 +5,9 @@ use std::{mem, sync::Arc, time::Instant};
 use bytes::Bytes;
 use serverlink_zmtp::{self as zmtp, FrameBody, Framing, PeerMisbehaved};
 
-use super::{Connection, End, Input, Interlude, Phase, Protocol, Receiving, judging::Asked};
+use super::{
+    Connection, End, Input, Interlude, Phase, Protocol, Receiving, SLICE_FROM, judging::Asked,
+};
 use crate::{
     Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
 };
@@ -73,12 +75,13 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, partial, inlet, slice_from, interlude, .. } = input;
-        let slice_from = *slice_from;
+        let Input { protocol, partial, inlet, established, interlude, .. } = input;
+        let zero_copy = self.origin.options().zero_copy_receive;
+        let slice_from = if zero_copy { SLICE_FROM } else { usize::MAX };
         let zmtp = match protocol {
             Protocol::Zmtp(zmtp) => zmtp,
             Protocol::Web(web) => web.zmtp(),
-            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
+            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet, established)),
         };
         let mut left = room;
         loop {
@@ -154,13 +157,17 @@ impl Connection {
                     });
                     self.outbox.set_ready(form, hello);
                     let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
-                    return Ok(self.established(inlet, info, Some(succeeded)));
+                    return Ok(self.establish(inlet, established, info, Some(succeeded)));
                 }
                 Some(_) => continue,
             };
             left -= 1;
             if let Some(inlet) = inlet {
                 inlet.write(whole);
+            } else if let Some(inlet) = self.inlet(inlet) {
+                inlet.write(whole);
+                // There is a limit now.
+                return Ok(Decoded::Full);
             } else if let Some(pipe) = self.pipe.get()
                 && pipe.set_latest(whole)
                 && let Some(owner) = pipe.owner()
@@ -187,11 +194,12 @@ impl Connection {
         }
     }
 
-    /// The peer is known, and the outbox is ready: messages may flow. Whoever monitors the socket is told
-    /// what to call that.
-    pub(super) fn established(
+    /// The peer is known, and the outbox is ready: messages may flow, unless the socket does not want them.
+    /// Whoever monitors it is told what to call that.
+    pub(super) fn establish(
         &self,
-        inlet: &mut Option<Producer<Message>>,
+        inlet: &mut Option<Box<Producer<Message>>>,
+        established: &mut bool,
         mut info: PeerProperties,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
@@ -200,19 +208,28 @@ impl Connection {
         if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {
             return Decoded::Refused;
         }
+        *established = true;
         if let Some(event) = event {
             self.origin.tell(self, event);
         }
         self.write_all();
-        // There is a pipe now, with a limit of its own.
-        let pipe = self.pipe.get().filter(|pipe| !pipe.is_conflating());
-        *inlet = pipe.and_then(|pipe| pipe.take_inlet());
-        if let Some(inlet) = inlet
-            && self.origin.options().router_notify.connect
+        if self.origin.options().router_notify.connect
+            && let Some(inlet) = self.inlet(inlet)
         {
             inlet.write(Message::from(Frame::new()));
         }
         Decoded::Full
+    }
+
+    /// The way of messages to the socket, taken for the first; none, if nobody wants any.
+    pub(super) fn inlet<'a>(
+        &self,
+        inlet: &'a mut Option<Box<Producer<Message>>>,
+    ) -> Option<&'a mut Producer<Message>> {
+        if inlet.is_none() {
+            *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet());
+        }
+        inlet.as_deref_mut()
     }
 
     /// Lets the socket have what was decoded.

@@ -84,7 +84,8 @@ impl Connection {
     pub(super) fn decode_raw(
         &self,
         raw: &mut Raw,
-        inlet: &mut Option<Producer<Message>>,
+        inlet: &mut Option<Box<Producer<Message>>>,
+        established: &mut bool,
     ) -> Decoded {
         let message = match raw.stage {
             Stage::New => {
@@ -92,7 +93,7 @@ impl Connection {
                 let stranger = PeerProperties::of_stranger(Version::V3_1);
                 let info = PeerProperties { is_raw: true, ..stranger };
                 self.outbox.set_ready(None, None);
-                return self.established(inlet, info, None);
+                return self.establish(inlet, established, info, None);
             }
             Stage::Unannounced => {
                 raw.stage = Stage::Open;
@@ -103,7 +104,7 @@ impl Connection {
                 None => return Decoded::Starved,
             },
         };
-        if let Some(inlet) = inlet {
+        if let Some(inlet) = self.inlet(inlet) {
             inlet.write(message);
         }
         Decoded::Full
