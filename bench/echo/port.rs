@@ -93,8 +93,8 @@ pub(super) fn serve(
     let going = Arc::new(AtomicUsize::new(connections));
     let accept = Arc::new(Accept { port: port.clone(), listener: OnceLock::new(), going });
     let listening = port.register(listener.into(), accept.clone())?;
+    let listening = accept.listener.get_or_init(|| listening);
     listening.accept()?;
-    let _ = accept.listener.set(listening.clone());
     port.run()?;
     listening.retire();
     Ok(())

@@ -19,9 +19,8 @@ use crate::{
 
 /// A descriptor registered with a [`Port`](crate::Port).
 ///
-/// Clones refer to the same registration. Dropping the last clone retires it.
-/// A handler may hold the handle of its own registration: retiring releases the
-/// handler and so breaks that cycle.
+/// Dropping it retires the registration; to share it, put it into an [`Arc`]. A handler may hold the
+/// handle of its own registration: retiring releases the handler and so breaks that cycle.
 ///
 /// Every operation that starts is answered by exactly one event, except that a
 /// retired handle's are answered by none. One operation may be pending in each
@@ -31,13 +30,8 @@ use crate::{
 /// that is only [watched](crate::Port::watch) everything but probes is refused
 /// with [`InvalidInput`](io::ErrorKind::InvalidInput). All methods may
 /// be called from any thread, and from within handlers.
-#[derive(Clone, Debug)]
-pub struct Handle {
-    registration: Arc<Registration>,
-}
-
 #[derive(Debug)]
-struct Registration {
+pub struct Handle {
     entry: Arc<dyn Entry>,
     /// What it watches, if that is not its own.
     watched: Option<Box<Watched>>,
@@ -51,9 +45,9 @@ struct Watched {
 
 /// There is one of each connection.
 #[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<Registration>() <= 24);
+const _: () = assert!(size_of::<Handle>() <= 24);
 
-impl Drop for Registration {
+impl Drop for Handle {
     fn drop(&mut self) {
         self.entry.retire();
     }
@@ -88,7 +82,7 @@ impl Handle {
     pub(crate) fn new(entry: Arc<dyn Entry>, watched: Option<RawDescriptor>) -> Self {
         let watched = watched
             .map(|descriptor| Box::new(Watched { descriptor, retired: AtomicBool::new(false) }));
-        Self { registration: Arc::new(Registration { entry, watched }) }
+        Self { entry, watched }
     }
 
     /// Waits for one connection on a listening socket; answered by
@@ -103,7 +97,7 @@ impl Handle {
     ///
     /// Refusals only; see [`Handle`].
     pub fn accept(&self) -> io::Result<()> {
-        self.registration.entry.accept()
+        self.entry.accept()
     }
 
     /// Connects to `address`; answered by [`Event::Connected`](crate::Event::Connected).
@@ -116,7 +110,7 @@ impl Handle {
     /// Refusals (see [`Handle`]), and what the kernel rejects at once; no event
     /// follows then.
     pub fn connect(&self, address: &SockAddr) -> io::Result<()> {
-        self.registration.entry.connect(address)
+        self.entry.connect(address)
     }
 
     /// Receives once; answered by [`Event::Received`](crate::Event::Received), never within the
@@ -134,7 +128,7 @@ impl Handle {
     /// Refusals (see [`Handle`]), and [`InvalidInput`](io::ErrorKind::InvalidInput) if `buffer`
     /// has no spare capacity.
     pub fn receive(&self, buffer: Option<BytesMut>) -> io::Result<()> {
-        self.registration.entry.receive(buffer)
+        self.entry.receive(buffer)
     }
 
     /// Sends all of `buffers`, in order.
@@ -144,7 +138,7 @@ impl Handle {
     /// rest follows as the kernel makes room, and
     /// [`Event::Sent`](crate::Event::Sent) answers.
     pub fn send(&self, buffers: Vec<Bytes>) -> Sending {
-        self.registration.entry.send(buffers)
+        self.entry.send(buffers)
     }
 
     /// Waits until the descriptor is ready in one of the ways of `interest`; answered by
@@ -157,7 +151,7 @@ impl Handle {
     /// Refusals (see [`Handle`]), and [`InvalidInput`](io::ErrorKind::InvalidInput) for an
     /// interest in nothing.
     pub fn probe(&self, interest: Interest) -> io::Result<()> {
-        self.registration.entry.probe(interest)
+        self.entry.probe(interest)
     }
 
     /// What is the case now with a descriptor that is only [watched](crate::Port::watch). It neither
@@ -168,7 +162,7 @@ impl Handle {
     /// Those of [`look_at`](crate::look_at); [`InvalidInput`](io::ErrorKind::InvalidInput) for any
     /// other handle, and [`NotConnected`](io::ErrorKind::NotConnected) after it was retired.
     pub fn look(&self, asked: Condition) -> io::Result<Condition> {
-        let Some(watched) = &self.registration.watched else {
+        let Some(watched) = &self.watched else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         if watched.retired.load(Ordering::SeqCst) {
@@ -187,7 +181,7 @@ impl Handle {
     /// either.
     pub fn cancel(&self, direction: Direction) {
         diagnostics::cancelling(direction);
-        self.registration.entry.cancel(direction);
+        self.entry.cancel(direction);
     }
 
     /// Shuts down the sending half: the peer finds the end of the stream after what was sent.
@@ -197,7 +191,7 @@ impl Handle {
     /// Refusals (see [`Handle`]; a pending send is one reason), and those of
     /// shutdown(2).
     pub fn shutdown_send(&self) -> io::Result<()> {
-        self.registration.entry.shutdown_send()
+        self.entry.shutdown_send()
     }
 
     /// Ends the registration: what is pending is cancelled without an event, the handler is
@@ -207,10 +201,10 @@ impl Handle {
     /// follows. When it returns on another thread, one that the driving thread
     /// is delivering at that moment may still arrive.
     pub fn retire(&self) {
-        if let Some(watched) = &self.registration.watched {
+        if let Some(watched) = &self.watched {
             watched.retired.store(true, Ordering::SeqCst);
         }
-        self.registration.entry.retire();
+        self.entry.retire();
     }
 
     /// The local address.
@@ -219,7 +213,7 @@ impl Handle {
     ///
     /// Those of getsockname(2), and refusals (see [`Handle`]).
     pub fn local_address(&self) -> io::Result<SockAddr> {
-        self.registration.entry.local_address()
+        self.entry.local_address()
     }
 
     /// The peer's address.
@@ -228,6 +222,6 @@ impl Handle {
     ///
     /// Those of getpeername(2), and refusals (see [`Handle`]).
     pub fn peer_address(&self) -> io::Result<SockAddr> {
-        self.registration.entry.peer_address()
+        self.entry.peer_address()
     }
 }

@@ -154,7 +154,7 @@ fn server(rig: &Rig) -> (Arc<Server>, SocketAddr) {
         connections: Mutex::default(),
     });
     let handle = rig.port.register(listener.into(), server.clone()).expect("it registers");
-    server.listener.set(handle.clone()).expect("set once");
+    let handle = server.listener.get_or_init(|| handle);
     handle.accept().expect("nothing is pending");
     (server, address)
 }
@@ -247,7 +247,7 @@ pub(crate) fn one_that_is_always_ready_starves_nobody(backend: &str) {
     drop(far);
     let ended = Arc::new(Ended { handle: OnceLock::new(), events: AtomicUsize::new(0) });
     let handle = rig.port.register(near.into(), ended.clone()).expect("it registers");
-    ended.handle.set(handle.clone()).expect("set once");
+    let handle = ended.handle.get_or_init(|| handle);
     handle.receive(None).expect("nothing is pending");
     rig.until("the end", || (ended.events.load(Ordering::Relaxed) > 2).then_some(()));
 
@@ -271,7 +271,7 @@ pub(crate) fn a_firehose_starves_nobody(backend: &str) {
     let (near, mut far) = crate::rig::pair();
     let sink = Arc::new(Sink { handle: OnceLock::new(), events: AtomicUsize::new(0) });
     let handle = rig.port.register(near.into(), sink.clone()).expect("it registers");
-    sink.handle.set(handle.clone()).expect("set once");
+    let handle = sink.handle.get_or_init(|| handle);
     // Small reads of large writes: it is readable always.
     handle.receive(Some(BytesMut::with_capacity(512))).expect("nothing is pending");
     let stop = Arc::new(AtomicBool::new(false));

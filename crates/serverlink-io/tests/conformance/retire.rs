@@ -77,11 +77,9 @@ pub(crate) fn drop_handle_with_operations_in_flight(backend: &str) {
         let handle = rig.port.register(near, inbox.clone()).expect("it registers");
         handle.receive(None).expect("nothing is pending");
         assert!(matches!(handle.send(vec![Bytes::from(vec![0; 1 << 20])]), Sending::Pending));
-        let clone = handle.clone();
-        drop(handle);
         rig.settle();
-        assert_eq!(clone.receive(None).expect_err("still there").kind(), ErrorKind::ResourceBusy);
-        drop(clone);
+        assert_eq!(handle.receive(None).expect_err("still there").kind(), ErrorKind::ResourceBusy);
+        drop(handle);
         released(&rig, &inbox);
         assert!(inbox.is_empty());
         drain(far.into());
@@ -264,6 +262,7 @@ pub(crate) fn send_races_retire(backend: &str) {
     for round in 0..scaled(300) {
         let (near, far) = pair();
         let handle = rig.port.register(near.into(), Arc::new(Call(|_| {}))).expect("it registers");
+        let handle = Arc::new(handle);
         let sender = {
             let handle = handle.clone();
             thread::spawn(move || {

@@ -79,7 +79,7 @@ impl Accept {
             served: Arc::default(),
         });
         let handle = rig.port.register(listener, accept.clone()).expect("it registers");
-        accept.listener.set(handle.clone()).expect("set once");
+        let handle = accept.listener.get_or_init(|| handle);
         handle.accept().expect("nothing is pending");
         (accept, address)
     }

@@ -1,6 +1,9 @@
 //! Sending.
 
-use std::io::{ErrorKind, Read};
+use std::{
+    io::{ErrorKind, Read},
+    sync::Arc,
+};
 
 use bytes::{Bytes, BytesMut};
 use serverlink_io::{Event, Handle, Sending};
@@ -95,6 +98,7 @@ pub(crate) fn a_send_outlives_the_thread_that_began_it(backend: &str) {
         let (near, mut far) = narrow_pair();
         let inbox = Inbox::new();
         let handle = rig.port.register(near, inbox.clone()).expect("it registers");
+        let handle = Arc::new(handle);
         let read = move || {
             let mut bytes = Vec::new();
             far.read_to_end(&mut bytes).map(|_| bytes)
@@ -172,7 +176,7 @@ pub(crate) fn many_small_slices_follow_a_large_one(backend: &str) {
 /// One end of a connection that sends and receives at the same time.
 struct End {
     handle: Handle,
-    inbox: std::sync::Arc<Inbox>,
+    inbox: Arc<Inbox>,
     expected: Vec<u8>,
     received: usize,
     sent: bool,

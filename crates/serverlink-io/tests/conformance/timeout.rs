@@ -14,6 +14,7 @@ use crate::rig::{Call, Rig, received};
 pub(crate) fn a_receive_that_times_out_loses_nothing(backend: &str) {
     let rig = Rig::new(backend);
     let (handle, inbox, mut far) = rig.connected();
+    let handle = Arc::new(handle);
     for round in 0..10_u8 {
         handle.receive(None).expect("nothing is pending");
         let deadline = Instant::now() + Duration::from_millis(2);

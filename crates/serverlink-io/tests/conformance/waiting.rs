@@ -290,7 +290,7 @@ pub(crate) fn many_waiters_hear_each_their_own(backend: &str) {
                         handle: OnceLock::new(),
                     });
                     let handle = port.register(near.into(), caller.clone()).expect("it registers");
-                    caller.handle.set(handle.clone()).expect("it is new");
+                    let handle = caller.handle.get_or_init(|| handle);
                     handle.receive(None).expect("it starts");
                     let vigil = Vigil::new();
                     let manner =
