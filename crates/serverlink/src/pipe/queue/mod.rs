@@ -150,7 +150,7 @@ impl<T> Producer<T> {
     }
 
     /// Takes one message, filled in where it is to be. True if the reader sleeps and must be told.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push_with(&mut self, fill: impl FnOnce(&mut T)) -> Result<bool, Refused>
     where
         T: Default,
