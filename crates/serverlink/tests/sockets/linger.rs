@@ -341,6 +341,9 @@ fn a_stream_that_is_full_ends_with_its_socket() {
             pull.set_receive_high_water_mark(1).unwrap();
             let push = lingering(&context, SocketType::Push, linger);
             push.set_send_high_water_mark(1).unwrap();
+            // What is sent slowly is written at once, and the system has room for much.
+            pull.set_receive_buffer(Some(64 * 1024)).unwrap();
+            push.set_send_buffer(Some(64 * 1024)).unwrap();
             push.connect(&pull.bind(stream).unwrap()).unwrap();
             await_peers(&push, 1);
             // At once, while the last of them still waits for more to come.
