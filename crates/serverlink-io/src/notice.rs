@@ -1,6 +1,6 @@
 //! Something threads wait for.
 
-use std::time::Instant;
+use std::{collections::VecDeque, time::Instant};
 
 use crate::sync::{
     AtomicU64, AtomicUsize, Mutex,
@@ -39,7 +39,8 @@ pub struct Notice {
     epoch: AtomicU64,
     /// How many threads sleep, or are about to.
     sleepers: AtomicUsize,
-    threads: Mutex<Vec<Thread>>,
+    /// Those threads, whoever has slept longest first.
+    threads: Mutex<VecDeque<Thread>>,
     /// How many threads wait by driving a port: one may be leaving the seat as the next takes it.
     at_port: AtomicUsize,
 }
@@ -62,10 +63,11 @@ impl Notice {
     /// If threads wait for it at a port, use [`Port::raise`](crate::Port::raise) instead.
     pub fn raise(&self) {
         self.epoch.fetch_add(1, SeqCst);
-        // Not under the lock: whoever wakes up needs it at once.
-        while self.sleepers.load(SeqCst) > 0
-            && let Some(thread) = self.next_sleeper()
-        {
+        // As many as sleep now: one that has been woken may be asleep again, behind them, before the
+        // last is. To wake whoever sleeps might never end.
+        for _ in 0..self.sleepers.load(SeqCst) {
+            let Some(thread) = self.next_sleeper() else { break };
+            // Not under the lock: whoever wakes up needs it at once.
             thread.unpark();
         }
     }
@@ -80,7 +82,7 @@ impl Notice {
 
     fn next_sleeper(&self) -> Option<Thread> {
         let mut threads = lock(&self.threads);
-        let thread = threads.pop();
+        let thread = threads.pop_front();
         self.sleepers.store(threads.len(), SeqCst);
         thread
     }
@@ -99,7 +101,7 @@ impl Notice {
     pub(crate) fn sleeper(&self) -> Sleeper<'_> {
         let thread = thread::current();
         let mut threads = lock(&self.threads);
-        threads.push(thread);
+        threads.push_back(thread);
         self.sleepers.store(threads.len(), SeqCst);
         Sleeper(self)
     }
@@ -124,7 +126,7 @@ impl Drop for Sleeper<'_> {
         let me = thread::current().id();
         let mut threads = lock(&self.0.threads);
         if let Some(place) = threads.iter().position(|thread| thread.id() == me) {
-            threads.swap_remove(place);
+            threads.remove(place);
         }
         self.0.sleepers.store(threads.len(), SeqCst);
     }

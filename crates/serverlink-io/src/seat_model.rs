@@ -12,7 +12,7 @@ use loom::{
 };
 
 use super::{Car, Seat};
-use crate::{Turn, notice::Notice};
+use crate::{Turn, notice::Notice, sync};
 
 /// A port that knows packets, and arrivals, of which it hears only as somebody waits in it. Each
 /// raises a notice.
@@ -210,6 +210,52 @@ fn a_waiter_that_follows_another_for_the_same_is_told() {
         }
         first.join().unwrap();
         raiser.join().unwrap();
+    });
+}
+
+/// It may be before whoever has raised the notice goes on.
+#[test]
+fn who_sleeps_again_is_not_woken_for_the_same() {
+    model(|| {
+        let notice = Arc::new(Notice::new());
+        let raiser = thread::spawn({
+            let notice = notice.clone();
+            move || (0..2).for_each(|_| notice.raise())
+        });
+        let sleeper = notice.sleeper();
+        let sleeps = notice.epoch() == 0;
+        if sleeps {
+            sync::thread::park();
+        }
+        drop(sleeper);
+        // Who has not slept may be woken for it yet.
+        if sleeps && notice.epoch() == 1 {
+            notice.park(1, None);
+            assert_eq!(notice.epoch(), 2, "woken for the same");
+        }
+        raiser.join().unwrap();
+    });
+}
+
+#[test]
+fn one_who_sleeps_again_keeps_no_other_asleep() {
+    model(|| {
+        let notice = Arc::new(Notice::new());
+        let waiters = [2, 1].map(|last| {
+            let notice = notice.clone();
+            thread::spawn(move || {
+                for seen in 0..last {
+                    while notice.epoch() == seen {
+                        notice.park(seen, None);
+                    }
+                }
+            })
+        });
+        let [again, once] = waiters;
+        notice.raise();
+        once.join().unwrap();
+        notice.raise();
+        again.join().unwrap();
     });
 }
 
