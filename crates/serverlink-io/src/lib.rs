@@ -67,8 +67,8 @@
 //! let address = listener.local_addr()?;
 //! let accept = Arc::new(Accept { port: port.clone(), listener: OnceLock::new() });
 //! let listening = port.register(listener.into(), accept.clone())?;
+//! let listening = accept.listener.get_or_init(|| listening);
 //! listening.accept()?;
-//! let _ = accept.listener.set(listening.clone());
 //!
 //! let driver = thread::spawn({
 //!     let port = port.clone();

@@ -565,7 +565,7 @@ pub(crate) fn many_connections_echo(backend: &str) {
     });
     let pipe = NamedPipe::listen(&name.address()).expect("the name is free");
     let listening = rig.port.register_pipe(pipe, accept.clone()).expect("it registers");
-    let _ = accept.handle.set(listening.clone());
+    let listening = accept.handle.get_or_init(|| listening);
     listening.accept().expect("it accepts");
     let _driver = rig.spawn();
     // Each on a port of its own thread's.
