@@ -32,9 +32,11 @@ impl Inlet {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The writer's end, for a connection that has a message; none if another has it, or nobody reads.
-    pub(super) fn take_producer(&self) -> Option<Box<Producer<Message>>> {
+    /// The writer's end, for a connection that has a message, or if it was made before; none if another has
+    /// it, or nobody reads.
+    pub(super) fn take_producer(&self, has_message: bool) -> Option<Box<Producer<Message>>> {
         match &mut *self.state() {
+            State::Unmade(_) if !has_message => None,
             state @ &mut State::Unmade(limit) => {
                 let (producer, consumer) = queue::channel(limit);
                 let ends = Ends { producer: None, consumer: Some(consumer) };
@@ -102,8 +104,8 @@ mod tests {
     fn the_queue_is_made_for_the_first_message() {
         let inlet = Inlet::new(2);
         assert!(inlet.take_consumer(None).is_none(), "nothing has come");
-        let mut producer = inlet.take_producer().expect("nobody has it");
-        assert!(inlet.take_producer().is_none(), "somebody has it");
+        let mut producer = inlet.take_producer(true).expect("nobody has it");
+        assert!(inlet.take_producer(true).is_none(), "somebody has it");
         assert_eq!(producer.push(&mut Message::from("first")), Ok(true));
         let mut consumer = inlet.take_consumer(None).expect("nobody has it");
         assert!(inlet.take_consumer(None).is_none(), "somebody has it");
@@ -116,7 +118,7 @@ mod tests {
         let inlet = Inlet::new(1000);
         assert!(inlet.take_consumer(Some(1)).is_none());
         assert!(inlet.take_consumer(None).is_none());
-        let mut producer = inlet.take_producer().expect("nobody has it");
+        let mut producer = inlet.take_producer(true).expect("nobody has it");
         assert_eq!(producer.push(&mut Message::from("first")), Ok(true));
         assert_eq!(producer.push(&mut Message::from("second")), Err(Refused::Full));
         let told_late = inlet.take_consumer(Some(1000)).expect("nobody has it");
@@ -128,13 +130,14 @@ mod tests {
     #[test]
     fn what_came_by_one_connection_waits_with_what_comes_by_the_next() {
         let inlet = Inlet::new(1000);
-        for text in ["first", "second"] {
-            let mut producer = inlet.take_producer().expect("nobody has it");
+        assert!(inlet.take_producer(false).is_none(), "nothing has come");
+        for (text, has_message) in [("first", true), ("second", false)] {
+            let mut producer = inlet.take_producer(has_message).expect("nobody has it");
             _ = producer.push(&mut Message::from(text));
             inlet.give_producer(producer);
         }
         let mut consumer = inlet.take_consumer(None).expect("nobody has it");
-        assert!(inlet.take_producer().is_some());
+        assert!(inlet.take_producer(true).is_some());
         assert!(consumer.fetch());
         let all: Vec<_> = std::iter::from_fn(|| consumer.pop()).collect();
         assert_eq!(all, [Message::from("first"), Message::from("second")]);
@@ -144,10 +147,10 @@ mod tests {
     fn nothing_is_kept_for_nobody() {
         let inlet = Inlet::new(1000);
         inlet.abandon();
-        assert!(inlet.take_producer().is_none());
+        assert!(inlet.take_producer(true).is_none());
 
         let inlet = Inlet::new(1000);
-        let mut producer = inlet.take_producer().expect("nobody has it");
+        let mut producer = inlet.take_producer(true).expect("nobody has it");
         inlet.abandon();
         assert_eq!(producer.push(&mut Message::from("late")), Err(Refused::Gone));
     }

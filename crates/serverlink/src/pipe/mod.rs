@@ -231,10 +231,10 @@ impl Pipe {
         }
     }
 
-    /// Takes the way in, for the first message of a connection to a remote peer; none if nobody reads, or
-    /// the last message only.
-    pub(crate) fn take_inlet(&self) -> Option<Box<Producer<Message>>> {
-        self.inlet().filter(|_| !self.is_conflating())?.take_producer()
+    /// Takes the way in, for a connection to a remote peer that has a message, or if something has come by
+    /// one before: there may be no room. None if nobody reads, or the last message only.
+    pub(crate) fn take_inlet(&self, has_message: bool) -> Option<Box<Producer<Message>>> {
+        self.inlet().filter(|_| !self.is_conflating())?.take_producer(has_message)
     }
 
     /// Gives it back, for the next connection.

@@ -5,8 +5,9 @@ use std::{sync::Barrier, thread, time::Duration};
 use serverlink::{Context, Error, Message, Socket, SocketType};
 
 use crate::harness::{
-    TRANSPORTS, await_peers, bound, context, couple, expect, expect_nothing, expect_numbers, fill,
-    frames, number, number_in, refusal, scaled, socket, vacant,
+    TRANSPORTS, await_peers, bind_again, bound, context, couple, eventually, expect,
+    expect_nothing, expect_numbers, fill, frames, number, number_in, refusal, scaled, socket,
+    vacant,
 };
 
 fn marks(socket: &Socket, send: usize, receive: usize) {
@@ -490,4 +491,39 @@ fn connected_pairs_wait_both_ways() {
     assert_eq!((fill(&one), fill(&other)), (2000, 2000));
     expect_numbers(&one, 0..2000);
     expect_numbers(&other, 0..2000);
+}
+
+/// What came by one connection counts when the next one takes its place.
+#[test]
+fn the_receive_mark_holds_across_connections() {
+    for stream in ["tcp://127.0.0.1:*", "ws://127.0.0.1:*"] {
+        let context = context();
+        let dealer = socket(&context, SocketType::Dealer);
+        marks(&dealer, 1000, 1);
+        dealer.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+        let (first, endpoint) = bound(&context, SocketType::Dealer, stream);
+        dealer.connect(&endpoint).unwrap();
+        let statistics = |socket: &Socket| socket.peers()[0].statistics.clone();
+        let answer = |server: &Socket, answer: &str| {
+            await_peers(server, 1);
+            server.send(answer).unwrap();
+            eventually("for it to be written", || statistics(server).messages_sent == 1);
+        };
+        answer(&first, "first");
+        eventually("for it to come", || statistics(&dealer).queued_incoming == 1);
+        drop(first);
+        // It reads no more, and learns of that as it writes.
+        eventually("for the end", || {
+            dealer.try_send("are you there?").unwrap();
+            !dealer.is_connected(&endpoint)
+        });
+        let second = socket(&context, SocketType::Dealer);
+        bind_again(&second, &endpoint);
+        answer(&second, "second");
+        // For what must not happen.
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(statistics(&dealer).queued_incoming, 1, "over {stream}");
+        expect(&dealer, "first");
+        expect(&dealer, "second");
+    }
 }

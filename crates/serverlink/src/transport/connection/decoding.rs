@@ -213,6 +213,7 @@ impl Connection {
             self.origin.tell(self, event);
         }
         self.write_all();
+        *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet(false));
         if self.origin.options().router_notify.connect
             && let Some(inlet) = self.inlet(inlet)
         {
@@ -227,7 +228,7 @@ impl Connection {
         inlet: &'a mut Option<Box<Producer<Message>>>,
     ) -> Option<&'a mut Producer<Message>> {
         if inlet.is_none() {
-            *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet());
+            *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet(true));
         }
         inlet.as_deref_mut()
     }
