@@ -233,15 +233,17 @@ impl Peers {
         if answers {
             slot.end.prepare();
         }
-        if let Some(queue) = slot.end.incoming()
-            && queue.pop_into(message)
-        {
-            if queue.is_batch_over() {
-                self.end_batch(key);
+        let queue = slot.end.incoming();
+        let (read, is_over) = match queue {
+            Some(queue) if !queue.is_batch_over() => {
+                (queue.pop_into(message), queue.is_batch_over())
             }
-            return true;
+            _ => (slot.end.pipe.take_latest(message), true),
+        };
+        if is_over {
+            self.end_batch(key);
         }
-        slot.end.pipe.take_latest(message)
+        read
     }
 
     /// What `judge` says of the message that a peer would be read next, if it has one, as

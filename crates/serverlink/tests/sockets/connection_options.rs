@@ -173,6 +173,24 @@ fn what_waits_last_is_received_though_its_sender_has_left() {
 }
 
 #[test]
+fn a_sender_that_has_left_is_forgotten_with_what_waited_last() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_conflate(true).unwrap();
+        let push = connected(&context, SocketType::Push, &pull.bind(endpoint).unwrap());
+        push.set_linger(Some(PATIENCE)).unwrap();
+        await_peers(&pull, 1);
+        await_peers(&push, 1);
+        push.send("last word").unwrap();
+        drop(push);
+        await_peers(&pull, 0);
+        expect(&pull, "last word");
+        assert_eq!(pull.peers().len(), 0, "{endpoint}");
+    }
+}
+
+#[test]
 fn all_wait_where_nothing_is_conflated() {
     for endpoint in TRANSPORTS {
         let context = context();
