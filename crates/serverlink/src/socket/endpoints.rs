@@ -315,7 +315,9 @@ impl Socket {
         Ok(())
     }
 
-    /// The endpoint bound or connected last, with everything filled in; none if there was none.
+    /// The endpoint bound or connected last, with everything filled in; none if there was none. An IPv6
+    /// address has its usual form (RFC 5952) here and wherever else an endpoint is told, however it was
+    /// spelled.
     #[must_use]
     pub fn last_endpoint(&self) -> Option<String> {
         self.inner.core().last_endpoint.clone()

@@ -39,7 +39,7 @@ pub(crate) struct SocketInner {
 pub(crate) struct Core {
     pub(super) pattern: Box<CachePadded<dyn Pattern>>,
     pub(crate) peers: Peers,
-    /// What was bound and connected, by name.
+    /// What was bound and connected.
     pub(super) attachments: Vec<Attachment>,
     pub(super) last_endpoint: Option<String>,
     /// Who watches the socket, if anybody ever did.

@@ -8,7 +8,7 @@ use super::{
     MonitorEvent, MonitorEventKind, PeerProperties, Socket, SocketInner, endpoints::Attachment,
     inner::Core, monitor::name,
 };
-use crate::{Error, Result, pipe::Pipe};
+use crate::{Error, Result, endpoint::Endpoint, pipe::Pipe};
 
 /// One peer of a socket, at the moment it was asked for: see [`Socket::peers`].
 #[derive(Debug, Clone)]
@@ -103,6 +103,9 @@ impl Socket {
     /// handshake is done.
     #[must_use]
     pub fn is_connected(&self, endpoint: &str) -> bool {
+        // However it is spelled.
+        let Ok(endpoint) = endpoint.parse::<Endpoint>() else { return false };
+        let endpoint = endpoint.to_string();
         self.peers().iter().any(|peer| peer.is_connected && peer.endpoint == endpoint)
     }
 

@@ -33,8 +33,8 @@ pub(super) fn address(local: &Local, ipv6: bool) -> io::Result<SocketAddr> {
 
 /// The same for a name that may be that of something else; none, if there is no such interface.
 pub(super) fn named(name: &str, ipv6: bool) -> Option<SocketAddr> {
-    // Literal addresses name no interface, and are in no need of being looked for.
-    if name.parse::<IpAddr>().is_ok() || name.contains(['%', ':']) {
+    // Addresses with a zone name no interface, and are in no need of being looked for.
+    if name.contains(['%', ':']) {
         return None;
     }
     primary(&get_if_addrs().ok()?, name, ipv6)

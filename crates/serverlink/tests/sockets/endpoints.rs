@@ -73,6 +73,14 @@ fn ipv6_addresses_work() {
     expect(&pull, "six");
     pull.unbind(&endpoint).unwrap();
     push.disconnect(&endpoint).unwrap();
+    // However it is spelled.
+    let (_pull, endpoint) = bound(&context, SocketType::Pull, "tcp://[::1]:*");
+    let spelled = endpoint.replace("::1", "0:0::0001");
+    let push = connected(&context, SocketType::Push, &spelled);
+    assert_eq!(push.last_endpoint().as_ref(), Some(&endpoint));
+    await_peers(&push, 1);
+    assert!(push.is_connected(&spelled) && push.is_connected(&endpoint));
+    push.disconnect(&spelled).unwrap();
     // Any address of both kinds, if asked for.
     let both = socket(&context, SocketType::Pull);
     both.set_ipv6(true).unwrap();
