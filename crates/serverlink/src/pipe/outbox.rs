@@ -306,6 +306,7 @@ impl Outbox {
             messages.clear();
         } else {
             state.staging.append(messages);
+            state.staging.keep_spare(0);
         }
     }
 
@@ -456,6 +457,7 @@ impl Outbox {
                 state.control = Vec::new();
             }
             state.staging.keep_spare(1);
+            collected.keep_spare(0);
             Look::Over
         };
         (look, Some(state.progress()))

@@ -54,8 +54,8 @@ pub(crate) struct Connecter {
 struct State {
     phase: Phase,
     look_up: LookUp,
-    /// How many attempts have failed since the last connection.
-    failures: u32,
+    /// How many waits there were since the last connection.
+    waits: u32,
     /// The last attempt failed because nobody listens there.
     refused: bool,
     /// The user wants it no more.
@@ -150,7 +150,7 @@ impl Connecter {
             state: Mutex::new(State {
                 phase: Phase::Resolving(None),
                 look_up: LookUp::None,
-                failures: 0,
+                waits: 0,
                 refused: false,
                 disconnected: false,
                 leaving: None,
@@ -311,9 +311,9 @@ impl Connecter {
             return;
         };
         let max = self.options.reconnect_interval_max;
-        let factor = 1_u32.checked_shl(state.failures).unwrap_or(u32::MAX);
+        let factor = 1_u32.checked_shl(state.waits).unwrap_or(u32::MAX);
         let interval = if max > base { base.saturating_mul(factor).min(max) } else { base };
-        state.failures = state.failures.saturating_add(1);
+        state.waits = state.waits.saturating_add(1);
         // Peers that lost the same server must not all come back at the same moment.
         let wait = interval.saturating_add(base.mul_f64(fastrand::f64())).min(LONGEST_WAIT);
         self.tell(MonitorEventKind::ConnectRetried { wait });
@@ -400,7 +400,7 @@ impl Origin for Connecter {
             return false;
         }
         state.phase = Phase::Connected(connection.clone());
-        state.failures = 0;
+        state.waits = 0;
         state.refused = false;
         if let Some(leaving) = &state.leaving {
             // The socket has gone; what it owes is still sent.
