@@ -94,6 +94,8 @@ fn every_subscriber_has_its_own_copy() {
             .collect();
         xpub.set_xpub_verbose(true).unwrap();
         await_peers(&xpub, 10);
+        // Who is not there yet would tell of all its subscriptions at once, in any order.
+        subs.iter().for_each(|sub| await_peers(sub, 1));
         // Subscriptions made before the handshake may have come before `verbose`; count them with
         // one more each.
         for sub in &subs {
