@@ -503,7 +503,7 @@ fn the_receive_mark_holds_across_connections() {
         dealer.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
         let (first, endpoint) = bound(&context, SocketType::Dealer, stream);
         dealer.connect(&endpoint).unwrap();
-        let statistics = |socket: &Socket| socket.peers()[0].statistics.clone();
+        let statistics = |socket: &Socket| socket.peers()[0].statistics;
         let answer = |server: &Socket, answer: &str| {
             await_peers(server, 1);
             server.send(answer).unwrap();
