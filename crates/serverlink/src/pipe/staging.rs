@@ -221,10 +221,11 @@ impl Staging {
         self.tail = Chunk::new(memory);
     }
 
-    /// Moves all messages of `other` here, after those that are here.
+    /// Moves all messages of `other` here, after those that are here. Chunks to be used again stay.
     pub(super) fn append(&mut self, other: &mut Self) {
         if self.is_empty() {
             mem::swap(self, other);
+            mem::swap(&mut self.spare, &mut other.spare);
             return;
         }
         self.cut();
