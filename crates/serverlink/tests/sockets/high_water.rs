@@ -519,9 +519,12 @@ fn the_receive_mark_holds_across_connections() {
         });
         let second = socket(&context, SocketType::Dealer);
         bind_again(&second, &endpoint);
+        await_peers(&dealer, 1);
         answer(&second, "second");
-        // For what must not happen.
-        thread::sleep(Duration::from_millis(50));
+        // By the same I/O thread, behind what it does about that.
+        let (push, pull) = couple(&context, stream, SocketType::Push, SocketType::Pull);
+        push.send("behind").unwrap();
+        expect(&pull, "behind");
         assert_eq!(statistics(&dealer).queued_incoming, 1, "over {stream}");
         expect(&dealer, "first");
         expect(&dealer, "second");
