@@ -233,14 +233,10 @@ impl Peers {
         if answers {
             slot.end.prepare();
         }
-        let queue = slot.end.incoming();
-        let (read, is_over) = match queue {
-            Some(queue) if !queue.is_batch_over() => {
-                (queue.pop_into(message), queue.is_batch_over())
-            }
-            _ => (slot.end.pipe.take_latest(message), true),
-        };
-        if is_over {
+        let end = &mut slot.end;
+        let read = end.incoming().is_some_and(|queue| queue.pop_into(message))
+            || end.pipe.take_latest(message);
+        if end.incoming().is_none_or(|queue| queue.is_batch_over()) {
             self.end_batch(key);
         }
         read
