@@ -393,12 +393,12 @@ impl Handler for Connecter {
 
 impl Origin for Connecter {
     fn ready(&self, connection: &Arc<Connection>, info: PeerInfo) -> bool {
-        connection.set_pipe(self.pipe.clone());
         let mut state = self.state();
         if !matches!(&state.phase, Phase::Connecting(current, _) if Arc::ptr_eq(current, connection))
         {
             return false;
         }
+        connection.set_pipe(self.pipe.clone());
         state.phase = Phase::Connected(connection.clone());
         state.waits = 0;
         state.refused = false;

@@ -84,7 +84,7 @@ pub(crate) struct Connection {
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 440);
+const _: () = assert!(size_of::<Connection>() <= 432);
 
 #[derive(Debug)]
 struct Input {
@@ -95,8 +95,6 @@ struct Input {
     partial: Option<Box<Message>>,
     /// Where messages go, from the first on; none, if nobody wants any.
     inlet: Option<Box<Producer<Message>>>,
-    /// Whether the socket has taken the peer in.
-    established: bool,
     receiving: Receiving,
     timer: Option<TimerId>,
     /// How many bytes have come.
@@ -171,7 +169,6 @@ impl Connection {
                 protocol,
                 partial: None,
                 inlet: None,
-                established: false,
                 receiving: Receiving::No,
                 timer: None,
                 bytes: 0,
@@ -630,9 +627,8 @@ impl Connection {
             handle.retire();
         }
         self.outbox.detach(input.protocol.resumes().then_some(sent));
-        if let Some(pipe) = self.pipe.get()
-            && input.established
-        {
+        // One that the socket did not take has none, or one that nobody reads.
+        if let Some(pipe) = self.pipe.get() {
             for message in self.origin.departure().into_iter().chain(input.protocol.last_message())
             {
                 if let Some(inlet) = self.inlet(&mut input.inlet)

@@ -75,13 +75,13 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, partial, inlet, established, interlude, .. } = input;
+        let Input { protocol, partial, inlet, interlude, .. } = input;
         let zero_copy = self.origin.options().zero_copy_receive;
         let slice_from = if zero_copy { SLICE_FROM } else { usize::MAX };
         let zmtp = match protocol {
             Protocol::Zmtp(zmtp) => zmtp,
             Protocol::Web(web) => web.zmtp(),
-            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet, established)),
+            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
         };
         let mut left = room;
         loop {
@@ -157,7 +157,7 @@ impl Connection {
                     });
                     self.outbox.set_ready(form, hello);
                     let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
-                    return Ok(self.establish(inlet, established, info, Some(succeeded)));
+                    return Ok(self.established(inlet, info, Some(succeeded)));
                 }
                 Some(_) => continue,
             };
@@ -196,10 +196,9 @@ impl Connection {
 
     /// The peer is known, and the outbox is ready: messages may flow, unless the socket does not want them.
     /// Whoever monitors it is told what to call that.
-    pub(super) fn establish(
+    pub(super) fn established(
         &self,
         inlet: &mut Option<Box<Producer<Message>>>,
-        established: &mut bool,
         mut info: PeerProperties,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
@@ -208,7 +207,6 @@ impl Connection {
         if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {
             return Decoded::Refused;
         }
-        *established = true;
         if let Some(event) = event {
             self.origin.tell(self, event);
         }

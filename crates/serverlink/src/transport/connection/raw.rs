@@ -85,7 +85,6 @@ impl Connection {
         &self,
         raw: &mut Raw,
         inlet: &mut Option<Box<Producer<Message>>>,
-        established: &mut bool,
     ) -> Decoded {
         let message = match raw.stage {
             Stage::New => {
@@ -93,7 +92,7 @@ impl Connection {
                 let stranger = PeerProperties::of_stranger(Version::V3_1);
                 let info = PeerProperties { is_raw: true, ..stranger };
                 self.outbox.set_ready(None, None);
-                return self.establish(inlet, established, info, None);
+                return self.established(inlet, info, None);
             }
             Stage::Unannounced => {
                 raw.stage = Stage::Open;
