@@ -38,10 +38,6 @@ const PARTING: Duration = Duration::from_secs(1);
 /// How many batches the I/O thread writes for one connection before it turns to others.
 const WRITES_PER_TURN: usize = 8;
 
-/// From this size on a body stays where it was received: a frame keeps at most 128 times its size of
-/// the engine's default receive buffers, of 128 KiB.
-const SLICE_FROM: usize = 1024;
-
 /// How many bytes to receive behind a very long frame: another may follow, and what of it comes with its
 /// header is copied. A connection that rests keeps so many.
 const AFTER_FRAME: usize = 256;

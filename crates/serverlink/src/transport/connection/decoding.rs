@@ -5,12 +5,14 @@ use std::{mem, sync::Arc, time::Instant};
 use bytes::Bytes;
 use serverlink_zmtp::{self as zmtp, FrameBody, Framing, PeerMisbehaved};
 
-use super::{
-    Connection, End, Input, Interlude, Phase, Protocol, Receiving, SLICE_FROM, judging::Asked,
-};
+use super::{Connection, End, Input, Interlude, Phase, Protocol, Receiving, judging::Asked};
 use crate::{
     Frame, Message, MonitorEventKind, MonitoredPeer, pipe::Producer, socket::PeerProperties,
 };
+
+/// From this size on a body stays where it was received: a frame keeps at most 128 times its size of
+/// the engine's default receive buffers, of 128 KiB.
+const SLICE_FROM: usize = 1024;
 
 /// Why decoding stopped.
 pub(super) enum Decoded {
