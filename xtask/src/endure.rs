@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::process::Command;
 
-use crate::{exit, suites};
+use crate::windows::Windows;
+use crate::{exit, layout, suites};
 
-/// The package of the program.
+/// The program, and its package.
 const PACKAGE: &str = "serverlink-endure";
 /// How many messages go through each pattern where it is one test among many.
 const FEW: &str = "20000";
@@ -21,23 +22,29 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<u8, String> {
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(exit::FAILED))
 }
 
-/// Makes a cargo run it for a few seconds, on `backend`.
-pub(crate) fn briefly(cargo: Command, backend: &str) -> Command {
-    with(cargo, &["--messages", FEW, "--backend", backend])
+/// Runs it, once it is built without optimisation, for a few seconds on `backend`.
+pub(crate) fn briefly(backend: &str) -> Command {
+    with(built(), &["--messages", FEW, "--backend", backend])
 }
 
 /// The same with everything encrypted, on the backend that is the default: by CURVE, or by TLS below
 /// WebSockets.
-pub(crate) fn briefly_encrypted(cargo: Command, by: &[&str]) -> Command {
-    with(cargo, &[&["--messages", FEWER], by].concat())
+pub(crate) fn briefly_encrypted(by: &[&str]) -> Command {
+    with(built(), &[&["--messages", FEWER], by].concat())
 }
 
 /// Not encrypted, under Wine, on the completion port.
-pub(crate) fn briefly_under_wine(cargo: Command) -> Command {
-    with(cargo, &["--messages", FEWER, "--backend", "iocp"])
+pub(crate) fn briefly_under_wine(windows: &Windows) -> Command {
+    let mut command = Command::new(windows.runner());
+    command.arg(windows.program(PACKAGE));
+    with(command, &["--messages", FEWER, "--backend", "iocp"])
 }
 
-fn with(mut cargo: Command, arguments: &[&str]) -> Command {
-    cargo.args(["run", "--quiet", "--package", PACKAGE, "--"]).args(arguments);
-    cargo
+fn built() -> Command {
+    Command::new(layout::debug_program(PACKAGE))
+}
+
+fn with(mut command: Command, arguments: &[&str]) -> Command {
+    command.args(arguments);
+    command
 }

@@ -16,6 +16,11 @@ pub(crate) fn target() -> PathBuf {
     root().join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
 }
 
+/// Where cargo puts the program `name` of the workspace that it builds without optimisation.
+pub(crate) fn debug_program(name: &str) -> PathBuf {
+    target().join("debug").join(format!("{name}{}", env::consts::EXE_SUFFIX))
+}
+
 /// Where builds for other platforms go: apart, because another compiler makes them.
 pub(crate) fn cross_target() -> PathBuf {
     target().join("cross")

@@ -2,6 +2,8 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use serverlink_interop_drafts_libzmq as _;
+
 pub(crate) const LINGER: c_int = 17;
 pub(crate) const RCVTIMEO: c_int = 27;
 pub(crate) const SNDTIMEO: c_int = 28;

@@ -9,16 +9,14 @@ pub(super) const SUITE: Suite = Suite {
     about: "the benchmark's own tests, and that each of its rows can be measured",
     needs: &[&needs::CPP_COMPILER],
     run: |recorder| {
-        let mut command = bench::cargo("test");
-        // With the settings of the next command, so that nothing is built twice.
-        command.arg("--release");
-        recorder.tests("tests", Runner::Libtest, command);
+        // Nothing is optimised here, for what is measured does not matter.
+        recorder.tests("tests", Runner::Libtest, bench::cargo("test"));
         let mut command = bench::comparisons(needs::cargo(), "test");
         command.arg("--target-dir").arg(layout::target().join("bench-windows"));
         recorder.tests("comparisons", Runner::Libtest, command);
         // Ends by itself after three minutes, should anything hang.
         let mut command = bench::cargo("run");
-        command.args(["--release", "--", "--smoke"]);
+        command.args(["--", "--smoke"]);
         recorder.check("every row", command);
     },
 };

@@ -1,6 +1,6 @@
 //! Documentation.
 
-use super::{Suite, cargo};
+use super::{Suite, cargo, ours, ours_here};
 use crate::counts::Runner;
 
 pub(super) const SUITE: Suite = Suite {
@@ -8,11 +8,10 @@ pub(super) const SUITE: Suite = Suite {
     about: "the examples in the documentation, and its build with warnings denied",
     needs: &[],
     run: |recorder| {
-        let mut command = cargo();
-        command.args(["test", "--doc", "--workspace", "--no-fail-fast"]);
+        let command = ours_here(&["test", "--doc", "--no-fail-fast"]);
         recorder.tests("examples", Runner::Libtest, command);
-        let mut command = cargo();
-        command.args(["doc", "--no-deps", "--workspace"]).env("RUSTDOCFLAGS", "--deny=warnings");
+        let mut command = ours(cargo(), &["doc", "--no-deps"]);
+        command.arg("--package=xtask").env("RUSTDOCFLAGS", "--deny=warnings");
         recorder.check("pages", command);
     },
 };

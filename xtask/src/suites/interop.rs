@@ -1,10 +1,9 @@
 //! Exchanges with real ZeroMQ peers.
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, runner, uring};
+use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, programs, runner, test_targets, uring};
 use crate::{counts::Runner, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
@@ -12,21 +11,18 @@ pub(super) const SUITE: Suite = Suite {
     about: "exchanges with libzmq, pyzmq and websockets, once per backend",
     needs: &[&needs::CPP_COMPILER, &needs::PYZMQ],
     run: |recorder| {
-        let mut command = cargo();
-        command.args(["build", "--package", "serverlink-cli"]);
-        if !recorder.build("build of the command", command) {
+        if !recorder.build("build of the command", programs()) {
             return;
         }
-        let program = format!("debug/serverlink{}", std::env::consts::EXE_SUFFIX);
         let (runner, run) = runner();
         for backend in uring::usable(NATIVE_BACKENDS) {
             let mut command = cargo();
             command
                 .args(run)
-                .args(["--package", PACKAGE, "--lib", "--bins"])
-                .args(native_tests().iter().flat_map(|name| ["--test", name]))
+                .args(["--package", PACKAGE])
+                .args(native_tests())
                 .env(BACKEND, backend)
-                .env("SERVERLINK_COMMAND", layout::target().join(&program))
+                .env("SERVERLINK_COMMAND", layout::debug_program("serverlink"))
                 .env("SERVERLINK_PYTHON", python());
             recorder.tests(backend, runner, command);
             let mut command = drafts("test");
@@ -53,22 +49,9 @@ pub(super) const PACKAGE: &str = "serverlink-interop";
 /// The one test target that belongs to the suite `windows`.
 pub(super) const WINDOWS_TEST: &str = "windows_command";
 
-/// All other test targets, found where cargo finds them.
+/// The options that choose all other test targets.
 fn native_tests() -> Vec<String> {
-    let folder = layout::root().join("interop/tests");
-    let mut names: Vec<String> = fs::read_dir(folder)
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let is_target = path.extension().is_some_and(|extension| extension == "rs")
-                || path.join("main.rs").is_file();
-            is_target.then_some(path.file_stem()?.to_str()?.to_owned())
-        })
-        .filter(|name| name != WINDOWS_TEST)
-        .collect();
-    names.sort_unstable();
-    names
+    test_targets(&layout::root().join("interop/tests"), &[WINDOWS_TEST])
 }
 
 /// A virtual environment with pyzmq and websockets in it.

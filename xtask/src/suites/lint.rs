@@ -1,6 +1,8 @@
 //! Lints.
 
-use super::{Suite, cargo, interop};
+use std::process::Command;
+
+use super::{Suite, cargo, interop, ours, ours_here};
 use crate::{bench, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
@@ -8,28 +10,24 @@ pub(super) const SUITE: Suite = Suite {
     about: "clippy and the compiler's lints on every target, warnings denied",
     needs: &[&needs::CLIPPY, &needs::CPP_COMPILER],
     run: |recorder| {
+        let mut check = |what, mut command: Command| {
+            command.args(["--all-targets", "--", "--deny=warnings"]);
+            recorder.check(what, command);
+        };
+        let mut command = ours(cargo(), &["clippy"]);
+        command.arg("--package=xtask");
+        check("clippy", command);
+        let mut command = ours_here(&["clippy"]);
+        command.arg("--features=serverlink/tracing");
+        check("clippy with every feature", command);
+        // A command of its own, so that libzmq is built once for this and the suite `interop`.
         let mut command = cargo();
-        command.args(["clippy", "--workspace", "--all-targets", "--", "--deny=warnings"]);
-        recorder.check("clippy", command);
-        let mut command = cargo();
-        command
-            .args(["clippy", "--package=serverlink-io", "--package=serverlink", "--all-targets"])
-            .args([
-                "--features=serverlink/tracing,serverlink-io/kqueue-model",
-                "--",
-                "--deny=warnings",
-            ]);
-        recorder.check("clippy with every feature", command);
-        let mut command = bench::cargo("clippy");
-        // With the settings of the suite `bench`: libzmq is compiled once for both.
-        command.args(["--release", "--all-targets", "--", "--deny=warnings"]);
-        recorder.check("clippy on the benchmark", command);
+        command.args(["clippy", "--all-features", "--package", interop::PACKAGE]);
+        check("clippy on the tests against peers", command);
+        check("clippy on the benchmark", bench::cargo("clippy"));
         let mut command = bench::comparisons(needs::cargo(), "clippy");
         command.arg("--target-dir").arg(layout::target().join("bench-windows"));
-        command.args(["--all-targets", "--", "--deny=warnings"]);
-        recorder.check("clippy on the comparisons", command);
-        let mut command = interop::drafts("clippy");
-        command.args(["--all-targets", "--", "--deny=warnings"]);
-        recorder.check("clippy on the tests of drafts", command);
+        check("clippy on the comparisons", command);
+        check("clippy on the tests of drafts", interop::drafts("clippy"));
     },
 };

@@ -15,7 +15,10 @@ pub(super) const SUITE: Suite = Suite {
             .args(["--lib", "model"])
             .arg("--target-dir")
             .arg(layout::target().join("loom"))
-            .env("RUSTFLAGS", "--cfg loom");
+            .env("RUSTFLAGS", "--cfg loom")
+            // What optimising across crates gains here, it does not gain back.
+            .env("CARGO_PROFILE_RELEASE_LTO", "off")
+            .env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
         recorder.tests("models", Runner::Libtest, command);
     },
 };

@@ -14,6 +14,9 @@ mod unit;
 pub(crate) mod uring;
 mod windows;
 
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::counts::Runner;
@@ -63,23 +66,73 @@ pub(crate) const NATIVE_BACKENDS: &[&str] = if cfg!(windows) {
 
 const WINDOWS_BACKENDS: &[&str] = &["iocp", "select"];
 
-/// Runs all tests of the engine and of the sockets with the cargo that `cargo` makes.
+/// Runs all tests of the engine and of the sockets, with what `cargo` makes, which runs tests of
+/// [`ours`].
 fn backend_tests(recorder: &mut Recorder, backends: &[&str], cargo: &dyn Fn() -> Command) {
-    engine_tests(recorder, "engine", cargo, None);
-    let (runner, run) = runner();
+    // They name the backend themselves.
+    tests(recorder, "engine", cargo(), &targets("serverlink-io"));
     let mut command = cargo();
-    command
-        .args(run)
-        .args(["--package=serverlink-io", "--package=serverlink"])
-        .args(["--features=serverlink-io/tracing,serverlink/tracing"])
-        .args(["--test=tracing", "--test=exhaustion"]);
-    uring::spare(&mut command);
-    recorder.tests("tracing", runner, command);
+    command.arg("--features=serverlink-io/tracing,serverlink/tracing");
+    tests(recorder, "tracing", command, &["--test=tracing", "--test=exhaustion"]);
     for backend in uring::usable(backends) {
         let mut command = cargo();
-        command.args(run).args(["--package=serverlink", "--tests"]).env(BACKEND, backend);
-        recorder.tests(&format!("sockets on {backend}"), runner, command);
+        command.env(BACKEND, backend);
+        tests(recorder, &format!("sockets on {backend}"), command, &targets("serverlink"));
     }
+}
+
+/// Runs what `targets` choose of the tests of [`ours`].
+fn tests(recorder: &mut Recorder, what: &str, mut command: Command, targets: &[impl AsRef<OsStr>]) {
+    let (runner, _) = runner();
+    command.args(targets);
+    uring::spare(&mut command);
+    recorder.tests(what, runner, command);
+}
+
+/// The packages whose tests are chosen from all of these, always: cargo then gives every crate that
+/// they need the same features, whichever it tests, and builds it once.
+const OURS: &[&str] =
+    &["serverlink-io", "serverlink-zmtp", "serverlink", "serverlink-cli", "serverlink-endure"];
+
+/// Has `cargo` do `action` to them.
+fn ours(mut cargo: Command, action: &[&str]) -> Command {
+    cargo.args(action).args(OURS.iter().map(|name| format!("--package={name}")));
+    cargo
+}
+
+/// Has a cargo of this platform do it to them and these tools, with all backends there are.
+fn ours_here(action: &[&str]) -> Command {
+    let mut command = ours(cargo(), action);
+    command.arg("--package=xtask");
+    if cfg!(target_os = "linux") {
+        command.arg(KQUEUE_MODEL);
+    }
+    command
+}
+
+/// Builds the programs of this platform: along with a test, since what tests need gives crates more
+/// features, and everything would be built twice.
+fn programs() -> Command {
+    ours_here(&["build", "--bin=serverlink", "--bin=serverlink-endure", "--test=look"])
+}
+
+/// The options that choose all files of tests of a crate, but for those that need features.
+fn targets(name: &str) -> Vec<String> {
+    test_targets(&layout::root().join("crates").join(name).join("tests"), &["tracing"])
+}
+
+/// The same of those in `folder`, found where cargo finds them, but for some.
+fn test_targets(folder: &Path, except: &[&str]) -> Vec<String> {
+    let name = |path: PathBuf| {
+        let is_target = path.extension().is_some_and(|extension| extension == "rs")
+            || path.join("main.rs").is_file();
+        let name = path.file_stem()?.to_str()?;
+        (is_target && !except.contains(&name)).then(|| format!("--test={name}"))
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut options: Vec<_> = entries.filter_map(|entry| name(entry.ok()?.path())).collect();
+    options.sort_unstable();
+    options
 }
 
 /// Gives cargo's tests a backend more on Linux: kqueue, over a model of its kernel.
@@ -92,12 +145,9 @@ pub(crate) fn engine_tests<'a>(
     cargo: &dyn Fn() -> Command,
     filters: impl IntoIterator<Item = &'a str>,
 ) {
-    let (runner, run) = runner();
-    // They name the backend themselves.
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink-io", "--tests"]).args(filters);
-    uring::spare(&mut command);
-    recorder.tests(what, runner, command);
+    command.args(runner().1).args(["--package=serverlink-io", "--tests"]);
+    tests(recorder, what, command, &filters.into_iter().collect::<Vec<_>>());
 }
 
 /// A native cargo in the root of the checkout.

@@ -1,23 +1,18 @@
 //! Unit and property tests.
 
-use super::{Suite, cargo, runner, uring};
+use super::{Suite, ours_here, runner, targets, test_targets, tests};
+use crate::layout;
 
 pub(super) const SUITE: Suite = Suite {
     name: "unit",
     about: "unit and property tests of every crate",
     needs: &[],
     run: |recorder| {
-        let (runner, run) = runner();
-        // Their other tests are the suite `conformance`.
-        let mut command = cargo();
-        command.args(run).args(["--package=serverlink-io", "--package=serverlink", "--lib"]);
-        uring::spare(&mut command);
-        recorder.tests("engine and sockets", runner, command);
-        let mut command = cargo();
-        command
-            .args(run)
-            .args(["--workspace", "--exclude=serverlink-io", "--exclude=serverlink"])
-            .args(["--exclude=serverlink-interop", "--tests"]);
-        recorder.tests("protocol, command and tools", runner, command);
+        // The other tests of engine and sockets are the suite `conformance`.
+        let mut chosen = vec!["--lib".to_owned(), "--bins".to_owned()];
+        chosen.extend(targets("serverlink-zmtp"));
+        chosen.extend(targets("serverlink-cli"));
+        chosen.extend(test_targets(&layout::root().join("xtask/tests"), &[]));
+        tests(recorder, "every crate", ours_here(runner().1), &chosen);
     },
 };

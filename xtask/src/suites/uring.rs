@@ -3,8 +3,8 @@
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::cargo;
-use crate::windows;
+use super::programs;
+use crate::{layout, windows};
 
 const NAME: &str = "uring";
 
@@ -44,8 +44,11 @@ fn ask() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
     }
-    let mut command = cargo();
-    command.args(["run", "--quiet", "--package=serverlink-cli", "--", "backends"]);
+    if !programs().stdin(Stdio::null()).status().ok()?.success() {
+        return None;
+    }
+    let mut command = Command::new(layout::debug_program("serverlink"));
+    command.arg("backends");
     let told = command.stdin(Stdio::null()).output().ok()?.stderr;
     obstacle_in(&String::from_utf8_lossy(&told))
 }

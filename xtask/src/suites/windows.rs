@@ -1,7 +1,7 @@
 //! The Windows programs, under Wine.
 
 use super::interop::{PACKAGE, WINDOWS_TEST};
-use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, runner};
+use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, ours, runner, tests};
 use crate::counts::Runner;
 use crate::recorder::Recorder;
 use crate::windows::{self, Windows};
@@ -19,18 +19,19 @@ fn run(recorder: &mut Recorder) {
         Ok(windows) => windows,
         Err(message) => return recorder.fail(&message),
     };
-    backend_tests(recorder, WINDOWS_BACKENDS, &|| windows.cargo());
-    recorder.check("endurance on iocp", endure::briefly_under_wine(windows.cargo()));
+    let (runner, run) = runner();
+    let cargo_of_tests = || ours(windows.cargo(), run);
+    tests(recorder, "unit tests", cargo_of_tests(), &["--lib"]);
+    backend_tests(recorder, WINDOWS_BACKENDS, &cargo_of_tests);
+    let build = ours(windows.cargo(), &["build", "--bins", "--tests"]);
+    if !recorder.build("build of the command and the endurance run", build) {
+        return;
+    }
+    recorder.check("endurance on iocp", endure::briefly_under_wine(&windows));
 
     let command = bench::comparisons(windows.cargo(), "test");
     recorder.tests("every comparison", Runner::Libtest, command);
 
-    let mut command = windows.cargo();
-    command.args(["build", "--package", "serverlink-cli"]);
-    if !recorder.build("build of the command", command) {
-        return;
-    }
-    let (runner, run) = runner();
     let mut command = cargo();
     command
         .args(run)

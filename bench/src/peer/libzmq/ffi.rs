@@ -2,6 +2,8 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
+use serverlink_bench_libzmq as _;
+
 pub(super) const PAIR: c_int = 0;
 pub(super) const PUB: c_int = 1;
 pub(super) const SUB: c_int = 2;
