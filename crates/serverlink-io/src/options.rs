@@ -1,5 +1,7 @@
 //! How a port is made.
 
+use std::time::Duration;
+
 use crate::sys;
 
 /// Options of a [`Port`](crate::Port).
@@ -28,11 +30,18 @@ pub struct PortOptions {
     /// within 50 µs of the last event then is handled without waking a processor, which uses the
     /// processor meanwhile.
     pub stay_awake: bool,
+    /// For how long the thread in [`Port::run`](crate::Port::run) leaves the port alone after a turn
+    /// that brought only what was said to be [unhurried](crate::Port::unhurried): what comes little by
+    /// little is then handled together, and threads that are busy are disturbed less often. So long may
+    /// also take to begin what other threads start meanwhile, and what the port cannot do at once.
+    /// There are no pauses where they are shorter than what the system [can
+    /// wait](crate::Port::timer_grain), as on Windows.
+    pub pause: Option<Duration>,
 }
 
 impl Default for PortOptions {
     fn default() -> Self {
-        Self { backend: None, receive_buffer: 128 * 1024, stay_awake: false }
+        Self { backend: None, receive_buffer: 128 * 1024, stay_awake: false, pause: None }
     }
 }
 

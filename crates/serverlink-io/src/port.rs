@@ -89,6 +89,8 @@ struct Shared {
     seat: Seat,
     /// Of the thread that runs the port.
     vigil: Option<Vigil>,
+    /// That thread's.
+    pause: Option<Duration>,
 }
 
 /// What one [`Port::turn`] did.
@@ -134,6 +136,7 @@ impl Port {
         Ok(Self {
             shared: Arc::new(Shared {
                 counters: Arc::clone(backend.counters()),
+                pause: options.pause.filter(|pause| *pause >= backend.timer_grain()),
                 backend,
                 passed_over,
                 due: Due::default(),
@@ -288,7 +291,7 @@ impl Port {
     /// [`Deadlock`](io::ErrorKind::Deadlock) from within a handler of this
     /// port.
     pub fn run(&self) -> io::Result<()> {
-        self.shared.seat.run(&*self.shared, self.shared.vigil.as_ref())
+        self.shared.seat.run(&*self.shared, self.shared.vigil.as_ref(), self.shared.pause)
     }
 
     /// Waits until the epoch of `notice` is past `seen`, the deadline has come, or the port is
@@ -321,6 +324,43 @@ impl Port {
             watch.end(notice.epoch() != seen);
         }
         waited
+    }
+
+    /// From within a handler: nobody needs to hear at once of what comes next.
+    ///
+    /// If all that a turn of the thread in [`run`](Self::run) delivers is said to be so, that thread
+    /// [pauses](PortOptions::pause) and then handles together what has come meanwhile. It does not
+    /// where threads [wait](Self::wait) at the port or somebody is in a [hurry](Self::begin_hurry), and
+    /// goes on at once when that is so, when it is [hastened](Self::hasten), and for timers and packets.
+    pub fn unhurried(&self) {
+        self.shared.seat.unhurried();
+    }
+
+    /// Ends a pause of the thread in [`run`](Self::run), or has it leave out the next: for whoever
+    /// looks for what may come without waiting for it here, and has found nothing.
+    pub fn hasten(&self) {
+        self.shared.seat.hasten();
+    }
+
+    /// Has the thread in [`run`](Self::run) make no pauses, until [`end_hurry`](Self::end_hurry) is
+    /// called as often: for what is waited for elsewhere.
+    ///
+    /// ```
+    /// use serverlink_io::{Port, PortOptions};
+    ///
+    /// let port = Port::new(&PortOptions::default())?;
+    /// port.begin_hurry();
+    /// // Whatever comes is handled at once.
+    /// port.end_hurry();
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn begin_hurry(&self) {
+        self.shared.seat.hurries();
+    }
+
+    /// Ends what [`begin_hurry`](Self::begin_hurry) began.
+    pub fn end_hurry(&self) {
+        self.shared.seat.has_time();
     }
 
     /// Raises a notice that threads [wait](Self::wait) for at this port.
@@ -441,6 +481,10 @@ impl Car for Shared {
 
     fn is_stopped(&self) -> bool {
         self.due.is_stopped()
+    }
+
+    fn at_most(&self, pause: Duration) -> Duration {
+        self.due.wait(Some(pause)).unwrap_or(pause)
     }
 }
 

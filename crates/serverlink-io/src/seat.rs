@@ -9,6 +9,10 @@
 //! [`GRACE`]. While waiters come and go it looks after them now and then; while
 //! one stays, it sleeps; and when nobody wants anything, it waits in the port
 //! itself, so that nothing wakes up in vain.
+//!
+//! Where the background has brought nothing that anybody waits for, it may pause
+//! before the next turn: threads that have enough to do are not disturbed for
+//! every little thing that comes.
 
 use std::{
     collections::VecDeque,
@@ -21,7 +25,7 @@ use crate::{
     notice::{Notice, park_until},
     sync::{
         AtomicBool, AtomicUsize, Mutex,
-        Ordering::SeqCst,
+        Ordering::{Relaxed, SeqCst},
         lock,
         thread::{self, Thread, ThreadId},
         thread_mark,
@@ -42,12 +46,14 @@ pub(crate) trait Car {
     /// Whether packets wait to be delivered.
     fn has_packets(&self) -> bool;
     fn is_stopped(&self) -> bool;
+    /// So long, or until the next timer is due.
+    fn at_most(&self, pause: Duration) -> Duration;
 }
 
 /// The driver's seat of a port.
 ///
 /// Every flag here is set before something is checked that the other side
-/// changes before it checks the flag; hence `SeqCst` throughout.
+/// changes before it checks the flag; hence `SeqCst`.
 #[derive(Debug, Default)]
 pub(crate) struct Seat {
     driver: AtomicUsize,
@@ -59,6 +65,14 @@ pub(crate) struct Seat {
     /// How many of those are eager.
     wanted: AtomicUsize,
     background: Background,
+    /// How many events of this turn may be followed by a pause: for the driver alone, hence `Relaxed`.
+    unhurried: AtomicUsize,
+    /// How many want no pauses.
+    hurries: AtomicUsize,
+    /// Somebody has looked in vain for what may come.
+    hasty: AtomicBool,
+    /// The background pauses, or is about to.
+    pausing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -95,8 +109,14 @@ struct Role<'a>(&'a Seat);
 
 impl Seat {
     /// Drives until the car is stopped, giving way to waiters if this is the first thread to come.
-    /// There may be a vigil for what is delivered.
-    pub(crate) fn run(&self, car: &impl Car, vigil: Option<&Vigil>) -> io::Result<()> {
+    /// There may be a vigil for what is delivered, and a pause after turns that brought nothing but
+    /// [`unhurried`](Self::unhurried) events.
+    pub(crate) fn run(
+        &self,
+        car: &impl Car,
+        vigil: Option<&Vigil>,
+        pause: Option<Duration>,
+    ) -> io::Result<()> {
         self.check_not_mine("a handler cannot run the port that called it")?;
         let background = self.background();
         loop {
@@ -105,9 +125,15 @@ impl Seat {
                 let awake = watch.as_mut().is_some_and(|watch| watch.is_awake(Duration::ZERO));
                 match self.turn(car, awake.then_some(Duration::ZERO))? {
                     Turn::Delivered(0) => {}
-                    Turn::Delivered(_) => {
+                    Turn::Delivered(count) => {
                         if let Some(watch) = watch.take() {
                             watch.end(true);
+                        }
+                        if let (Some(background), Some(pause)) = (&background, pause)
+                            && self.unhurried.load(Relaxed) == count
+                            && background.pause(car, pause)
+                        {
+                            break;
                         }
                         watch = vigil.map(Vigil::begin);
                     }
@@ -135,6 +161,7 @@ impl Seat {
             return Ok(Turn::Stopped);
         }
         let Some(driving) = self.take() else { return Ok(Turn::Busy) };
+        self.unhurried.store(0, Relaxed);
         let turn = car.turn(timeout);
         drop(driving);
         self.check_packets(car);
@@ -202,13 +229,44 @@ impl Seat {
         }
     }
 
-    /// Ends the driver's wait. With nobody in the seat nothing is done: whoever takes it looks at
-    /// everything first, and unless there are others to do so the background does within
-    /// [`GRACE`].
+    /// Ends the driver's wait, or the background's pause. With nobody in the seat nothing else is done:
+    /// whoever takes it looks at everything first, and unless there are others to do so the background
+    /// does within [`GRACE`].
     pub(crate) fn wake_driver(&self, car: &impl Car) {
         if !self.is_free() && !self.is_mine() {
             car.wake();
         } else if !self.has_background() {
+            self.settle_now();
+        } else {
+            self.end_pause();
+        }
+    }
+
+    /// The event that is being delivered may be followed by a pause. Called by the driver.
+    pub(crate) fn unhurried(&self) {
+        self.unhurried.store(self.unhurried.load(Relaxed) + 1, Relaxed);
+    }
+
+    /// Somebody has looked in vain: no pause comes now.
+    pub(crate) fn hasten(&self) {
+        if !self.hasty.load(SeqCst) {
+            self.hasty.store(true, SeqCst);
+        }
+        self.end_pause();
+    }
+
+    /// No pauses from now on, until [`has_time`](Self::has_time) is called as often.
+    pub(crate) fn hurries(&self) {
+        self.hurries.fetch_add(1, SeqCst);
+        self.end_pause();
+    }
+
+    pub(crate) fn has_time(&self) {
+        self.hurries.fetch_sub(1, SeqCst);
+    }
+
+    fn end_pause(&self) {
+        if self.pausing.load(SeqCst) {
             self.settle_now();
         }
     }
@@ -269,7 +327,11 @@ impl Seat {
 
     /// Has somebody take the seat soon if it is free: the next in the queue, or the background.
     fn settle(&self) {
-        if self.is_free() && !self.unpark_next() && self.background.asleep.swap(false, SeqCst) {
+        if self.is_free()
+            && !self.unpark_next()
+            // Of what happened while this thread drove a background that pauses does not know.
+            && (self.background.asleep.swap(false, SeqCst) || self.pausing.swap(false, SeqCst))
+        {
             self.unpark_background();
         }
     }
@@ -332,6 +394,26 @@ impl Seat {
 }
 
 impl Role<'_> {
+    /// Leaves the seat free for a time, unless somebody waits for what may come, or as soon as somebody
+    /// does. True if a waiter has sat there meanwhile: it may well be back.
+    fn pause(&self, car: &impl Car, pause: Duration) -> bool {
+        let Seat { background, rides, queued, hurries, hasty, pausing, .. } = self.0;
+        let before = rides.load(SeqCst);
+        pausing.store(true, SeqCst);
+        let (looked, urgent) = (hasty.swap(false, SeqCst), background.urgent.swap(false, SeqCst));
+        let in_a_hurry = looked
+            || urgent
+            || queued.load(SeqCst) > 0
+            || hurries.load(SeqCst) > 0
+            || car.has_packets()
+            || car.is_stopped();
+        if !in_a_hurry {
+            thread::park_timeout(car.at_most(pause));
+        }
+        pausing.store(false, SeqCst);
+        rides.load(SeqCst) != before
+    }
+
     /// Waits until the background should take the seat, or is disturbed.
     fn watch(&self, car: &impl Car) {
         let Seat { background, rides, .. } = self.0;
@@ -419,6 +501,10 @@ mod tests {
             false
         }
 
+        fn at_most(&self, pause: Duration) -> Duration {
+            pause
+        }
+
         fn is_stopped(&self) -> bool {
             // This thread may be held up between two turns, but not always.
             self.asked.get() || self.turns.get() == 1000
@@ -430,7 +516,7 @@ mod tests {
         let alone = std::thread::available_parallelism().is_ok_and(|count| count.get() == 1);
         for vigil in [None, Some(Vigil::new())] {
             let car = Busy::default();
-            Seat::default().run(&car, vigil.as_ref()).expect("it runs");
+            Seat::default().run(&car, vigil.as_ref(), None).expect("it runs");
             assert_eq!(car.asked.get(), vigil.is_some() && !alone);
         }
     }

@@ -48,6 +48,7 @@ impl Car for Port {
         let stopped = state.stopped;
         drop(state);
         for notice in &packets {
+            self.seat.unhurried();
             self.raise(notice);
         }
         Ok(if stopped { Turn::Stopped } else { Turn::Delivered(packets.len()) })
@@ -60,6 +61,10 @@ impl Car for Port {
 
     fn has_packets(&self) -> bool {
         !self.state.lock().unwrap().packets.is_empty()
+    }
+
+    fn at_most(&self, pause: Duration) -> Duration {
+        pause
     }
 
     fn is_stopped(&self) -> bool {
@@ -265,7 +270,7 @@ fn the_background_gives_way_and_takes_over_again() {
         let port = Arc::new(Port::default());
         let background = thread::spawn({
             let port = port.clone();
-            move || port.seat.run(&*port, None).unwrap()
+            move || port.seat.run(&*port, None, None).unwrap()
         });
         let notice = Arc::new(Notice::new());
         let waiter = thread::spawn({
@@ -280,6 +285,77 @@ fn the_background_gives_way_and_takes_over_again() {
         while later.epoch() == 0 {
             later.park(0, None);
         }
+        port.stop();
+        background.join().unwrap();
+    });
+}
+
+/// A thread that runs it and pauses, for ever if it is let, after every turn that brought something.
+fn run_with_pauses(port: &Arc<Port>) -> thread::JoinHandle<()> {
+    let port = port.clone();
+    thread::spawn(move || port.seat.run(&*port, None, Some(Duration::MAX)).unwrap())
+}
+
+/// After the first arrival the background pauses, or is about to. `then` is to have it go on: a second
+/// one, of which it does not hear in a pause, comes before.
+fn pausing(then: fn(&Arc<Port>, &Arc<Notice>)) {
+    model(move || {
+        let port = Arc::new(Port::default());
+        let background = run_with_pauses(&port);
+        let notices = [(); 2].map(|()| Arc::new(Notice::new()));
+        for notice in &notices {
+            port.arrive(notice);
+        }
+        then(&port, &notices[1]);
+        while notices[1].epoch() == 0 {
+            notices[1].park(0, None);
+        }
+        port.stop();
+        background.join().unwrap();
+    });
+}
+
+#[test]
+fn what_is_posted_ends_a_pause() {
+    pausing(|port, _| port.post(&Arc::default()));
+}
+
+#[test]
+fn what_is_posted_lazily_ends_a_pause() {
+    pausing(|port, _| {
+        port.state.lock().unwrap().packets.push_back(Arc::default());
+        port.seat.wake_driver(&**port);
+    });
+}
+
+#[test]
+fn who_looks_in_vain_ends_a_pause() {
+    pausing(|port, _| port.seat.hasten());
+}
+
+#[test]
+fn who_is_in_a_hurry_ends_a_pause() {
+    pausing(|port, _| port.seat.hurries());
+}
+
+#[test]
+fn waiters_end_a_pause() {
+    for eager in [true, false] {
+        let then: fn(&Arc<Port>, &Arc<Notice>) = if eager {
+            |port, notice| port.wait(notice, true)
+        } else {
+            |port, notice| port.wait(notice, false)
+        };
+        pausing(then);
+    }
+}
+
+#[test]
+fn a_background_that_pauses_can_be_stopped() {
+    model(|| {
+        let port = Arc::new(Port::default());
+        let background = run_with_pauses(&port);
+        port.arrive(&Arc::default());
         port.stop();
         background.join().unwrap();
     });

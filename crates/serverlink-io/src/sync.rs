@@ -80,8 +80,13 @@ pub(crate) mod thread {
         *there = false;
     }
 
-    pub(crate) fn park_timeout(_: Duration) {
-        loom::thread::yield_now();
+    /// Time passes as soon as nothing else happens, but for the longest.
+    pub(crate) fn park_timeout(timeout: Duration) {
+        if timeout == Duration::MAX {
+            park();
+        } else {
+            loom::thread::yield_now();
+        }
     }
 }
 

@@ -149,8 +149,8 @@ impl Due {
         waiting
     }
 
-    /// How long the backend may wait.
-    fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
+    /// How long to wait, if not for longer than that.
+    pub(super) fn wait(&self, timeout: Option<Duration>) -> Option<Duration> {
         let Some(nearest) = self.timers.nearest() else { return timeout };
         let left = nearest.saturating_duration_since(Instant::now());
         Some(timeout.map_or(left, |timeout| timeout.min(left)))

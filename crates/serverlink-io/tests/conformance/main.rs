@@ -20,6 +20,7 @@ mod drive;
 mod heap;
 mod many;
 mod memory;
+mod pausing;
 #[cfg(windows)]
 mod pipes;
 mod probe;
@@ -88,6 +89,15 @@ macro_rules! every_case {
                 wake_from_another_thread_ends_the_turn;
             memory:
                 a_port_takes_little_of_the_heap;
+            pausing:
+                a_pause_ends_when_it_is_hastened,
+                a_port_that_pauses_can_be_stopped,
+                a_waiter_need_not_wait_for_the_end_of_a_pause,
+                no_pause_goes_beyond_a_timer,
+                nothing_is_held_back_from_who_is_in_a_hurry,
+                timers_and_packets_end_a_pause,
+                what_is_not_said_to_be_unhurried_is_followed_at_once,
+                who_looks_again_and_again_need_not_wait;
             probe:
                 a_look_tells_what_is_the_case,
                 a_probe_of_both_directions_is_one_operation,

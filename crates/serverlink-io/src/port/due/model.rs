@@ -52,6 +52,10 @@ impl Car for Port {
         self.due.has_packets()
     }
 
+    fn at_most(&self, pause: Duration) -> Duration {
+        self.due.wait(Some(pause)).unwrap_or(pause)
+    }
+
     fn is_stopped(&self) -> bool {
         self.due.is_stopped()
     }
