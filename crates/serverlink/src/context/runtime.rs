@@ -20,6 +20,10 @@ use crate::{
 /// After what time a context that does not end says why; then after twice as long, and so on.
 const WORRY: Duration = Duration::from_secs(5);
 
+/// How long the I/O thread leaves its port alone, once it has brought nothing but a little that nobody
+/// waits for.
+const PAUSE: Duration = Duration::from_micros(500);
+
 /// Ports, names, and a count of what is still alive.
 #[derive(Debug)]
 pub(crate) struct Runtime {
@@ -71,6 +75,8 @@ impl Runtime {
     pub(crate) fn new(options: ContextOptions, backend: Option<String>) -> Result<Self> {
         let mut port_options = PortOptions::default();
         port_options.backend = backend;
+        // With several ports threads do not wait at one of them, which knows of nobody then.
+        port_options.pause = (options.io_threads == 1).then_some(PAUSE);
         let ports = (0..options.io_threads)
             .map(|_| Port::new(&port_options))
             .collect::<std::io::Result<_>>()

@@ -8,6 +8,8 @@ use std::{
     },
 };
 
+use serverlink_io::Port;
+
 use super::{Watch, signal::Signal};
 use crate::{pattern::Pattern, socket::Peers};
 
@@ -22,7 +24,7 @@ pub(crate) enum Direction {
 ///
 /// It is changed under the lock of the socket's core, and told of changes after that is released;
 /// descriptors are set and reset under the lock, so that they always show the latest.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Watchers {
     polls: Mutex<Vec<Arc<Watch>>>,
     polled: AtomicBool,
@@ -33,9 +35,35 @@ pub(crate) struct Watchers {
     changes: OnceLock<Arc<Signal>>,
     /// Calls do not wait any more: everything stays ready.
     ended: AtomicBool,
+    /// They may wait elsewhere than at this port, whose I/O thread does not pause therefore.
+    hurried: Option<Port>,
+}
+
+impl Drop for Watchers {
+    fn drop(&mut self) {
+        if let Some(port) = &self.hurried {
+            port.end_hurry();
+        }
+    }
 }
 
 impl Watchers {
+    /// None yet, of a socket whose connections are all on this port.
+    pub(crate) fn new(port: Option<Port>) -> Self {
+        if let Some(port) = &port {
+            port.begin_hurry();
+        }
+        Self {
+            polls: Mutex::default(),
+            polled: AtomicBool::default(),
+            descriptors: Mutex::default(),
+            shown: Default::default(),
+            changes: OnceLock::default(),
+            ended: AtomicBool::default(),
+            hurried: port,
+        }
+    }
+
     fn polls(&self) -> MutexGuard<'_, Vec<Arc<Watch>>> {
         self.polls.lock().unwrap_or_else(PoisonError::into_inner)
     }

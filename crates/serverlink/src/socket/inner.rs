@@ -320,7 +320,11 @@ impl SocketInner {
                     return result;
                 }
                 core = self.core();
-            } else if done || matches!(patience, Patience::None) {
+            } else if done {
+                return result;
+            } else if matches!(patience, Patience::None) {
+                drop(core);
+                self.look_was_in_vain();
                 return result;
             } else {
                 let set = match way {
@@ -329,6 +333,8 @@ impl SocketInner {
                 };
                 let until = *deadline.get_or_insert_with(|| patience.deadline(set));
                 if until.is_some_and(|until| until <= Instant::now()) {
+                    drop(core);
+                    self.look_was_in_vain();
                     return result;
                 }
                 // When time runs out meanwhile, one more look before giving up.
@@ -337,6 +343,13 @@ impl SocketInner {
             core.check()?;
             let Core { pattern, peers, .. } = &mut *core;
             result = attempt(&mut pattern.0, peers);
+        }
+    }
+
+    /// Whoever looks again and again is not to wait for the I/O thread's pauses.
+    pub(super) fn look_was_in_vain(&self) {
+        if let Some(port) = &self.port {
+            port.hasten();
         }
     }
 

@@ -156,6 +156,11 @@ impl SocketInner {
         if !core.peers.is_quiet() {
             // Messages were passed over.
             self.release(guard);
+        } else {
+            drop(guard);
+        }
+        if !found.contains(interest) {
+            self.look_was_in_vain();
         }
         found
     }
@@ -217,7 +222,7 @@ impl SocketInner {
         if let Some(watchers) = &core.watchers {
             return watchers.clone();
         }
-        let watchers = Arc::new(Watchers::default());
+        let watchers = Arc::new(Watchers::new(self.port().cloned()));
         Watched::wrap(&mut core.pattern, self.socket_type(), watchers.clone());
         core.watchers = Some(watchers.clone());
         watchers

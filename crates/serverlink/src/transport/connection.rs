@@ -10,7 +10,7 @@ use std::{
     io, mem,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicI8, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -41,6 +41,9 @@ const WRITES_PER_TURN: usize = 8;
 /// How many bytes to receive behind a very long frame: another may follow, and what of it comes with its
 /// header is copied. A connection that rests keeps so many.
 const AFTER_FRAME: usize = 256;
+
+/// So many bytes at once are little: more of the kind may wait to be handled together.
+const LITTLE: usize = 4096;
 
 /// What a timer is for, or a packet posted to a connection.
 const DEADLINE: u64 = 6;
@@ -76,11 +79,23 @@ pub(crate) struct Connection {
     closing: Mutex<Option<Box<Closing>>>,
     /// How far a write got that failed.
     sent: AtomicUsize,
+    /// How many writes wait for room: one at most, or less than none for a moment, when its event comes
+    /// before whoever began it knows that there will be one.
+    waits_for_room: AtomicI8,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // One that the engine has not given back.
+        if *self.waits_for_room.get_mut() > 0 {
+            self.port.end_hurry();
+        }
+    }
 }
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 432);
+const _: () = assert!(size_of::<Connection>() <= 440);
 
 #[derive(Debug)]
 struct Input {
@@ -171,6 +186,7 @@ impl Connection {
             }),
             closing: Mutex::new(None),
             sent: AtomicUsize::new(0),
+            waits_for_room: AtomicI8::new(0),
         });
         let handle = stream.register(&connection.port, connection.clone())?;
         let handle = connection.handle.get_or_init(|| handle);
@@ -303,11 +319,22 @@ impl Connection {
         }
     }
 
+    /// A write has ended that had to wait for room.
+    fn has_room(&self) {
+        if self.waits_for_room.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.port.end_hurry();
+        }
+    }
+
     /// Writes one batch; nothing if it is not done yet.
     fn write(&self, buffers: Vec<Bytes>) -> Option<Finished> {
         let handle = self.handle.get()?;
         match handle.send(buffers) {
             Sending::Pending => {
+                // The I/O thread is to see at once when there is room. The event may have come already.
+                if self.waits_for_room.fetch_add(1, Ordering::AcqRel) == 0 {
+                    self.port.begin_hurry();
+                }
                 if self.outbox.is_broken() {
                     // It broke while the write began: nobody else saw it pending.
                     handle.cancel(Direction::Outward);
@@ -420,6 +447,7 @@ impl Connection {
                 }
                 self.outbox.note_heard();
                 input.bytes += (buffer.len() - before) as u64;
+                let is_little = buffer.len() <= LITTLE && self.pipe.get().is_some();
                 let now = Instant::now();
                 if input.is_proxied() {
                     self.hear_proxy(input, &buffer, now);
@@ -430,6 +458,9 @@ impl Connection {
                     self.pump(input, now);
                 } else {
                     self.hear(input, buffer.freeze(), now);
+                }
+                if is_little {
+                    self.port.unhurried();
                 }
             }
             (_, Phase::Parting(_, end)) => self.end(input, end),
@@ -661,6 +692,9 @@ impl Input {
 
 impl Handler for Connection {
     fn complete(&self, event: Event) {
+        if matches!(event, Event::Sent { .. }) {
+            self.has_room();
+        }
         match event {
             Event::Received(result) => self.received(&mut self.input(), result),
             Event::Sent { buffers, result: Ok(()), .. } => {
