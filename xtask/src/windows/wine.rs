@@ -14,8 +14,9 @@ pub(crate) const SHIM_COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// The rest keeps Wine from asking about Mono and Gecko and from making menus.
 const DLL_OVERRIDES: &str = "winedbg.exe=d;mscoree=;mshtml=;winemenubuilder.exe=d";
 
-/// Seconds the server outlives its last program, should nobody stop it.
-const SERVER_PERSISTENCE: &str = "-p60";
+/// Seconds the server outlives its last program, should nobody stop it: longer than a build between two
+/// of them takes. Without it each program starts one of its own, which takes longer than most tests.
+const SERVER_PERSISTENCE: &str = "-p600";
 
 /// The two programs of a Wine installation that are used here.
 struct Installation {
