@@ -1,8 +1,8 @@
 //! The engine and the sockets, on every backend of this platform.
 
 use super::{
-    BACKEND, NATIVE_BACKENDS, Suite, backend_tests, ours_here, programs, runner, targets, tests,
-    uring,
+    BACKEND, BUILD_PROGRAMS, NATIVE_BACKENDS, Suite, backend_tests, ours_here, runner, targets,
+    tests, uring,
 };
 use crate::endure;
 use crate::needs;
@@ -19,7 +19,7 @@ pub(super) const SUITE: Suite = Suite {
             command.env(BACKEND, "kqueue");
             tests(recorder, "sockets on a model of kqueue", command, &targets("serverlink"));
         }
-        if !recorder.build("build of the endurance run", programs()) {
+        if !recorder.build("build of the endurance run", ours_here(BUILD_PROGRAMS)) {
             return;
         }
         for backend in uring::usable(NATIVE_BACKENDS) {

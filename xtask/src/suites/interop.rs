@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use super::{BACKEND, NATIVE_BACKENDS, Suite, cargo, programs, runner, test_targets, uring};
+use super::{
+    BACKEND, BUILD_PROGRAMS, NATIVE_BACKENDS, Suite, cargo, ours_here, runner, test_targets, uring,
+};
 use crate::{counts::Runner, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
@@ -11,7 +13,7 @@ pub(super) const SUITE: Suite = Suite {
     about: "exchanges with libzmq, pyzmq and websockets, once per backend",
     needs: &[&needs::CPP_COMPILER, &needs::PYZMQ],
     run: |recorder| {
-        if !recorder.build("build of the command", programs()) {
+        if !recorder.build("build of the command", ours_here(BUILD_PROGRAMS)) {
             return;
         }
         let (runner, run) = runner();

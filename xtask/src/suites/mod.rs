@@ -110,11 +110,10 @@ fn ours_here(action: &[&str]) -> Command {
     command
 }
 
-/// Builds the programs of this platform: along with a test, since what tests need gives crates more
+/// Builds the command and the endurance run: along with a test, since what tests need gives crates more
 /// features, and everything would be built twice.
-fn programs() -> Command {
-    ours_here(&["build", "--bin=serverlink", "--bin=serverlink-endure", "--test=look"])
-}
+const BUILD_PROGRAMS: &[&str] =
+    &["build", "--bin=serverlink", "--bin=serverlink-endure", "--test=look"];
 
 /// The options that choose all files of tests of a crate, but for those that need features.
 fn targets(name: &str) -> Vec<String> {

@@ -3,7 +3,7 @@
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
-use super::programs;
+use super::{BUILD_PROGRAMS, ours_here};
 use crate::{layout, windows};
 
 const NAME: &str = "uring";
@@ -44,7 +44,7 @@ fn ask() -> Option<String> {
     if !cfg!(target_os = "linux") {
         return None;
     }
-    if !programs().stdin(Stdio::null()).status().ok()?.success() {
+    if !ours_here(BUILD_PROGRAMS).stdin(Stdio::null()).status().ok()?.success() {
         return None;
     }
     let mut command = Command::new(layout::debug_program("serverlink"));

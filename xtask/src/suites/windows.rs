@@ -1,7 +1,7 @@
 //! The Windows programs, under Wine.
 
 use super::interop::{PACKAGE, WINDOWS_TEST};
-use super::{Suite, WINDOWS_BACKENDS, backend_tests, cargo, ours, runner, tests};
+use super::{BUILD_PROGRAMS, Suite, WINDOWS_BACKENDS, backend_tests, cargo, ours, runner, tests};
 use crate::counts::Runner;
 use crate::recorder::Recorder;
 use crate::windows::{self, Windows};
@@ -23,7 +23,7 @@ fn run(recorder: &mut Recorder) {
     let cargo_of_tests = || ours(windows.cargo(), run);
     tests(recorder, "unit tests", cargo_of_tests(), &["--lib"]);
     backend_tests(recorder, WINDOWS_BACKENDS, &cargo_of_tests);
-    let build = ours(windows.cargo(), &["build", "--bins", "--tests"]);
+    let build = ours(windows.cargo(), BUILD_PROGRAMS);
     if !recorder.build("build of the command and the endurance run", build) {
         return;
     }
