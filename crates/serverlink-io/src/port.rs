@@ -355,12 +355,12 @@ impl Port {
     /// # Ok::<(), std::io::Error>(())
     /// ```
     pub fn begin_hurry(&self) {
-        self.shared.seat.hurries();
+        self.shared.seat.begin_hurry();
     }
 
     /// Ends what [`begin_hurry`](Self::begin_hurry) began.
     pub fn end_hurry(&self) {
-        self.shared.seat.has_time();
+        self.shared.seat.end_hurry();
     }
 
     /// Raises a notice that threads [wait](Self::wait) for at this port.

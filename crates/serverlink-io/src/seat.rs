@@ -255,13 +255,13 @@ impl Seat {
         self.end_pause();
     }
 
-    /// No pauses from now on, until [`has_time`](Self::has_time) is called as often.
-    pub(crate) fn hurries(&self) {
+    /// No pauses from now on, until [`end_hurry`](Self::end_hurry) is called as often.
+    pub(crate) fn begin_hurry(&self) {
         self.hurries.fetch_add(1, SeqCst);
         self.end_pause();
     }
 
-    pub(crate) fn has_time(&self) {
+    pub(crate) fn end_hurry(&self) {
         self.hurries.fetch_sub(1, SeqCst);
     }
 

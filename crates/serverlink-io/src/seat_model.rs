@@ -335,7 +335,7 @@ fn who_looks_in_vain_ends_a_pause() {
 
 #[test]
 fn who_is_in_a_hurry_ends_a_pause() {
-    pausing(|port, _| port.seat.hurries());
+    pausing(|port, _| port.seat.begin_hurry());
 }
 
 #[test]
