@@ -71,7 +71,7 @@ const PROTOCOL: Run = Run {
 const QUEUE: Run = Run {
     what: "queue",
     package: "serverlink",
-    only: &["queue"],
+    only: &["pipe::queue", "pipe::inlet"],
     flags: "",
     seeds: 1,
     except: &[],

@@ -58,17 +58,18 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     })
 }
 
-/// Runs the tests of the engine and of the lock-free queue, which is where unsafe code is.
+/// Runs the tests of the engine and of the lock-free queue, which is where unsafe code is, with all that
+/// uses the queue.
 fn unsafe_code(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     suites::engine_tests(recorder, "engine", cargo, None);
-    queue(recorder, cargo);
+    pipes(recorder, cargo);
 }
 
-fn queue(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
+fn pipes(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     let (runner, run) = suites::runner();
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink", "--lib", "queue"]);
-    recorder.tests("queue", runner, command);
+    command.args(run).args(["--package=serverlink", "--lib", "pipe::"]);
+    recorder.tests("pipes", runner, command);
 }
 
 /// What cannot run, by a part of its name, and why.

@@ -2,13 +2,13 @@
 
 use std::process::Command;
 
-use super::{apart, host, queue};
+use super::{apart, host, pipes};
 use crate::needs::{self, Need};
 use crate::suites::{self, Suite};
 
 pub(super) const SUITE: Suite = Suite {
     name: "valgrind",
-    about: "unit tests of the engine and of the queue under Valgrind's memcheck",
+    about: "unit tests of the engine and of pipes under Valgrind's memcheck",
     needs: &[&VALGRIND],
     run: |recorder| {
         let (runner, run) = suites::runner();
@@ -16,7 +16,7 @@ pub(super) const SUITE: Suite = Suite {
         command.args(run).args(["--package=serverlink-io", "--lib"]);
         suites::uring::spare(&mut command);
         recorder.tests("engine", runner, command);
-        queue(recorder, &cargo);
+        pipes(recorder, &cargo);
     },
 };
 

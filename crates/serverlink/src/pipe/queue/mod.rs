@@ -571,8 +571,9 @@ impl<T> Drop for Consumer<T> {
         self.haste = u16::MAX;
         while self.fetch() {
             while self.pop().is_some() {}
-            self.release();
         }
+        // Whoever drops what is published yet goes by this, and the last batch may not have been released.
+        self.release();
         if !self.place.block.is_null() {
             // For whatever the writer publishes yet.
             // SAFETY: something was published, so that the writer does not touch it any more.

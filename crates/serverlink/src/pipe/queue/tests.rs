@@ -51,6 +51,31 @@ fn exactly_the_limit_fits() {
 }
 
 #[test]
+fn what_is_read_is_not_dropped_again_with_the_queue() {
+    for count in 1..20 {
+        for unread in 0..count {
+            let (mut producer, mut consumer) = channel(100);
+            let life = Arc::new(());
+            for number in 0..count {
+                let mut message = Counted { number, _life: Some(life.clone()) };
+                assert!(producer.push(&mut message).is_ok());
+            }
+            let read: Vec<_> = (unread..count)
+                .map(|_| {
+                    assert!(consumer.fetch());
+                    consumer.pop().expect("it was fetched")
+                })
+                .collect();
+            // None of the batches was released.
+            drop(consumer);
+            drop(producer);
+            assert_eq!(Arc::strong_count(&life), 1 + read.len());
+            assert!(read.iter().map(|message| message.number).eq(0..read.len()));
+        }
+    }
+}
+
+#[test]
 fn what_is_read_makes_room_at_once_when_the_batch_is_over() {
     let (mut producer, mut consumer) = channel::<usize>(4);
     for _ in 0..10 {
