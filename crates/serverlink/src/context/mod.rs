@@ -1,5 +1,7 @@
 //! Contexts: what sockets share.
 
+#[cfg(test)]
+mod pausing;
 mod report;
 mod runtime;
 mod threads;
@@ -75,8 +77,13 @@ impl ContextBuilder {
     /// [`Error::UnsupportedOption`] for one that this system does not have, [`Error::Io`] if the
     /// system has no port or thread to give, or does not run threads as they are to be.
     pub fn build(self) -> Result<Context> {
+        self.build_pausing(runtime::PAUSE)
+    }
+
+    /// Makes the context, with I/O threads that make pauses so long.
+    fn build_pausing(self, pause: Duration) -> Result<Context> {
         self.options.check()?;
-        let runtime = Arc::new(Runtime::new(self.options, self.backend)?);
+        let runtime = Arc::new(Runtime::new(self.options, self.backend, pause)?);
         let shared = Arc::new(Shared { runtime: runtime.clone(), threads: Mutex::default() });
         for (number, port) in runtime.ports().iter().enumerate() {
             let thread = threads::start(number, port.clone(), runtime.clone())?;

@@ -22,7 +22,7 @@ const WORRY: Duration = Duration::from_secs(5);
 
 /// How long the I/O thread leaves its port alone, once it has brought nothing but a little that nobody
 /// waits for.
-const PAUSE: Duration = Duration::from_micros(500);
+pub(super) const PAUSE: Duration = Duration::from_micros(500);
 
 /// Ports, names, and a count of what is still alive.
 #[derive(Debug)]
@@ -72,11 +72,15 @@ impl Alive {
 }
 
 impl Runtime {
-    pub(crate) fn new(options: ContextOptions, backend: Option<String>) -> Result<Self> {
+    pub(crate) fn new(
+        options: ContextOptions,
+        backend: Option<String>,
+        pause: Duration,
+    ) -> Result<Self> {
         let mut port_options = PortOptions::default();
         port_options.backend = backend;
         // With several ports threads do not wait at one of them, which knows of nobody then.
-        port_options.pause = (options.io_threads == 1).then_some(PAUSE);
+        port_options.pause = (options.io_threads == 1).then_some(pause);
         let ports = (0..options.io_threads)
             .map(|_| Port::new(&port_options))
             .collect::<std::io::Result<_>>()
@@ -251,7 +255,7 @@ mod tests {
     #[test]
     fn ports_are_chosen_in_turn_from_those_wanted() {
         let options = ContextOptions { io_threads: 3, ..ContextOptions::default() };
-        let runtime = Runtime::new(options, None).expect("an engine");
+        let runtime = Runtime::new(options, None, PAUSE).expect("an engine");
         let chosen = |affinity| {
             let mut chosen: Vec<_> = (0..6)
                 .map(|_| {
