@@ -56,6 +56,14 @@ impl List {
             None => &self.frames,
         }
     }
+
+    /// The frames alone, to be changed at will.
+    fn untagged(&mut self) -> &mut Vec<Frame> {
+        if self.tag.take().is_some() {
+            self.frames.truncate(1);
+        }
+        &mut self.frames
+    }
 }
 
 impl Message {
@@ -87,12 +95,7 @@ impl Message {
             mem::forget(mem::replace(&mut self.0, Frames::Many(List { frames, tag: None })));
         }
         match &mut self.0 {
-            Frames::Many(list) => {
-                if list.tag.take().is_some() {
-                    list.frames.truncate(1);
-                }
-                &mut list.frames
-            }
+            Frames::Many(list) => list.untagged(),
             Frames::None | Frames::One(_) => unreachable!("it was made a list"),
         }
     }
@@ -230,15 +233,27 @@ impl Message {
         }
     }
 
-    /// Splits the first `count` frames off, in order.
+    /// Splits the first `count` frames off, in order. They keep the room of the others, which
+    /// [`prepend`](Self::prepend) needs.
     pub(crate) fn split_front(&mut self, count: usize) -> Vec<Frame> {
-        let frames = self.list();
-        frames.drain(..count.min(frames.len())).collect()
+        let mut front = mem::take(self.list());
+        self.0 = if front.len() == count + 1 {
+            front.pop().map_or(Frames::None, Frames::One)
+        } else {
+            let frames = front.split_off(count.min(front.len()));
+            Frames::Many(List { frames, tag: None })
+        };
+        front
     }
 
-    /// Puts `frames` before all others.
-    pub(crate) fn prepend(&mut self, frames: Vec<Frame>) {
-        self.list().splice(0..0, frames);
+    /// Puts `front` before all other frames.
+    pub(crate) fn prepend(&mut self, mut front: Vec<Frame>) {
+        match mem::take(&mut self.0) {
+            Frames::None => {}
+            Frames::One(frame) => front.push(frame),
+            Frames::Many(mut list) => front.append(list.untagged()),
+        }
+        self.0 = Frames::Many(List { frames: front, tag: None });
     }
 }
 
@@ -350,14 +365,11 @@ impl IntoIterator for Message {
     type Item = Frame;
     type IntoIter = IntoIter;
 
-    fn into_iter(mut self) -> IntoIter {
-        if matches!(self.0, Frames::Many(_)) {
-            self.list();
-        }
+    fn into_iter(self) -> IntoIter {
         let (one, many) = match self.0 {
             Frames::None => (None, Vec::new()),
             Frames::One(frame) => (Some(frame), Vec::new()),
-            Frames::Many(list) => (None, list.frames),
+            Frames::Many(mut list) => (None, mem::take(list.untagged())),
         };
         IntoIter(one.into_iter().chain(many))
     }
@@ -419,6 +431,15 @@ mod tests {
             assert_eq!((front.len(), message.len()), (count, 5 - count));
             message.prepend(front);
             assert_eq!(message, whole);
+        }
+    }
+
+    #[test]
+    fn a_message_with_an_envelope_says_nothing_besides() {
+        for mut message in ["x".into(), Message::from("x").with_group("g")] {
+            message.prepend(vec!["1".into(), Frame::new()]);
+            assert_eq!(texts(&message), ["1", "", "x"]);
+            assert_eq!(message.group(), None);
         }
     }
 }
