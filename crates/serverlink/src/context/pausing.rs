@@ -1,21 +1,22 @@
 //! What sockets do about the pauses of the I/O thread.
 
 use std::{
+    net::{TcpListener, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
 use super::{Context, ContextBuilder};
-use crate::{Error, Events, Message, Poller, Result, Socket, SocketType};
+use crate::{Error, Events, Message, PollItem, Poller, Result, Socket, SocketType, poll};
 
 /// Longer than any test: every pause that ends is one that was ended.
 const FOR_EVER: Duration = Duration::from_secs(3600);
 /// What has not come by then is held back, or late; either will do.
 const A_WHILE: Duration = Duration::from_millis(20);
 /// What has not come by then never will.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_secs(30);
 /// So many little messages are taken, at most, before there is a pause; and where there is to be none.
-const MANY: usize = 500;
+const MANY: usize = 200;
 
 /// Calls until it is true, for as long as `limit`.
 fn is_soon(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
@@ -110,6 +111,19 @@ impl Rig {
         self.pull = self.context.socket(SocketType::Pull).unwrap();
     }
 
+    /// There are no pauses during a wait, which ends with what comes for it.
+    fn while_in_wait(&self, wait: impl FnOnce() -> Result<usize> + Send) {
+        self.pause();
+        thread::scope(|scope| {
+            let waiter = scope.spawn(wait);
+            self.goes_on();
+            self.to_pull.send("awaited").unwrap();
+            assert_eq!(waiter.join().unwrap().unwrap(), 1);
+        });
+        receive(&self.pull);
+        self.pause();
+    }
+
     /// What is called in a pause finds what comes in it.
     fn finds(&self, mut look: impl FnMut(&Socket)) {
         for _ in 0..3 {
@@ -118,6 +132,22 @@ impl Rig {
             look(&self.pull);
         }
     }
+}
+
+/// One that waits for messages to all of these.
+fn poller_of<const N: usize>(sockets: [&Socket; N]) -> Poller {
+    let poller = Poller::new();
+    for (token, socket) in (0..).zip(sockets) {
+        poller.add(socket, token, Events::IN).unwrap();
+    }
+    poller
+}
+
+/// What a poll waits for in vain.
+fn stream_pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (near, listener.accept().unwrap().0)
 }
 
 fn receive(socket: &Socket) {
@@ -152,17 +182,141 @@ fn who_asks_again_and_again_what_there_is_is_told() {
 }
 
 #[test]
-fn a_poller_is_told_and_no_pauses_come_until_its_socket_is_closed() {
-    let mut rig = Rig::new();
-    rig.pause();
-    rig.to_pull.send("awaited").unwrap();
+fn who_waits_at_a_poller_is_told() {
+    let rig = Rig::new();
+    let poller = poller_of([&rig.pull]);
+    rig.finds(|pull| {
+        assert_eq!(poller.wait(&mut Vec::new(), Some(LIMIT)).unwrap(), 1);
+        receive(pull);
+    });
+}
+
+#[test]
+fn who_asks_a_poller_again_and_again_is_told() {
+    let rig = Rig::new();
+    let poller = poller_of([&rig.pull]);
+    rig.finds(|pull| {
+        insist(|| (poller.wait(&mut Vec::new(), Some(Duration::ZERO)).unwrap() == 1).then_some(()));
+        receive(pull);
+    });
+}
+
+/// Of two contexts, of which one has a port where the poller does not wait.
+#[test]
+fn who_waits_at_a_poller_of_several_contexts_is_told() {
+    let rig = Rig::new();
+    let poller = poller_of([&rig.of_push, &rig.pull]);
+    rig.finds(|pull| {
+        assert_eq!(poller.wait(&mut Vec::new(), Some(LIMIT)).unwrap(), 1);
+        receive(pull);
+    });
+}
+
+#[test]
+fn no_pauses_come_while_a_poller_waits_for_descriptors_besides() {
+    let rig = Rig::new();
+    let (quiet, _far) = stream_pair();
+    let poller = poller_of([&rig.pull]);
+    poller.add_descriptor(&quiet, 9, Events::IN).unwrap();
+    rig.while_in_wait(|| poller.wait(&mut Vec::new(), Some(2 * LIMIT)));
+}
+
+#[test]
+fn who_could_send_but_asks_what_has_come_is_told() {
+    let rig = Rig::new();
     let poller = Poller::new();
+    poller.add(&rig.push, 0, Events::OUT).unwrap();
     poller.add(&rig.pull, 1, Events::IN).unwrap();
-    assert_eq!(poller.wait(&mut Vec::new(), Some(LIMIT)).unwrap(), 1);
-    receive(&rig.pull);
-    rig.goes_on();
-    rig.close_pull();
+    let (stream, _far) = stream_pair();
+    let found = |token| {
+        let mut events = Vec::new();
+        poller.wait(&mut events, Some(LIMIT)).unwrap();
+        events.iter().any(|event| event.token == token).then_some(())
+    };
+    rig.finds(|pull| {
+        assert_eq!(found(0), Some(()));
+        insist(|| found(1));
+        receive(pull);
+    });
+    rig.finds(|pull| {
+        let mut items =
+            [PollItem::socket(&rig.push, Events::OUT), PollItem::socket(pull, Events::IN)];
+        insist(|| {
+            poll(&mut items, Some(LIMIT)).unwrap();
+            items[1].ready().contains(Events::IN).then_some(())
+        });
+        receive(pull);
+    });
+    // A stream that can be written to is no message.
+    rig.finds(|pull| {
+        let mut items =
+            [PollItem::descriptor(&stream, Events::OUT), PollItem::socket(pull, Events::IN)];
+        insist(|| {
+            poll(&mut items, Some(LIMIT)).unwrap();
+            items[1].ready().contains(Events::IN).then_some(())
+        });
+        receive(pull);
+    });
+    poller.add_descriptor(&stream, 2, Events::OUT).unwrap();
+    poller.remove(0).unwrap();
+    rig.finds(|pull| {
+        assert_eq!(insist(|| found(2)), ());
+        insist(|| found(1));
+        receive(pull);
+    });
+}
+
+#[test]
+fn no_pauses_come_while_a_poller_waits_for_who_has_no_peers() {
+    let rig = Rig::new();
+    let lonely = rig.context.socket(SocketType::Pull).unwrap();
+    let poller = poller_of([&lonely]);
     rig.pause();
+    thread::scope(|scope| {
+        let waiter = scope.spawn(|| poller.wait(&mut Vec::new(), Some(2 * LIMIT)));
+        rig.goes_on();
+        poller.wake();
+        assert_eq!(waiter.join().unwrap().unwrap(), 0);
+    });
+    rig.pause();
+}
+
+#[test]
+fn who_polls_is_told() {
+    Rig::new().finds(|pull| {
+        assert_eq!(poll(&mut [PollItem::socket(pull, Events::IN)], Some(LIMIT)).unwrap(), 1);
+        receive(pull);
+    });
+}
+
+#[test]
+fn who_polls_again_and_again_is_told() {
+    Rig::new().finds(|pull| {
+        let items = &mut [PollItem::socket(pull, Events::IN)];
+        insist(|| (poll(items, Some(Duration::ZERO)).unwrap() == 1).then_some(()));
+        receive(pull);
+    });
+}
+
+#[test]
+fn who_polls_descriptors_besides_is_told() {
+    let rig = Rig::new();
+    let (quiet, _far) = stream_pair();
+    let descriptor = || PollItem::descriptor(&quiet, Events::IN);
+    rig.finds(|pull| {
+        let items = &mut [PollItem::socket(pull, Events::IN), descriptor()];
+        assert_eq!(poll(items, Some(LIMIT)).unwrap(), 1);
+        receive(pull);
+    });
+    rig.finds(|pull| {
+        let items = &mut [PollItem::socket(pull, Events::IN), descriptor()];
+        let short = Some(Duration::from_nanos(1));
+        insist(|| (poll(items, short).unwrap() == 1).then_some(()));
+        receive(pull);
+    });
+    rig.while_in_wait(|| {
+        poll(&mut [PollItem::socket(&rig.pull, Events::IN), descriptor()], Some(2 * LIMIT))
+    });
 }
 
 #[test]

@@ -23,8 +23,10 @@ pub(super) struct Item {
 pub(super) enum Target {
     Socket {
         socket: Weak<SocketInner>,
-        /// The port that drives it, if it was seen to have one.
+        /// Where all its connections are, if there is one such port.
         port: Option<Port>,
+        /// It was seen to have any.
+        is_driven: bool,
     },
     Descriptor {
         handle: Handle,
@@ -63,11 +65,23 @@ impl Item {
         }
     }
 
-    /// The port that drives it has become known.
-    pub(super) fn find_port(&mut self) -> Option<Port> {
-        let Target::Socket { socket, port: port @ None } = &mut self.target else { return None };
-        *port = socket.upgrade()?.driven_by();
-        port.clone()
+    /// The port that drives it now, and did not when this was asked last.
+    pub(super) fn driven_at_last(&mut self) -> Option<&Port> {
+        let Target::Socket { socket, port: Some(port), is_driven: is_driven @ false } =
+            &mut self.target
+        else {
+            return None;
+        };
+        *is_driven = socket.upgrade()?.has_connections();
+        is_driven.then_some(port)
+    }
+
+    /// Its port, if it is a socket, and whether that drives it.
+    pub(super) fn port(&self) -> Option<(&Port, bool)> {
+        match &self.target {
+            Target::Socket { port, is_driven, .. } => Some((port.as_ref()?, *is_driven)),
+            _ => None,
+        }
     }
 
     /// Ends it.

@@ -103,10 +103,10 @@ fn condition_of(events: Events) -> Condition {
 pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usize> {
     let deadline = deadline(timeout);
     if let found @ 1.. = look(items)? {
-        return Ok(found);
+        return Ok(told(items, found));
     }
     if timeout == Some(Duration::ZERO) {
-        return Ok(0);
+        return Ok(told(items, 0));
     }
     if descriptors(items).next().is_some() {
         return wait_in_system(items, deadline, look_at);
@@ -120,7 +120,7 @@ pub fn poll(items: &mut [PollItem<'_>], timeout: Option<Duration>) -> Result<usi
         // Another thread may have received what there was.
         let found = look(items)?;
         if found > 0 || is_over(deadline) {
-            return Ok(found);
+            return Ok(told(items, found));
         }
     }
 }
@@ -143,7 +143,7 @@ pub fn poll_with_signals(
 ) -> Result<usize> {
     let deadline = deadline(timeout);
     if let found @ 1.. = look(items)? {
-        return Ok(found);
+        return Ok(told(items, found));
     }
     // Also with a time-out of zero: a signal that is pending is to be told of.
     wait_in_system(items, deadline, |list, left| {
@@ -174,6 +174,21 @@ fn look(items: &mut [PollItem<'_>]) -> Result<usize> {
     Ok(found)
 }
 
+/// What is found is told. If it is no message, whoever looks again and again is not to wait for pauses of
+/// the I/O thread.
+fn told(items: &[PollItem<'_>], found: usize) -> usize {
+    let sockets = || {
+        items.iter().filter_map(|item| match &item.source {
+            Source::Socket(socket) => Some((&socket.inner, item.ready)),
+            Source::Descriptor(_) => None,
+        })
+    };
+    if !sockets().any(|(_, ready)| ready.contains(Events::IN)) {
+        sockets().for_each(|(socket, _)| socket.look_was_in_vain());
+    }
+    found
+}
+
 /// Waits in the system's poll for the descriptors, and for a signal that the sockets set.
 fn wait_in_system(
     items: &mut [PollItem<'_>],
@@ -199,10 +214,12 @@ fn wait_in_system(
         };
         let mut list = vec![Descriptor::new(&*alarm, condition_of(Events::IN))];
         list.extend(descriptors(items).cloned());
+        let hurry = poller.shared.hurry();
         wait(&mut list, left).map_err(waiting_failed)?;
+        drop(hurry);
         let found = look(items)?;
         if found > 0 || over {
-            return Ok(found);
+            return Ok(told(items, found));
         }
     }
 }

@@ -51,16 +51,55 @@ struct State {
     descriptors: usize,
     /// How many items are waited for to be read.
     readers: usize,
-    /// The ports that drive the sockets' connections, and of how many sockets each.
-    ports: Vec<(Port, usize)>,
+    /// The ports of the sockets.
+    ports: Vec<Used>,
+}
+
+#[derive(Debug)]
+struct Used {
+    port: Port,
+    /// How many sockets' it is.
+    sockets: usize,
+    /// How many of them have connections, which it drives.
+    driven: usize,
+}
+
+/// As long as it is there the I/O threads of some ports make no pauses.
+#[must_use]
+pub(super) struct Hurry {
+    /// More than one is rare.
+    first: Option<Port>,
+    others: Vec<Port>,
+}
+
+impl Hurry {
+    fn at<'a>(mut ports: impl Iterator<Item = &'a Port>) -> Self {
+        let begun = |port: &Port| {
+            port.begin_hurry();
+            port.clone()
+        };
+        Self { first: ports.next().map(begun), others: ports.map(begun).collect() }
+    }
+}
+
+impl Drop for Hurry {
+    fn drop(&mut self) {
+        self.first.iter().chain(&self.others).for_each(Port::end_hurry);
+    }
 }
 
 impl State {
+    /// For a wait at `home`, where there are no pauses then: there are none at other ports of sockets,
+    /// either.
+    fn hurry(&self, home: Option<&Port>) -> Hurry {
+        Hurry::at(self.ports.iter().map(|used| &used.port).filter(|port| home != Some(*port)))
+    }
+
     /// Where to wait: at the port of the descriptors, which nobody else drives, or else at one that
     /// drives connections.
     fn home(&self) -> Option<&Port> {
         match self.descriptors {
-            0 => self.ports.first().map(|(port, _)| port),
+            0 => self.ports.iter().find(|used| used.driven > 0).map(|used| &used.port),
             _ => self.port.as_ref(),
         }
     }
@@ -76,29 +115,33 @@ impl State {
         expected.reduce(|one, other| one || other)
     }
 
-    fn count_port(&mut self, port: Port) {
-        match self.ports.iter_mut().find(|(other, _)| *other == port) {
-            Some((_, count)) => *count += 1,
-            None => self.ports.push((port, 1)),
+    /// Takes an item into the counts.
+    fn count(&mut self, item: &Item) {
+        self.readers += usize::from(item.interest.contains(Events::IN));
+        if let Some((port, is_driven)) = item.port() {
+            let at = self.ports.iter().position(|used| used.port == *port).unwrap_or_else(|| {
+                self.ports.push(Used { port: port.clone(), sockets: 0, driven: 0 });
+                self.ports.len() - 1
+            });
+            self.ports[at].sockets += 1;
+            self.ports[at].driven += usize::from(is_driven);
         }
     }
 
     /// Takes an item out of the counts.
     fn discount(&mut self, item: &Item) {
         self.readers -= usize::from(item.interest.contains(Events::IN));
-        match &item.target {
-            Target::Descriptor { .. } => self.descriptors -= 1,
-            Target::Socket { port: None, .. } => {}
-            #[cfg(all(test, loom))]
-            Target::Model(_) => {}
-            Target::Socket { port: Some(port), .. } => {
-                if let Some(place) = self.ports.iter().position(|(other, _)| other == port) {
-                    self.ports[place].1 -= 1;
-                    if self.ports[place].1 == 0 {
-                        // So that the poller does not keep it alive.
-                        self.ports.remove(place);
-                    }
-                }
+        if matches!(item.target, Target::Descriptor { .. }) {
+            self.descriptors -= 1;
+        }
+        if let Some((port, is_driven)) = item.port()
+            && let Some(at) = self.ports.iter().position(|used| used.port == *port)
+        {
+            self.ports[at].sockets -= 1;
+            self.ports[at].driven -= usize::from(is_driven);
+            if self.ports[at].sockets == 0 {
+                // So that the poller does not keep it alive.
+                self.ports.remove(at);
             }
         }
     }
@@ -157,7 +200,11 @@ impl Shared {
         let watch = Watch::new(self, token);
         // Watched before it is looked at for the first time.
         socket.watch(watch.clone());
-        let target = Target::Socket { socket: Arc::downgrade(socket), port: None };
+        let target = Target::Socket {
+            socket: Arc::downgrade(socket),
+            port: socket.port().cloned(),
+            is_driven: false,
+        };
         self.add(&mut state, Item { watch, interest, target });
         Ok(())
     }
@@ -200,7 +247,7 @@ impl Shared {
     }
 
     fn add(&self, state: &mut State, item: Item) {
-        state.readers += usize::from(item.interest.contains(Events::IN));
+        state.count(&item);
         item.watch.queue();
         state.items.insert(item.watch.token(), item);
         self.changed(state);
@@ -261,11 +308,16 @@ impl Shared {
             let seen = self.notice.epoch();
             let woken = self.woken.swap(false, SeqCst);
             let mut state = self.state();
-            self.scan(&mut state, events);
+            let has_message = self.scan(&mut state, events);
             if !events.is_empty() || late || woken {
+                if !has_message {
+                    // Whoever looks again and again is not to wait for pauses of I/O threads.
+                    state.ports.iter().for_each(|used| used.port.hasten());
+                }
                 return;
             }
             let (port, eager) = (state.home().cloned(), state.readers > 0);
+            let _hurry = state.hurry(port.as_ref());
             for_answer = for_answer.max(state.expects_answer());
             drop(state);
             VIGIL.with(|vigil| {
@@ -298,12 +350,19 @@ impl Shared {
         }
     }
 
+    /// For a wait elsewhere than at any port.
+    pub(super) fn hurry(&self) -> Hurry {
+        self.state().hurry(None)
+    }
+
     /// Fills `events` with what is ready.
     pub(super) fn look(&self, events: &mut Vec<PollEvent>) {
         self.scan(&mut self.state(), events);
     }
 
-    fn scan(&self, state: &mut State, events: &mut Vec<PollEvent>) {
+    /// Fills `events` with what is ready. True if a message has come.
+    fn scan(&self, state: &mut State, events: &mut Vec<PollEvent>) -> bool {
+        let mut has_message = false;
         let mut scanned = mem::take(&mut state.scanned);
         mem::swap(&mut scanned, &mut *self.candidates());
         for watch in scanned.drain(..) {
@@ -315,13 +374,17 @@ impl Shared {
             let found = watch.look(|| item.look());
             if !found.is_empty() {
                 events.push(PollEvent { token: watch.token(), events: found });
+                has_message |= found.contains(Events::IN) && item.port().is_some();
             }
-            if let Some(port) = item.find_port() {
-                state.count_port(port);
+            if let Some(port) = item.driven_at_last() {
+                if let Some(used) = state.ports.iter_mut().find(|used| used.port == *port) {
+                    used.driven += 1;
+                }
                 self.changed(state);
             }
         }
         state.scanned = scanned;
+        has_message
     }
 }
 

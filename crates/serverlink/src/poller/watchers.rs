@@ -35,13 +35,17 @@ pub(crate) struct Watchers {
     changes: OnceLock<Arc<Signal>>,
     /// Calls do not wait any more: everything stays ready.
     ended: AtomicBool,
-    /// They may wait elsewhere than at this port, whose I/O thread does not pause therefore.
-    hurried: Option<Port>,
+    /// Where all the socket's connections are, if there is one such port.
+    port: Option<Port>,
+    /// Its I/O thread makes no pauses.
+    hurried: AtomicBool,
 }
 
 impl Drop for Watchers {
     fn drop(&mut self) {
-        if let Some(port) = &self.hurried {
+        if *self.hurried.get_mut()
+            && let Some(port) = &self.port
+        {
             port.end_hurry();
         }
     }
@@ -50,9 +54,6 @@ impl Drop for Watchers {
 impl Watchers {
     /// None yet, of a socket whose connections are all on this port.
     pub(crate) fn new(port: Option<Port>) -> Self {
-        if let Some(port) = &port {
-            port.begin_hurry();
-        }
         Self {
             polls: Mutex::default(),
             polled: AtomicBool::default(),
@@ -60,7 +61,8 @@ impl Watchers {
             shown: Default::default(),
             changes: OnceLock::default(),
             ended: AtomicBool::default(),
-            hurried: port,
+            port,
+            hurried: AtomicBool::default(),
         }
     }
 
@@ -93,6 +95,16 @@ impl Watchers {
         self.polls().iter().for_each(Watch::tell);
     }
 
+    /// Whoever waits for a descriptor does so elsewhere than at the port, whose I/O thread is not to
+    /// pause therefore.
+    fn hurry(&self) {
+        if let Some(port) = &self.port
+            && !self.hurried.swap(true, Ordering::Relaxed)
+        {
+            port.begin_hurry();
+        }
+    }
+
     fn has_descriptor(&self, direction: Direction) -> bool {
         self.shown[direction as usize].load(Ordering::Relaxed)
     }
@@ -104,6 +116,7 @@ impl Watchers {
     pub(crate) fn set_descriptor(&self, direction: Direction, signal: &Arc<Signal>) {
         self.descriptors()[direction as usize] = Arc::downgrade(signal);
         self.shown[direction as usize].store(true, Ordering::Relaxed);
+        self.hurry();
     }
 
     /// Has the descriptors show what is the case.
@@ -123,6 +136,7 @@ impl Watchers {
             signal.set(self.ended.load(Ordering::Relaxed));
             // That of another thread would do as well.
             let _ = self.changes.set(signal);
+            self.hurry();
         }
         self.changes.get().ok_or_else(|| io::ErrorKind::Other.into())
     }

@@ -243,7 +243,7 @@ impl SocketInner {
     }
 
     /// What drives the socket's connections, if that is one port.
-    pub(super) fn port(&self) -> Option<&Port> {
+    pub(crate) fn port(&self) -> Option<&Port> {
         self.port.as_ref()
     }
 
@@ -347,7 +347,7 @@ impl SocketInner {
     }
 
     /// Whoever looks again and again is not to wait for the I/O thread's pauses.
-    pub(super) fn look_was_in_vain(&self) {
+    pub(crate) fn look_was_in_vain(&self) {
         if let Some(port) = &self.port {
             port.hasten();
         }

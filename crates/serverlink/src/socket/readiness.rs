@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use serverlink_io::{BiasedGuard, Port};
+use serverlink_io::BiasedGuard;
 
 use super::{Socket, SocketInner, inner::Core};
 use crate::{
@@ -48,7 +48,11 @@ impl Socket {
         if let Some(watchers) = &self.inner.core().watchers {
             watchers.note_seen();
         }
-        let found = self.inner.look_for(Events::IN | Events::OUT);
+        let all = Events::IN | Events::OUT;
+        let found = self.inner.look_for(all);
+        if !found.contains(all) {
+            self.inner.look_was_in_vain();
+        }
         if found.contains(Events::ERR) { Err(Error::Terminated) } else { Ok(found) }
     }
 
@@ -159,9 +163,6 @@ impl SocketInner {
         } else {
             drop(guard);
         }
-        if !found.contains(interest) {
-            self.look_was_in_vain();
-        }
         found
     }
 
@@ -177,9 +178,9 @@ impl SocketInner {
         }
     }
 
-    /// The port that drives what the socket's messages come and go by, if there is one such port.
-    pub(crate) fn driven_by(&self) -> Option<Port> {
-        self.port().filter(|_| self.core().has_connections()).cloned()
+    /// Whether its port drives what its messages come and go by.
+    pub(crate) fn has_connections(&self) -> bool {
+        self.core().has_connections()
     }
 
     /// An option was set.
