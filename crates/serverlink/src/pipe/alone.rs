@@ -7,8 +7,9 @@
 use std::cell::RefCell;
 
 use bytes::{Bytes, BytesMut};
-use serverlink_zmtp::{MAX_HEADER_LEN, encode_frame};
+use serverlink_zmtp::MAX_HEADER_LEN;
 
+use super::staging;
 use crate::Message;
 
 /// What a thread has for them. A peer that does not take its message keeps so much alive.
@@ -33,10 +34,7 @@ pub(super) fn encode(message: &Message) -> Option<Bytes> {
             // Somebody needs what is there yet.
             *room = BytesMut::with_capacity(BLOCK);
         }
-        let mut frames = message.iter().peekable();
-        while let Some(frame) = frames.next() {
-            encode_frame(&mut room, frames.peek().is_some(), frame);
-        }
+        staging::encode(message, &mut room);
         Some(room.split().freeze())
     });
     encoded.ok().flatten()

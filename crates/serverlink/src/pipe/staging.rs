@@ -41,11 +41,16 @@ pub(crate) fn encode_once(message: &Message, out: &mut BytesMut) -> bool {
     #[cfg(test)]
     encodings::count();
     out.clear();
+    encode(message, out);
+    true
+}
+
+/// Appends all frames of a message.
+pub(super) fn encode(message: &Message, out: &mut BytesMut) {
     let mut frames = message.iter().peekable();
     while let Some(frame) = frames.next() {
         encode_frame(out, frames.peek().is_some(), frame);
     }
-    true
 }
 
 /// A run of encoded bytes.
