@@ -19,7 +19,7 @@ pub(crate) struct Subscribe {
     /// XSUB: the user sends subscriptions, and gets what comes unfiltered.
     extended: bool,
     turns: Rotation,
-    /// How often each topic is subscribed to; peers are told of the first and of the last.
+    /// How often each topic is subscribed to; peers are told of each time, and of the end of the last.
     subscriptions: PrefixMap<usize>,
     /// The same of patterns.
     patterns: GlobMap<usize>,
@@ -59,11 +59,12 @@ impl Subscribe {
     }
 
     fn change(&mut self, topic: &[u8], subscribe: bool, peers: &mut Peers) {
-        let told = !subscribe && peers.options.xsub_verbose_unsubscribe;
+        // A publisher that is verbose tells of each, and what lies between may forward them.
+        let told = subscribe || peers.options.xsub_verbose_unsubscribe;
         if self.count(topic, subscribe) || told {
             let keys: Vec<_> = peers.keys().collect();
             for key in keys {
-                if !self.stands_in(key, topic, peers) {
+                if subscribe || !self.stands_in(key, topic, peers) {
                     peers.write_subscription(key, topic, subscribe);
                 }
             }

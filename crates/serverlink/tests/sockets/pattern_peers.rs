@@ -143,6 +143,7 @@ fn publishers_that_take_no_patterns_are_asked_for_what_they_begin_with() {
     sub.unsubscribe("late").unwrap();
     sub.subscribe("late").unwrap();
     sub.psubscribe(r"\*\[literal]").unwrap();
+    stranger.expect_command("SUBSCRIBE", "late");
     stranger.expect_command("SUBSCRIBE", "*[literal]");
     sub.punsubscribe("early?").unwrap();
     stranger.expect_command("CANCEL", "early");

@@ -7,6 +7,10 @@ use crate::harness::{
     frames, number, scaled, socket,
 };
 
+fn unsubscribe(topic: &str) -> Message {
+    Message::from(format!("\0{topic}"))
+}
+
 fn subscribe(topic: &str) -> Message {
     Message::from(format!("\u{1}{topic}"))
 }
@@ -115,6 +119,41 @@ fn every_subscriber_has_its_own_copy() {
             }
             expect_nothing(sub);
         }
+    }
+}
+
+/// It may be somebody else's that lies behind a proxy. Of the ends the last counts.
+#[test]
+fn a_verbose_xpub_hears_a_subscription_as_often_as_it_is_made() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let (xpub, endpoint) = bound(&context, SocketType::XPub, endpoint);
+        xpub.set_xpub_verbose(true).unwrap();
+        let sub = connected(&context, SocketType::Sub, &endpoint);
+        let xsub = connected(&context, SocketType::XSub, &endpoint);
+        await_peers(&xpub, 2);
+        await_peers(&sub, 1);
+        await_peers(&xsub, 1);
+        for _ in 0..3 {
+            sub.subscribe("s").unwrap();
+            expect(&xpub, subscribe("s"));
+            xsub.send(subscribe("x")).unwrap();
+            expect(&xpub, subscribe("x"));
+        }
+        for _ in 0..2 {
+            sub.unsubscribe("s").unwrap();
+            xsub.send(unsubscribe("x")).unwrap();
+        }
+        for message in ["s", "x"] {
+            xpub.send(message).unwrap();
+        }
+        expect(&sub, "s");
+        expect(&xsub, "x");
+        sub.unsubscribe("s").unwrap();
+        expect(&xpub, unsubscribe("s"));
+        xsub.send(unsubscribe("x")).unwrap();
+        expect(&xpub, unsubscribe("x"));
+        expect_nothing(&xpub);
     }
 }
 
