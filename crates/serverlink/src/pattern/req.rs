@@ -71,6 +71,9 @@ impl Pattern for Req {
                 "a REQ socket that awaits a reply must receive it first, or be relaxed",
             ));
         }
+        if !self.peers.outward.has_room(peers) {
+            return Err(Error::WouldBlock);
+        }
         // What is there already answers nothing that is still to be asked, though it may come from
         // the peer that will be. libzmq drops it here, too.
         while self.peers.inward.receive(&mut Message::new(), peers).is_ok() {}

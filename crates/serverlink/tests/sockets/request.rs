@@ -237,6 +237,24 @@ fn a_request_waits_for_the_server_to_come() {
 }
 
 #[test]
+fn a_reply_is_kept_when_nobody_takes_the_next_request() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let (req, endpoint) = bound(&context, SocketType::Req, endpoint);
+        req.set_req_relaxed(true).unwrap();
+        let rep = connected(&context, SocketType::Rep, &endpoint);
+        rep.set_linger(None).unwrap();
+        req.send("request").unwrap();
+        expect(&rep, "request");
+        rep.send("reply").unwrap();
+        drop(rep);
+        await_peers(&req, 0);
+        assert!(matches!(refusal(req.try_send("next")), Error::WouldBlock));
+        expect(&req, "reply");
+    }
+}
+
+#[test]
 fn a_request_nobody_takes_leaves_the_state_alone() {
     let context = context();
     let req = socket(&context, SocketType::Req);
