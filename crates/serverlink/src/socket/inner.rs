@@ -125,12 +125,16 @@ impl Core {
     pub(crate) fn apply_marks(&mut self) {
         let keys: Vec<_> = self.peers.keys().collect();
         for key in keys {
-            let takes_messages = self.peers.apply_marks(key)
-                && !self.peers.is_closed(key)
-                && pattern::may_have_messages(&self.peers, key);
-            if takes_messages {
-                self.pattern.writable(key, &mut self.peers);
+            if self.peers.apply_marks(key) {
+                self.writable(key);
             }
+        }
+    }
+
+    /// A peer that took no more messages takes some, unless it has left before that was told.
+    fn writable(&mut self, key: usize) {
+        if !self.peers.is_closed(key) && pattern::may_have_messages(&self.peers, key) {
+            self.pattern.writable(key, &mut self.peers);
         }
     }
 
@@ -526,7 +530,7 @@ impl SocketInner {
 
     /// A peer that took no more messages takes some.
     pub(crate) fn pipe_writable(&self, pipe: &Arc<Pipe>) {
-        self.with_peer(pipe, |core, key| core.pattern.writable(key, &mut core.peers));
+        self.with_peer(pipe, |core, key| core.writable(key));
     }
 
     /// Lets every call fail from now on.
@@ -584,6 +588,22 @@ impl fmt::Debug for SocketInner {
 mod tests {
     use super::*;
     use crate::{Context, PeerProperties, pipe::Outbox};
+
+    #[test]
+    fn room_that_is_told_of_late_is_none_at_a_peer_that_is_not_there() {
+        for socket_type in [SocketType::Push, SocketType::Dealer, SocketType::Pair] {
+            let context = Context::new().unwrap();
+            let socket = context.socket(socket_type).unwrap();
+            socket.set_immediate(true).unwrap();
+            let inner = &socket.inner;
+            let outbox = Outbox::new(1, false, None, inner.pacer.clone());
+            let end = PipeEnd::remote(Arc::downgrade(inner), 1, false, Arc::new(outbox));
+            let pipe = end.pipe.clone();
+            inner.attach(end, None);
+            inner.pipe_writable(&pipe);
+            assert!(matches!(socket.try_send("x").unwrap_err().error, Error::WouldBlock));
+        }
+    }
 
     #[test]
     fn a_handshake_that_ends_while_the_socket_closes_is_in_time_for_what_was_sent() {
