@@ -15,6 +15,8 @@ pub(crate) struct Router {
     ids: Vec<Option<Frame>>,
     /// Those of them that the user has given.
     given: Vec<usize>,
+    /// Raw ones that the user has ended.
+    ended: Vec<usize>,
     fresh: FreshIds,
 }
 
@@ -50,6 +52,7 @@ impl Router {
             by_id: HashMap::new(),
             ids: Vec::new(),
             given: Vec::new(),
+            ended: Vec::new(),
             fresh: FreshIds::new(),
         }
     }
@@ -64,6 +67,7 @@ impl Router {
         self.forget(key);
         self.ids[key] = None;
         self.given.retain(|&named| named != key);
+        self.ended.push(key);
         peers.finish(key);
         Ok(())
     }
@@ -104,6 +108,11 @@ impl Pattern for Router {
     }
 
     fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+        if self.ended.contains(&key) {
+            // When that was said there was no connection to end.
+            peers.finish(key);
+            return true;
+        }
         let announced =
             peers.info(key).map_or_else(Frame::new, |info| Frame::from(info.routing_id.clone()));
         let known =
@@ -159,6 +168,7 @@ impl Pattern for Router {
             *id = None;
         }
         self.given.retain(|&named| named != key);
+        self.ended.retain(|&ended| ended != key);
         self.turns.remove(key);
     }
 

@@ -328,7 +328,11 @@ impl Connecter {
         match mem::replace(&mut state.phase, Phase::Stopped) {
             Phase::Connecting(connection, _) | Phase::Connected(connection) => {
                 // The context waits until it has ended.
-                connection.close(Closing { deadline: Some(Instant::now()), guard });
+                connection.close(Closing {
+                    deadline: Some(Instant::now()),
+                    guard,
+                    for_good: false,
+                });
             }
             Phase::Waiting(timer) | Phase::Resolving(Some(timer)) => {
                 self.port.cancel_timer(timer);
@@ -352,7 +356,7 @@ impl Connecter {
             Phase::Stopped => state.leaving = None,
             _ if over => self.stop(state),
             Phase::Connected(connection) => {
-                connection.close(Closing { deadline, guard: None });
+                connection.close(Closing { deadline, guard: None, for_good: false });
             }
             _ if drained => self.stop(state),
             _ if state.disconnected && self.options.reconnect_stop.after_disconnect => {
@@ -404,7 +408,8 @@ impl Origin for Connecter {
         state.refused = false;
         if let Some(leaving) = &state.leaving {
             // The socket has gone; what it owes is still sent.
-            connection.close(Closing { deadline: leaving.closing.deadline, guard: None });
+            let deadline = leaving.closing.deadline;
+            connection.close(Closing { deadline, guard: None, for_good: false });
             return true;
         }
         drop(state);

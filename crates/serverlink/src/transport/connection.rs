@@ -289,15 +289,19 @@ impl Connection {
     }
 
     /// Ends the connection once everything is sent, or time is up.
-    pub(crate) fn close(&self, closing: Closing) {
-        *self.closing() = Some(Box::new(closing));
+    pub(crate) fn close(&self, mut closing: Closing) {
+        {
+            let mut before = self.closing();
+            closing.for_good |= before.as_ref().is_some_and(|before| before.for_good);
+            *before = Some(Box::new(closing));
+        }
         self.post(CLOSE);
     }
 
-    /// Ends the connection once everything is sent, unless that was wanted already.
+    /// Ends the connection once everything is sent, unless that was wanted already, and for good.
     pub(crate) fn finish(&self) {
-        let closing = || Box::new(Closing { deadline: None, guard: None });
-        self.closing().get_or_insert_with(closing);
+        let closing = || Box::new(Closing { deadline: None, guard: None, for_good: true });
+        self.closing().get_or_insert_with(closing).for_good = true;
         self.post(CLOSE);
     }
 
@@ -668,6 +672,8 @@ impl Connection {
             // For the next connection.
             input.inlet.take().into_iter().for_each(|inlet| pipe.give_inlet(inlet));
         }
+        let for_good = self.closing().as_ref().is_some_and(|closing| closing.for_good);
+        let end = if for_good && end == End::Lost { End::Closed } else { end };
         if let Some(me) = self.me.upgrade() {
             self.origin.ended(&me, end);
         }

@@ -90,6 +90,8 @@ pub(crate) struct Closing {
     pub(crate) deadline: Option<Instant>,
     /// None, if someone else waits for the same.
     pub(crate) guard: Option<LingerGuard>,
+    /// The user has ended the connection: no other is made instead, should it be lost meanwhile.
+    pub(crate) for_good: bool,
 }
 
 impl Closing {
@@ -103,7 +105,7 @@ impl Closing {
         let deadline = linger.and_then(|linger| Instant::now().checked_add(linger));
         let (endpoint, outbox) = (endpoint.to_string(), outbox.clone());
         let lingering = Lingering { socket_type, endpoint, is_bound, outbox, deadline };
-        Self { deadline, guard: Some(runtime.linger(lingering)) }
+        Self { deadline, guard: Some(runtime.linger(lingering)), for_good: false }
     }
 
     pub(crate) fn is_over(&self, now: Instant) -> bool {

@@ -162,6 +162,35 @@ fn a_connection_that_the_user_ended_is_not_made_anew() {
 }
 
 #[test]
+fn a_connection_that_is_lost_after_the_user_ended_it_is_not_made_anew() {
+    let context = context();
+    for socket_type in [SocketType::Stream, SocketType::Router] {
+        let (listener, endpoint) = listener();
+        let stream = socket(&context, socket_type);
+        if socket_type == SocketType::Router {
+            stream.set_router_raw(true).unwrap();
+        }
+        stream.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+        stream.connect(&endpoint).unwrap();
+        let peer = listener.accept().unwrap().0;
+        let id = notified(&stream);
+        // More than the system takes at once, of which the peer reads nothing.
+        stream.send(to(&id, pattern(32 << 20))).unwrap();
+        stream.send(to(&id, "")).unwrap();
+        drop(peer);
+        await_peers(&stream, 0);
+        // Another that is lost is made anew, and much later than it would be.
+        let (other, endpoint) = self::listener();
+        stream.set_reconnect_interval(Some(Duration::from_millis(100))).unwrap();
+        stream.connect(&endpoint).unwrap();
+        drop(other.accept().unwrap());
+        other.accept().unwrap();
+        listener.set_nonblocking(true).unwrap();
+        assert_eq!(listener.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "{socket_type}");
+    }
+}
+
+#[test]
 fn notifications_can_be_turned_off() {
     let context = context();
     let stream = socket(&context, SocketType::Stream);
