@@ -382,7 +382,8 @@ options! {
         set_conflate(bool), conflate(bool) = false;
 
     /// Whether a ROUTER gives the routing id of a peer to a newcomer that claims it, instead of
-    /// turning the newcomer away.
+    /// turning the newcomer away. The connection that had it ends; one that the ROUTER has made itself
+    /// stays without an id, and claims it again when it is made anew.
     ZMQ_ROUTER_HANDOVER = 56, since "4.1", SocketsOf(&[Router]), AtOnce, Set, POSITIVE, ALL:
         set_router_handover(bool), router_handover(bool) = false;
 

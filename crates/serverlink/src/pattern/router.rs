@@ -138,7 +138,16 @@ impl Pattern for Router {
                 }
                 self.ids[other] = None;
                 self.given.retain(|&named| named != other);
-                peers.mark_ended(other);
+                if peers.comes_back(other) {
+                    // It stays, without an id: once it is connected anew, it may have that again.
+                    peers.discard(other);
+                } else {
+                    peers.mark_ended(other);
+                }
+            }
+            if self.ids[key].is_none() && peers.comes_back(key) {
+                // It had lost its id: what it sent meanwhile is nobody's.
+                while peers.read(key, &mut Message::new()) {}
             }
             self.forget(key);
             self.by_id.insert(id.clone(), key);

@@ -433,10 +433,10 @@ impl SocketInner {
         if core.life == Life::Closed {
             return false;
         }
-        let key = core.peers.insert(end);
+        let is_ready = info.is_some();
+        let key = core.peers.insert(end, !is_ready);
         // They may have been changed since it was made.
         core.peers.apply_marks(key);
-        let is_ready = info.is_some();
         core.peers.set_info(key, info);
         let mut accepted =
             core.pattern.name(key, routing_id) && core.pattern.attach(key, &mut core.peers);

@@ -49,6 +49,8 @@ struct Slot {
     immediate: bool,
     /// Whether it speaks no ZMTP.
     raw: bool,
+    /// Whether we connect to it, and do so again when it is lost.
+    comes_back: bool,
     dropped: u64,
 }
 
@@ -75,8 +77,8 @@ impl Peers {
         }
     }
 
-    /// Takes a pipe in and gives it its key.
-    pub(crate) fn insert(&mut self, end: PipeEnd) -> usize {
+    /// Takes a pipe in and gives it its key. It is one of ours that connects, if its peer `is_to_come`.
+    pub(crate) fn insert(&mut self, end: PipeEnd, is_to_come: bool) -> usize {
         let key = self.free.pop().unwrap_or_else(|| {
             self.slots.push(None);
             self.slots.len() - 1
@@ -85,9 +87,17 @@ impl Peers {
         let sources = Sources::default();
         let immediate = self.options.immediate;
         // Until it has told of itself: as the option says of what is connected to.
-        let raw = self.options.router_raw && end.pipe.outbox().is_some();
-        self.slots[key] =
-            Some(Slot { end, sources, ready: false, closed: false, immediate, raw, dropped: 0 });
+        let is_remote = end.pipe.outbox().is_some();
+        self.slots[key] = Some(Slot {
+            end,
+            sources,
+            ready: false,
+            closed: false,
+            immediate,
+            raw: self.options.router_raw && is_remote,
+            comes_back: is_to_come && is_remote,
+            dropped: 0,
+        });
         key
     }
 
@@ -302,6 +312,11 @@ impl Peers {
         self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.raw)
     }
 
+    /// Whether a peer is connected to again when it is lost.
+    pub(crate) fn comes_back(&self, key: usize) -> bool {
+        self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.comes_back)
+    }
+
     /// Whether a peer is whoever gets datagrams, of whom nothing is known.
     pub(crate) fn is_datagrams(&self, key: usize) -> bool {
         let slot = self.slots.get(key).and_then(Option::as_ref);
@@ -433,9 +448,9 @@ mod tests {
         let pacer = Arc::new(Pacer::new());
         let outbox = |_| Arc::new(Outbox::new(1000, false, None, pacer.clone()));
         let outboxes: Vec<_> = (0..MANY_PEERS).map(outbox).collect();
-        let keys = outboxes
-            .iter()
-            .map(|outbox| peers.insert(PipeEnd::remote(Weak::new(), 1000, false, outbox.clone())));
+        let keys = outboxes.iter().map(|outbox| {
+            peers.insert(PipeEnd::remote(Weak::new(), 1000, false, outbox.clone()), true)
+        });
         let keys = keys.collect();
         (peers, keys, outboxes)
     }

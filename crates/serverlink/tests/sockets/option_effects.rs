@@ -246,7 +246,13 @@ pub(crate) const OF_SOCKETS: Effects = &[
             "whether_only_the_last_message_waits_to_be_received",
         ],
     ),
-    ("ZMQ_ROUTER_HANDOVER", &["router.rs: handover_gives_the_id_to_the_newcomer"]),
+    (
+        "ZMQ_ROUTER_HANDOVER",
+        &[
+            "router.rs: handover_gives_the_id_to_the_newcomer",
+            "router.rs: handover_leaves_connections_be_that_are_made_anew",
+        ],
+    ),
     (
         "ZMQ_TOS",
         &[

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serverlink::{Error, Message, SocketType};
+use serverlink::{Error, Message, Socket, SocketType};
 
 use crate::harness::{
     PATIENCE, TRANSPORTS, await_peers, bound, connected, context, errno, eventually, expect,
@@ -172,6 +172,49 @@ fn handover_gives_the_id_to_the_newcomer() {
         assert_eq!(router.peer_count(), 1);
         expect_nothing(&first);
     }
+}
+
+/// Of several servers of one name, the one that came last.
+#[test]
+fn handover_leaves_connections_be_that_are_made_anew() {
+    let context = context();
+    let router = socket(&context, SocketType::Router);
+    router.set_router_handover(true).unwrap();
+    router.set_router_mandatory(true).unwrap();
+    router.set_reconnect_interval(Some(Duration::from_millis(1))).unwrap();
+    let server = |endpoint: &str| {
+        let server = socket(&context, SocketType::Dealer);
+        server.set_routing_id("server").unwrap();
+        eventually("for the port to be free", || server.bind(endpoint).is_ok());
+        server
+    };
+    let reaches = |server: &Socket| {
+        eventually("for the server to have the id", || {
+            _ = router.try_send(frames(["server", "request"]));
+            server.try_recv().is_ok()
+        });
+        while server.try_recv().is_ok() {}
+        server.send("reply").unwrap();
+        expect(&router, frames(["server", "reply"]));
+    };
+    let endpoints = [vacant(&context), vacant(&context)];
+    let first = server(&endpoints[0]);
+    router.connect(&endpoints[0]).unwrap();
+    reaches(&first);
+    // It fails, and the other comes in its place,
+    drop(first);
+    await_peers(&router, 0);
+    let second = server(&endpoints[1]);
+    router.connect(&endpoints[1]).unwrap();
+    reaches(&second);
+    // until it is back. Nobody hears the other then,
+    let first = server(&endpoints[0]);
+    reaches(&first);
+    second.send("whose?").unwrap();
+    // which comes back itself.
+    drop(second);
+    let second = server(&endpoints[1]);
+    reaches(&second);
 }
 
 #[test]
