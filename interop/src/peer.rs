@@ -306,6 +306,11 @@ impl Peer {
         set!(self, socket => socket.set_router_mandatory(true), socket.set_router_mandatory(true));
     }
 
+    /// Has an XPUB tell of each subscription, and not only of the first to a topic.
+    pub fn set_xpub_verbose(&self) {
+        set!(self, socket => socket.set_xpub_verbose(true), socket.set_xpub_verbose(true));
+    }
+
     /// Sets how long it goes on sending once closed; `None` for ever.
     pub fn set_linger(&self, linger: Option<Duration>) {
         let theirs = linger.map_or(-1, millis);

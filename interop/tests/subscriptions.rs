@@ -16,6 +16,7 @@ each_way!(
     taken_back,
     duplicates_are_counted,
     duplicates_of_an_xsub_are_counted,
+    duplicates_are_told_to_who_is_verbose,
     the_empty_topic_is_everything,
     only_the_first_frame_counts,
     of_an_xsub_to_a_pub,
@@ -106,6 +107,25 @@ fn duplicates_are_counted(way: Way) {
     publisher.send(["twice, of which nothing is left"]);
     publisher.send(["mark"]);
     subscriber.expect(["mark"]);
+}
+
+/// They may be those of several subscribers behind a forwarder.
+fn duplicates_are_told_to_who_is_verbose(way: Way) {
+    let [publisher, subscriber] = Contexts::new().link(way, [XPub, XSub], |publisher, _| {
+        publisher.set_xpub_verbose();
+    });
+    subscriber.await_connected();
+    for _ in 0..3 {
+        subscriber.send_subscription(SUBSCRIBE, "again");
+        publisher.expect_subscription(SUBSCRIBE, "again");
+    }
+    for _ in 0..3 {
+        subscriber.send_subscription(CANCEL, "again");
+    }
+    publisher.expect_subscription(CANCEL, "again");
+    subscriber.send_subscription(SUBSCRIBE, "mark");
+    // No other cancellation comes before it.
+    publisher.expect_subscription(SUBSCRIBE, "mark");
 }
 
 /// Like those of a SUB; but what is unwanted would show, for an XSUB does not look at topics.
