@@ -66,13 +66,16 @@ impl Pattern for Req {
     }
 
     fn send(&mut self, message: &mut Message, peers: &mut Peers) -> Result<()> {
-        if self.state != State::Idle && !peers.options.req_relaxed {
-            return Err(Error::InvalidState(
-                "a REQ socket that awaits a reply must receive it first, or be relaxed",
-            ));
-        }
-        if !self.peers.outward.has_room(peers) {
-            return Err(Error::WouldBlock);
+        if self.state != State::Idle {
+            if !peers.options.req_relaxed {
+                return Err(Error::InvalidState(
+                    "a REQ socket that awaits a reply must receive it first, or be relaxed",
+                ));
+            }
+            // It may be there already, and is still awaited if nobody takes another request.
+            if !self.peers.outward.has_room(peers) {
+                return Err(Error::WouldBlock);
+            }
         }
         // What is there already answers nothing that is still to be asked, though it may come from
         // the peer that will be. libzmq drops it here, too.
