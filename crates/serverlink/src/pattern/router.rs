@@ -15,8 +15,6 @@ pub(crate) struct Router {
     ids: Vec<Option<Frame>>,
     /// Those of them that the user has given.
     given: Vec<usize>,
-    /// Raw ones that the user has ended.
-    ended: Vec<usize>,
     fresh: FreshIds,
 }
 
@@ -52,7 +50,6 @@ impl Router {
             by_id: HashMap::new(),
             ids: Vec::new(),
             given: Vec::new(),
-            ended: Vec::new(),
             fresh: FreshIds::new(),
         }
     }
@@ -67,7 +64,6 @@ impl Router {
         self.forget(key);
         self.ids[key] = None;
         self.given.retain(|&named| named != key);
-        self.ended.push(key);
         peers.finish(key);
         Ok(())
     }
@@ -108,11 +104,6 @@ impl Pattern for Router {
     }
 
     fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
-        if self.ended.contains(&key) {
-            // When that was said there was no connection to end.
-            peers.finish(key);
-            return true;
-        }
         let announced =
             peers.info(key).map_or_else(Frame::new, |info| Frame::from(info.routing_id.clone()));
         let known =
@@ -177,7 +168,6 @@ impl Pattern for Router {
             *id = None;
         }
         self.given.retain(|&named| named != key);
-        self.ended.retain(|&ended| ended != key);
         self.turns.remove(key);
     }
 

@@ -469,6 +469,12 @@ impl SocketInner {
             return core.life == Life::Closed;
         };
         let Core { pattern, peers, .. } = &mut *core;
+        if peers.is_finished(key) {
+            // It was lost when the user ended it, and there was no connection to end.
+            peers.finish(key);
+            self.release(core);
+            return true;
+        }
         peers.set_info(key, Some(info));
         let accepted = pattern.ready(key, peers);
         if !accepted {
@@ -586,6 +592,8 @@ impl fmt::Debug for SocketInner {
 
 #[cfg(test)]
 mod tests {
+    use serverlink_zmtp::Version;
+
     use super::*;
     use crate::{Context, PeerProperties, pipe::Outbox};
 
@@ -602,6 +610,35 @@ mod tests {
             inner.attach(end, None);
             inner.pipe_writable(&pipe);
             assert!(matches!(socket.try_send("x").unwrap_err().error, Error::WouldBlock));
+        }
+    }
+
+    /// It is lost just before, and made anew before that is seen.
+    #[test]
+    fn a_peer_that_the_user_ended_is_none_any_more() {
+        for socket_type in [SocketType::Stream, SocketType::Router] {
+            let context = Context::new().unwrap();
+            let socket = context.socket(socket_type).unwrap();
+            if socket_type == SocketType::Router {
+                socket.set_router_raw(true).unwrap();
+                socket.set_router_mandatory(true).unwrap();
+            }
+            let inner = &socket.inner;
+            let outbox = Outbox::new(10, false, None, inner.pacer.clone());
+            let end = PipeEnd::remote(Arc::downgrade(inner), 10, false, Arc::new(outbox));
+            let pipe = end.pipe.clone();
+            let stranger = || PeerProperties::of_stranger(Version::V1_0);
+            let info = || Arc::new(PeerProperties { is_raw: true, ..stranger() });
+            inner.attach_as(end, None, b"id");
+            assert!(inner.pipe_ready(&pipe, info()));
+            let send = |body| socket.try_send(["id", body].into_iter().collect::<Message>());
+            send("some bytes").unwrap();
+            send("").unwrap();
+            inner.pipe_lost(&pipe);
+            assert_eq!(socket.peer_count(), 0);
+            assert!(inner.pipe_ready(&pipe, info()));
+            assert_eq!(socket.peer_count(), 0);
+            assert!(matches!(send("more").unwrap_err().error, Error::HostUnreachable { .. }));
         }
     }
 

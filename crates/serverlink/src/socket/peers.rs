@@ -51,6 +51,8 @@ struct Slot {
     raw: bool,
     /// Whether we connect to it, and do so again when it is lost.
     comes_back: bool,
+    /// Whether the user has ended its connection.
+    finished: bool,
     dropped: u64,
 }
 
@@ -86,7 +88,6 @@ impl Peers {
         end.pipe.set_key(Some(key));
         let sources = Sources::default();
         let immediate = self.options.immediate;
-        // Until it has told of itself: as the option says of what is connected to.
         let is_remote = end.pipe.outbox().is_some();
         self.slots[key] = Some(Slot {
             end,
@@ -94,8 +95,10 @@ impl Peers {
             ready: false,
             closed: false,
             immediate,
+            // Until it has told of itself: as the option says of what is connected to.
             raw: self.options.router_raw && is_remote,
             comes_back: is_to_come && is_remote,
+            finished: false,
             dropped: 0,
         });
         key
@@ -344,11 +347,17 @@ impl Peers {
         }
     }
 
-    /// Ends a peer's connection once everything is sent.
+    /// Ends a peer's connection once everything is sent, and for good.
     pub(crate) fn finish(&mut self, key: usize) {
-        if let Some(slot) = self.slots.get(key).and_then(Option::as_ref) {
+        if let Some(slot) = self.slots.get_mut(key).and_then(Option::as_mut) {
+            slot.finished = true;
             self.effects.push(Effect::Finish(slot.end.pipe.clone()));
         }
+    }
+
+    /// Whether that was said of it.
+    pub(crate) fn is_finished(&self, key: usize) -> bool {
+        self.slots.get(key).and_then(Option::as_ref).is_some_and(|slot| slot.finished)
     }
 
     /// Sends a message to many peers; tells `sent` of each whether it took the message.
