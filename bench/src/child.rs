@@ -24,8 +24,6 @@ use crate::{
 
 /// A measurement that takes longer has hung.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// And one of a few milliseconds that takes longer.
-const SMOKE_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Makes one measurement in a process of its own.
 pub(crate) fn measure(case: &Case, peer: Implementation, arguments: &Arguments) -> Result<Figures> {
@@ -39,12 +37,11 @@ pub(crate) fn measure(case: &Case, peer: Implementation, arguments: &Arguments) 
     let mut child = command.spawn()?;
     let (ended, end) = mpsc::channel();
     let outputs = [reader(child.stdout.take(), &ended), reader(child.stderr.take(), &ended)];
-    let patience = if arguments.smoke { SMOKE_PATIENCE } else { PATIENCE };
     // Both outputs end with the process.
-    if outputs.iter().any(|_| end.recv_timeout(patience).is_err()) {
+    if outputs.iter().any(|_| end.recv_timeout(PATIENCE).is_err()) {
         stop(&mut child);
         return Err(Failure::new(format!(
-            "nothing came of it within {patience:?}; it was stopped"
+            "nothing came of it within {PATIENCE:?}; it was stopped"
         )));
     }
     let status = child.wait()?;
