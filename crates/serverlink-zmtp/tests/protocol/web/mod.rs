@@ -5,18 +5,16 @@ mod frames;
 mod mechanisms;
 mod opening;
 mod split;
-#[path = "../support/mod.rs"]
-mod support;
 
 use std::time::Duration;
 
+use crate::support::{
+    secure::{self, keys},
+    web::{End, Role},
+};
 use bytes::Bytes;
 use serverlink_zmtp::{
     Config, Error, Mechanism, PeerIncompatible, PeerMisbehaved, PlainLogin, SocketType,
-};
-use support::{
-    secure::{self, keys},
-    web::{End, Role},
 };
 
 const SECOND: Duration = Duration::from_secs(1);

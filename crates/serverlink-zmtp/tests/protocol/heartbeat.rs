@@ -1,11 +1,10 @@
 //! PING and PONG with a virtual clock (RFC 37, "Connection Heartbeating").
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use serverlink_zmtp::{Config, Connection, Error, Heartbeat, PeerMisbehaved, SocketType, TimedOut};
-use support::{Pair, Seen, established, raw_command, raw_frame};
+
+use crate::support::{self, Pair, Seen, established, raw_command, raw_frame};
 
 const SECOND: Duration = Duration::from_secs(1);
 

@@ -1,7 +1,5 @@
 //! Frames and commands after the handshake (RFC 37, "Framing", "The Publish-Subscribe Pattern").
 
-mod support;
-
 use std::time::Instant;
 
 use bytes::{BufMut, Bytes, BytesMut};
@@ -9,7 +7,8 @@ use proptest::prelude::*;
 use serverlink_zmtp::{
     ApiMisuse, Config, Connection, Error, Event, PeerMisbehaved, SocketType, encode_frame,
 };
-use support::{Seen, established, raw_command, raw_frame};
+
+use crate::support::{self, Seen, established, raw_command, raw_frame};
 
 fn pull() -> Connection {
     established(Config::new(SocketType::Pull), SocketType::Push, Instant::now())

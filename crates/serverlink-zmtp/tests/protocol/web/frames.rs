@@ -5,12 +5,10 @@ use serverlink_zmtp::{
     Error, MAX_WEB_HEADER_LEN, PeerMisbehaved, Refusal, SocketType, encode_frame, encode_membership,
 };
 
-use crate::{
-    SECOND, close, judging, misbehaved, of, pull,
-    support::{
-        Seen, raw_command,
-        web::{End, Role, WebPair, parse_web, raw_web},
-    },
+use super::{SECOND, close, judging, misbehaved, of, pull};
+use crate::support::{
+    Seen, raw_command,
+    web::{End, Role, WebPair, parse_web, raw_web},
 };
 
 const LENGTHS: [usize; 12] = [0, 1, 123, 124, 125, 126, 254, 255, 65533, 65534, 65535, 65536];

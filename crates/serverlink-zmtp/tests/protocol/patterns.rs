@@ -1,8 +1,6 @@
 //! Subscriptions to patterns, an extension of ours: who says that it takes them, and who hears of
 //! them.
 
-mod support;
-
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +8,8 @@ use serverlink_zmtp::{
     ApiMisuse, Config, Connection, Error, MAX_PATTERN_LEN, PATTERNS_PROPERTY, PeerMisbehaved,
     SocketType, encode_pattern,
 };
-use support::{
+
+use crate::support::{
     Older, Pair, Seen, drain, established, established_by, raw_command, raw_greeting, raw_property,
 };
 

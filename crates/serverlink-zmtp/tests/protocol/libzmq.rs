@@ -1,12 +1,11 @@
 //! What libzmq 4.3.5 really sends, recorded from its sockets by a bare TCP peer.
 
-mod support;
-
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Config, Connection, SocketType, Version};
-use support::{Seen, drain};
+
+use crate::support::{Seen, drain};
 
 /// libzmq sends 10 bytes, waits for as many, then sends 11 and the rest.
 const GREETING: [&str; 2] = [

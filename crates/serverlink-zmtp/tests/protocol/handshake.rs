@@ -1,7 +1,5 @@
 //! Greeting and NULL handshake (RFC 37, "Version Negotiation", "The NULL Security Mechanism").
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,7 +7,10 @@ use serverlink_zmtp::{
     ApiMisuse, Config, Connection, Error, Event, PeerIncompatible, PeerMisbehaved, SocketType,
     TimedOut, Version,
 };
-use support::{Pair, Seen, raw_command, raw_frame, raw_greeting, raw_handshake, raw_property};
+
+use crate::support::{
+    self, Pair, Seen, raw_command, raw_frame, raw_greeting, raw_handshake, raw_property,
+};
 
 /// What a connection says to these bytes from its peer.
 fn answer(config: Config, bytes: &[u8]) -> (Connection, Result<Vec<Seen>, Error>) {

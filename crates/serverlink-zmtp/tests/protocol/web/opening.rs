@@ -3,12 +3,12 @@
 use bytes::Bytes;
 use serverlink_zmtp::{Error, SocketType, TimedOut};
 
-use crate::{
+use super::{
     SECOND, curve_pair, judging, modern, not_web, of, plain_client, plain_server, subprotocols,
-    support::{
-        Seen,
-        web::{EXAMPLE_ACCEPT, EXAMPLE_KEY, End, Role, answer, field, request},
-    },
+};
+use crate::support::{
+    Seen,
+    web::{EXAMPLE_ACCEPT, EXAMPLE_KEY, End, Role, answer, field, request},
 };
 
 #[test]

@@ -4,12 +4,10 @@ use bytes::{Bytes, BytesMut};
 use proptest::prelude::*;
 use serverlink_zmtp::SocketType;
 
-use crate::{
-    of,
-    support::{
-        Seen,
-        web::{End, Role, parse_web},
-    },
+use super::of;
+use crate::support::{
+    Seen,
+    web::{End, Role, parse_web},
 };
 
 fn messages() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {

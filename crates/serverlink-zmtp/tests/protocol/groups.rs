@@ -1,12 +1,11 @@
 //! RADIO and DISH: JOIN and LEAVE (RFC 37, "The Radio-Dish Pattern").
 
-mod support;
-
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 use serverlink_zmtp::{Config, Error, PeerMisbehaved, SocketType, encode_membership};
-use support::{Seen, drain, established, raw_command};
+
+use crate::support::{Seen, drain, established, raw_command};
 
 fn long_command(name: &[u8], group_len: usize) -> Vec<u8> {
     let body = [&[name.len() as u8], name, &vec![b'g'; group_len]].concat();

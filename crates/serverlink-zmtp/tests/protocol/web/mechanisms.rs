@@ -8,12 +8,12 @@ use serverlink_zmtp::{
     SocketType, Version,
 };
 
-use crate::{
+use super::{
     SECOND, close, curve_pair, judging, modern, of, plain_client, plain_server, subprotocols,
-    support::{
-        Seen, raw_command,
-        web::{End, Role, WebPair, answer, field, parse_web, request},
-    },
+};
+use crate::support::{
+    Seen, raw_command,
+    web::{End, Role, WebPair, answer, field, parse_web, request},
 };
 
 #[test]

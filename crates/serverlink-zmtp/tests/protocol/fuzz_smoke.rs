@@ -1,11 +1,13 @@
 //! The fuzz targets on a fixed set of seeds, so that a plain `cargo test` runs them too. The real
 //! runs are described in `fuzz/README.md`.
 
-mod support;
-
 use serverlink_zmtp::{Mechanism, SocketType};
-use support::fuzz::{self, Choices, Passed};
-use support::web::Role;
+
+use crate::support::{
+    self,
+    fuzz::{self, Choices, Passed},
+    web::Role,
+};
 
 const CASES: u64 = 12_500;
 

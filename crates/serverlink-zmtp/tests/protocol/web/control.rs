@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use serverlink_zmtp::{Config, Error, Heartbeat, SocketType, TimedOut};
 
-use crate::{
-    SECOND, close, of, pull,
-    support::{
-        Seen,
-        web::{End, Role, WebPair},
-    },
+use super::{SECOND, close, of, pull};
+use crate::support::{
+    Seen,
+    web::{End, Role, WebPair},
 };
 
 #[test]

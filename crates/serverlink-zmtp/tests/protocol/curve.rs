@@ -1,7 +1,5 @@
 //! The CURVE mechanism (RFC 26).
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -11,8 +9,11 @@ use serverlink_zmtp::{
     Mechanism, PeerIncompatible, PeerMisbehaved, PlainLogin, Refusal, SEALED, SocketType, Version,
     encode_frame, encode_subscription, frame_len,
 };
-use support::secure::{Secure, client, keys, server};
-use support::{Older, Seen, raw_command, raw_frame, raw_greeting};
+
+use crate::support::{
+    self, Older, Seen, raw_command, raw_frame, raw_greeting,
+    secure::{Secure, client, keys, server},
+};
 
 /// A client and a server, DEALER and ROUTER, that have shaken hands.
 fn ready() -> Secure {

@@ -1,7 +1,5 @@
 //! Peers that speak ZMTP 2.0 (RFC 15) and ZMTP 1.0 (RFC 13), the latter with a version or without.
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -10,7 +8,8 @@ use serverlink_zmtp::{
     Config, Connection, Error, Framing, Heartbeat, PeerIncompatible, PeerMisbehaved, SocketType,
     Version, encode_subscription,
 };
-use support::{Older, Seen, drain, established_by};
+
+use crate::support::{self, Older, Seen, drain, established_by};
 
 /// What a connection says to these bytes from its peer.
 fn answer(config: Config, bytes: &[u8]) -> (Connection, Result<Vec<Seen>, Error>) {

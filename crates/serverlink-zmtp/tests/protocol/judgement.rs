@@ -1,8 +1,6 @@
 //! Peers that somebody judges: with the NULL mechanism, and with PLAIN (RFC 24), by the rules of ZAP
 //! (RFC 27).
 
-mod support;
-
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -11,8 +9,9 @@ use serverlink_zmtp::{
     ApiMisuse, Config, Connection, Credentials, Error, Mechanism, PeerIncompatible, PeerMisbehaved,
     PlainLogin, Refusal, SocketType, TimedOut,
 };
-use support::{
-    Older, Pair, Seen, raw_command, raw_frame, raw_greeting, raw_handshake, raw_property,
+
+use crate::support::{
+    self, Older, Pair, Seen, raw_command, raw_frame, raw_greeting, raw_handshake, raw_property,
 };
 
 fn login(username: &'static str, password: &'static str) -> PlainLogin {
