@@ -29,9 +29,12 @@ fn main() {
     // SAFETY: a build script has one thread, and this one has started no other.
     unsafe {
         env::set_var("CXXFLAGS", flags);
-        // Optimised also when this program is not, as in lints and tests.
-        env::set_var("OPT_LEVEL", "3");
+        if env::var("PROFILE").is_ok_and(|profile| profile == "release") {
+            env::set_var("OPT_LEVEL", "3");
+        }
+        // Nobody looks into it, and it would be built for longer.
         env::set_var("DEBUG", "false");
     }
-    zeromq_src::Build::new().build();
+    let drafts = env::var_os("CARGO_FEATURE_DRAFTS").is_some();
+    zeromq_src::Build::new().enable_draft(drafts).build();
 }

@@ -1,6 +1,7 @@
 //! `cargo xtask bench`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::Command;
 
 use crate::windows::Windows;
@@ -42,20 +43,27 @@ fn run_under_wine(arguments: &[OsString]) -> Result<u8, String> {
 }
 
 /// Makes a cargo do `action` to the comparisons that Windows programs allow.
-pub(crate) fn comparisons(mut cargo: Command, action: &str) -> Command {
-    cargo
-        .args([action, "--locked", "--manifest-path"])
-        .arg(layout::root().join("bench/windows/Cargo.toml"));
+pub(crate) fn comparisons(cargo: Command, action: &str) -> Command {
+    let mut cargo = workspace(cargo, action);
+    cargo.arg("--package=serverlink-bench-windows");
     cargo
 }
 
-/// A cargo that does `action` to the benchmark program, which is a workspace of its own.
+/// A cargo that does `action` to the benchmark program, or to all that is in a workspace with it.
 pub(crate) fn cargo(action: &str) -> Command {
-    let mut cargo = needs::cargo();
+    let mut cargo = workspace(needs::cargo(), action);
+    cargo.arg("--target-dir").arg(target());
+    cargo
+}
+
+/// Where what it makes is.
+pub(crate) fn target() -> PathBuf {
+    layout::target().join("bench")
+}
+
+fn workspace(mut cargo: Command, action: &str) -> Command {
     cargo
         .args([action, "--locked", "--manifest-path"])
-        .arg(layout::root().join("bench/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(layout::target().join("bench"));
+        .arg(layout::root().join("bench/Cargo.toml"));
     cargo
 }

@@ -5,6 +5,8 @@
 //! turn, so that whatever else the machine does meets them all alike: trust the ratios more than the
 //! figures.
 
+#![forbid(unsafe_code)]
+
 mod echo;
 mod report;
 mod row;

@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_int, c_void};
 
-use serverlink_interop_drafts_libzmq as _;
+use serverlink_bench_libzmq as _;
 
 pub(crate) const LINGER: c_int = 17;
 pub(crate) const RCVTIMEO: c_int = 27;

@@ -6,7 +6,7 @@ use std::process::Command;
 use super::{
     BACKEND, BUILD_PROGRAMS, NATIVE_BACKENDS, Suite, cargo, ours_here, runner, test_targets, uring,
 };
-use crate::{counts::Runner, layout, needs};
+use crate::{bench, counts::Runner, layout, needs};
 
 pub(super) const SUITE: Suite = Suite {
     name: "interop",
@@ -27,24 +27,13 @@ pub(super) const SUITE: Suite = Suite {
                 .env("SERVERLINK_COMMAND", layout::debug_program("serverlink"))
                 .env("SERVERLINK_PYTHON", python());
             recorder.tests(backend, runner, command);
-            let mut command = drafts("test");
-            command.env(BACKEND, backend);
+            // The whole workspace, so that libzmq is built once for it.
+            let mut command = bench::cargo("test");
+            command.args(["--workspace", "--test=peers"]).env(BACKEND, backend);
             recorder.tests(&format!("libzmq's drafts on {backend}"), Runner::Libtest, command);
         }
     },
 };
-
-/// A cargo that does `action` to the tests against a libzmq with its drafts, which are a workspace of
-/// their own.
-pub(super) fn drafts(action: &str) -> Command {
-    let mut cargo = needs::cargo();
-    cargo
-        .args([action, "--locked", "--manifest-path"])
-        .arg(layout::root().join("interop/drafts/Cargo.toml"))
-        .arg("--target-dir")
-        .arg(layout::target().join("interop-drafts"));
-    cargo
-}
 
 pub(super) const PACKAGE: &str = "serverlink-interop";
 
