@@ -7,9 +7,11 @@
 
 mod figures;
 
-use std::fs;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::{fs, iter, thread};
 
 use clap::Args;
 
@@ -54,22 +56,17 @@ pub(crate) fn run(arguments: &Arguments) -> Result<u8, String> {
     }
 
     println!("{:24} {:>9} {:>9}", "instructions", "tracked", "counted");
-    let mut counted = Figures { compiler, counts: Vec::new() };
-    let mut verdicts = Vec::new();
-    for (name, messages) in counter.ways()? {
-        let mut least = u64::MAX;
-        let mut verdict = Verdict::More;
-        for _ in 0..ATTEMPTS {
-            least = least.min(counter.count(&name, messages)?);
-            verdict = tracked.judge(&name, least, tolerance);
-            if verdict == Verdict::Within && !arguments.update {
-                break;
-            }
-        }
-        println!("{}", line(&name, tracked.of(&name), least));
-        verdicts.push((name.clone(), verdict));
-        counted.counts.push((name, least));
-    }
+    let judge = |name: &str, count| tracked.judge(name, count, tolerance);
+    let results = side_by_side(&counter.ways()?, &processors()?, |(name, messages), processor| {
+        let enough = |count| judge(name, count) == Verdict::Within && !arguments.update;
+        let least = counter.least(name, *messages, processor, enough)?;
+        println!("{}", line(name, tracked.of(name), least));
+        Ok((name.clone(), least))
+    });
+    let counts = results.into_iter().collect::<Result<Vec<_>, String>>()?;
+    let verdicts: Vec<_> =
+        counts.iter().map(|(name, count)| (name.clone(), judge(name, *count))).collect();
+    let counted = Figures { compiler, counts };
 
     if arguments.update {
         fs::write(&path, counted.to_string())
@@ -173,21 +170,39 @@ impl Counter {
         self.folder.join(name.replace('/', "-")).with_extension("out")
     }
 
+    /// The least of a few counts, the last of which is `enough`, if any is.
+    fn least(
+        &self,
+        name: &str,
+        messages: u64,
+        processor: &str,
+        enough: impl Fn(u64) -> bool,
+    ) -> Result<u64, String> {
+        let mut least = u64::MAX;
+        for _ in 0..ATTEMPTS {
+            least = least.min(self.count(name, messages, processor)?);
+            if enough(least) {
+                break;
+            }
+        }
+        Ok(least)
+    }
+
     /// How many instructions a message takes, by a run of so many of them.
-    fn count(&self, name: &str, messages: u64) -> Result<u64, String> {
+    fn count(&self, name: &str, messages: u64, processor: &str) -> Result<u64, String> {
         let warm = messages / 8;
-        let before = self.count_all(name, warm)?;
-        let all = self.count_all(name, warm + messages)?;
+        let before = self.count_all(name, warm, processor)?;
+        let all = self.count_all(name, warm + messages, processor)?;
         Ok((all.saturating_sub(before) + messages / 2) / messages)
     }
 
-    fn count_all(&self, name: &str, messages: u64) -> Result<u64, String> {
+    fn count_all(&self, name: &str, messages: u64, processor: &str) -> Result<u64, String> {
         let profile = self.profile(name);
         let _ = fs::remove_file(&profile);
         // With one processor nobody stays awake to wait, and how long that took is not counted.
         let mut valgrind = Command::new("taskset");
         valgrind
-            .args(["--cpu-list", &first_processor()?, VALGRIND, "--tool=callgrind", "--quiet"])
+            .args(["--cpu-list", processor, VALGRIND, "--tool=callgrind", "--quiet"])
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(&self.program)
             .arg(name)
@@ -199,13 +214,47 @@ impl Counter {
     }
 }
 
-/// The number of a processor that this process may run on.
-fn first_processor() -> Result<String, String> {
+/// Does `work` to each of the items, on each of the processors at once; the results are in order.
+fn side_by_side<I: Sync, R: Send>(
+    items: &[I],
+    processors: &[String],
+    work: impl Fn(&I, &str) -> R + Sync,
+) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let work_on = |processor: &String| {
+        let mine = iter::from_fn(|| {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            Some((at, work(items.get(at)?, processor)))
+        });
+        mine.collect::<Vec<_>>()
+    };
+    let mut results: Vec<_> = thread::scope(|scope| {
+        let work_on = &work_on;
+        let on = |processor| scope.spawn(move || work_on(processor));
+        let workers: Vec<_> = processors.iter().map(on).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.flat_map(|results| results.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+    });
+    results.sort_unstable_by_key(|(at, _)| *at);
+    results.into_iter().map(|(_, result)| result).collect()
+}
+
+/// The numbers of the processors that this process may run on.
+fn processors() -> Result<Vec<String>, String> {
     let path = "/proc/self/status";
     let status = fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?;
     let list = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:"));
-    let first = list.and_then(|list| list.trim().split([',', '-']).next());
-    first.map(str::to_owned).ok_or_else(|| format!("{path} lists no processors"))
+    list.and_then(numbers).ok_or_else(|| format!("{path} lists no processors"))
+}
+
+/// All numbers in a list of the kernel's, such as `0-3,6`.
+fn numbers(list: &str) -> Option<Vec<String>> {
+    let mut all = Vec::new();
+    for range in list.trim().split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        all.extend((first.parse().ok()?..=last.parse::<u32>().ok()?).map(|n| n.to_string()));
+    }
+    (!all.is_empty()).then_some(all)
 }
 
 /// The program that counts.
@@ -249,6 +298,19 @@ mod tests {
                         {\"reason\":\"compiler-artifact\",\"executable\":\"/target/steady-1\",\"x\":1}\n";
         assert_eq!(executable(messages), Some("/target/steady-1"));
         assert_eq!(executable("{}"), None);
+    }
+
+    #[test]
+    fn all_is_done_once_and_in_order_of_the_list() {
+        let processors = numbers("0-2,7\n").unwrap();
+        assert_eq!(processors, ["0", "1", "2", "7"]);
+        assert_eq!(numbers(" "), None);
+        let items: Vec<u32> = (0..100).collect();
+        let results = side_by_side(&items, &processors, |item, processor| {
+            assert!(processors.iter().any(|one| one == processor));
+            item * 2
+        });
+        assert_eq!(results, (0..100).map(|item| item * 2).collect::<Vec<_>>());
     }
 
     #[test]
