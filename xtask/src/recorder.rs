@@ -158,6 +158,7 @@ impl Recorder {
         let line = format!("  > {what}: {}", rendered(&command));
         println!("{line}");
         let _ = writeln!(self.log, "{line}");
+        let begun = Instant::now();
         let finished = self.follow(what, command);
         match &finished {
             Ok(finished) if self.display == Display::Live => {
@@ -169,6 +170,7 @@ impl Recorder {
             Ok(_) => {}
             Err(error) => println!("cannot run it: {error}"),
         }
+        println!("    {what}: {:.1} s", begun.elapsed().as_secs_f64());
         let _ = io::stdout().flush();
         finished.ok()
     }

@@ -68,7 +68,7 @@ fn unsafe_code(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
 fn pipes(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     let (runner, run) = suites::runner();
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink", "--lib", "pipe::"]);
+    command.args(run).args(["--package=serverlink", "--no-default-features", "--lib", "pipe::"]);
     recorder.tests("pipes", runner, command);
 }
 
