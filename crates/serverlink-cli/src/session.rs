@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serverlink::{Context, Message, Monitor, MonitorEventKind, Result, Socket, SocketType};
+use serverlink::{Context, Error, Message, Monitor, MonitorEventKind, Result, Socket, SocketType};
 
 use crate::{
     args::{CommonArgs, RunArgs, SocketArgs},
@@ -27,6 +27,8 @@ use crate::{
     traffic::Traffic,
     values::Linger,
 };
+
+const NOT_SENT: &str = "no message could be sent";
 
 /// What a role works with.
 #[derive(Debug)]
@@ -108,12 +110,23 @@ impl Session {
 
     /// Sends a message, and counts it.
     pub(crate) fn send(&self, socket: &Socket, message: Message) -> Result<(), Failure> {
+        self.try_send(socket, message).map_err(Failure::while_doing(NOT_SENT))
+    }
+
+    /// Sends a message to who asked for it, unless that peer has left: others go on asking.
+    pub(crate) fn reply(&self, socket: &Socket, message: Message) -> Result<(), Failure> {
+        match self.try_send(socket, message) {
+            Err(Error::HostUnreachable { .. }) => Ok(()),
+            sent => sent.map_err(Failure::while_doing(NOT_SENT)),
+        }
+    }
+
+    fn try_send(&self, socket: &Socket, message: Message) -> Result<()> {
         let bytes = message.byte_len();
         match self.run.timeout {
-            Some(timeout) => socket.send_timeout(message, timeout),
-            None => socket.send(message),
+            Some(timeout) => socket.send_timeout(message, timeout)?,
+            None => socket.send(message)?,
         }
-        .map_err(Failure::while_doing("no message could be sent"))?;
         self.sent.count(bytes);
         Ok(())
     }
@@ -192,7 +205,9 @@ impl Session {
     /// Writes and tells what there is, and returns the exit code.
     fn end(&self, outcome: Result<u8, Failure>, console: Console) -> u8 {
         self.ending.store(true, Relaxed);
-        let outcome = outcome.and_then(|code| self.flush_last().map(|()| code));
+        // What came was taken from its sender: it is written also if something else failed.
+        let flushed = self.flush_last();
+        let outcome = outcome.and_then(|code| flushed.map(|()| code));
         if self.run.stats {
             console.statistics(&self.sent.summary(), &self.received.summary());
         }

@@ -19,6 +19,8 @@ pub(crate) struct Traffic {
     first: OnceLock<Instant>,
     /// Nanoseconds from the first message to the last look at the clock.
     nanos: AtomicU64,
+    /// How many messages there were then.
+    looked_at: AtomicU64,
 }
 
 impl Traffic {
@@ -32,8 +34,9 @@ impl Traffic {
     /// There is a pause now, or the end: the last message went through just before.
     pub(crate) fn pause(&self) {
         if let Some(first) = self.first.get() {
-            self.nanos
-                .store(u64::try_from(first.elapsed().as_nanos()).unwrap_or(u64::MAX), Relaxed);
+            let nanos = u64::try_from(first.elapsed().as_nanos()).unwrap_or(u64::MAX);
+            self.looked_at.store(self.messages(), Relaxed);
+            self.nanos.store(nanos, Relaxed);
         }
     }
 
@@ -42,9 +45,12 @@ impl Traffic {
         self.messages.load(Relaxed)
     }
 
-    /// The figures as of now.
+    /// The figures as of now, which need not be a pause.
     pub(crate) fn summary(&self) -> Summary {
         let messages = self.messages();
+        if messages > self.looked_at.load(Relaxed) {
+            self.pause();
+        }
         let bytes = self.bytes.load(Relaxed);
         let seconds = self.nanos.load(Relaxed) as f64 / 1e9;
         // One message has no rate.
@@ -82,5 +88,28 @@ impl fmt::Display for Summary {
             self.messages_per_second,
             self.megabytes_per_second
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_ends_with_the_last_message_or_with_a_look_if_more_came() {
+        let traffic = Traffic::default();
+        traffic.count(1);
+        traffic.count(1);
+        let first = traffic.summary();
+        assert!(first.seconds > 0.0 && first.messages_per_second > 0.0, "{first:?}");
+        assert_eq!(traffic.summary().seconds, first.seconds, "nothing came since");
+        traffic.count(1);
+        let more = traffic.summary();
+        assert!(more.seconds > first.seconds, "{more:?}");
+        traffic.count(1);
+        traffic.pause();
+        let paused = traffic.summary();
+        assert!(paused.seconds > more.seconds, "{paused:?}");
+        assert_eq!(traffic.summary().seconds, paused.seconds);
     }
 }

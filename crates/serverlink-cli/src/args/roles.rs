@@ -30,7 +30,8 @@ pub(crate) struct ReceiveArgs {
 #[command(next_help_heading = "Format")]
 pub(crate) struct OutputArgs {
     /// Print the messages' bytes and nothing else: no newline after them, and nothing
-    /// between frames unless --delimiter is given
+    /// between frames unless --delimiter is given. Without it a terminal is shown control
+    /// characters as \xNN, and obeys none
     #[arg(long, conflicts_with_all = ["json", "null"])]
     pub(crate) raw: bool,
 }

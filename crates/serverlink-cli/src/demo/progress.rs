@@ -1,6 +1,11 @@
 //! What is shown while the demonstration runs.
 
-use std::{cell::Cell, io, io::IsTerminal as _, sync::Arc, time::Duration};
+use std::{
+    cell::Cell,
+    io::{self, IsTerminal as _, Write as _},
+    sync::Arc,
+    time::Duration,
+};
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
@@ -41,7 +46,9 @@ impl Progress {
             Display::Lines(told) => {
                 let seconds = elapsed.as_secs();
                 if seconds > told.replace(seconds) {
-                    eprintln!("after {seconds} s: {} messages", self.counts());
+                    let counts = self.counts();
+                    // Nobody there to read it is no reason to fail.
+                    let _ = writeln!(io::stderr(), "after {seconds} s: {counts} messages");
                 }
             }
             Display::Bars(bars) => {

@@ -1,7 +1,7 @@
 //! Files and standard input, one after the other.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     vec,
@@ -26,7 +26,7 @@ impl Files {
         }
         // A wrong name is to be told before anything is sent.
         for path in &paths {
-            Reader::open(path).map_err(|error| failed(path, &error))?;
+            Reader::check(path).map_err(|error| failed(path, &error))?;
         }
         Ok(Self { waiting: paths.into_iter(), current: None, cut })
     }
@@ -69,11 +69,20 @@ impl Reader {
         if path == Path::new("-") {
             return Ok(Self::Standard(io::stdin()));
         }
-        let file = File::open(path)?;
-        if file.metadata()?.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+        Ok(Self::File(File::open(path)?))
+    }
+
+    /// Whether it can be opened. A pipe is not, before its turn comes: who writes to it would see it
+    /// closed again.
+    fn check(path: &Path) -> io::Result<()> {
+        if path == Path::new("-") {
+            return Ok(());
         }
-        Ok(Self::File(file))
+        match fs::metadata(path)?.file_type() {
+            kind if kind.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            kind if kind.is_file() => File::open(path).map(drop),
+            _ => Ok(()),
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 mod json;
 mod text;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use serverlink::Message;
 
@@ -44,7 +44,8 @@ impl Style {
         } else if raw {
             Layout::Text(Text::raw(framing.delimiter.as_deref().unwrap_or_default()))
         } else {
-            Layout::Text(Text::new(framing.delimiter(), framing.separator()))
+            let for_terminal = io::stdout().is_terminal();
+            Layout::Text(Text::new(framing.delimiter(), framing.separator(), for_terminal))
         };
         Self { kind, layout }
     }
@@ -77,9 +78,9 @@ impl<W: Write> Printer<W> {
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.block.is_empty() {
             self.write_block()?;
-            self.output.flush()?;
         }
-        Ok(())
+        // Standard output keeps the end of what it was given, up to the next line.
+        self.output.flush()
     }
 
     fn write_block(&mut self) -> io::Result<()> {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     fn text() -> Layout {
-        Layout::Text(Text::new(b"\t", b'\n'))
+        Layout::Text(Text::new(b"\t", b'\n', false))
     }
 
     #[test]
@@ -121,9 +122,48 @@ mod tests {
         assert_eq!(printed(Kind::Messages, text(), message()), "a\t\tb\n");
         assert_eq!(printed(Kind::Messages, Layout::Text(Text::raw(b"")), message()), "ab");
         assert_eq!(
-            printed(Kind::Messages, Layout::Text(Text::new(b", ", 0)), message()),
+            printed(Kind::Messages, Layout::Text(Text::new(b", ", 0, false)), message()),
             "a, , b\0"
         );
+    }
+
+    #[test]
+    fn a_terminal_is_told_to_do_nothing() {
+        let layout = |for_terminal| Layout::Text(Text::new(b"\t", b'\n', for_terminal));
+        let message = || Message::from(&b"a\x1b]0;b\x07\xc2\x9b\x9b\x7f\xc3\xa4\tc\nd"[..]);
+        let shown = printed(Kind::Messages, layout(true), message());
+        assert_eq!(shown, "a\\x1b]0;b\\x07\\xc2\\x9b\\x9b\\x7f\u{e4}\tc\nd\n");
+        let topic = || Message::from(&b"\x01\x1bx"[..]);
+        assert_eq!(printed(Kind::Subscriptions, layout(true), topic()), "subscribe\t\\x1bx\n");
+        assert_eq!(printed(Kind::Subscriptions, layout(false), topic()), "subscribe\t\x1bx\n");
+    }
+
+    /// Keeps what comes after the last newline, as standard output does.
+    #[derive(Default)]
+    struct Lines(Vec<u8>, Vec<u8>);
+
+    impl Write for Lines {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1.extend_from_slice(bytes);
+            let line = self.1.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+            self.0.extend(self.1.drain(..line));
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            self.0.append(&mut self.1);
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_pause_leaves_nothing_of_a_large_message_in_the_output() {
+        let style = Style { kind: Kind::Messages, layout: Layout::Text(Text::raw(b"")) };
+        let mut printer = Printer::new(Lines::default(), style);
+        let large = [&vec![b'x'; BLOCK][..], b"\nend"].concat();
+        printer.print(&Message::from(&large[..])).unwrap();
+        printer.flush().unwrap();
+        assert!(printer.output.0 == large);
     }
 
     #[test]

@@ -9,16 +9,18 @@ use super::{Kind, subscription};
 pub(super) struct Text {
     delimiter: Box<[u8]>,
     terminator: Option<u8>,
+    /// A terminal obeys what peers send, unless it is made visible.
+    for_terminal: bool,
 }
 
 impl Text {
-    pub(super) fn new(delimiter: &[u8], terminator: u8) -> Self {
-        Self { delimiter: delimiter.into(), terminator: Some(terminator) }
+    pub(super) fn new(delimiter: &[u8], terminator: u8, for_terminal: bool) -> Self {
+        Self { delimiter: delimiter.into(), terminator: Some(terminator), for_terminal }
     }
 
     /// Bytes as they are, with nothing after a message.
     pub(super) fn raw(delimiter: &[u8]) -> Self {
-        Self { delimiter: delimiter.into(), terminator: None }
+        Self { delimiter: delimiter.into(), terminator: None, for_terminal: false }
     }
 
     pub(super) fn write(&self, kind: Kind, message: &Message, out: &mut Vec<u8>) {
@@ -36,7 +38,7 @@ impl Text {
                         let word = if begins { "subscribe" } else { "unsubscribe" };
                         out.extend_from_slice(word.as_bytes());
                         out.extend_from_slice(&self.delimiter);
-                        out.extend_from_slice(topic);
+                        self.write_frame(topic, out);
                         out.extend(self.terminator);
                         return;
                     }
@@ -47,9 +49,33 @@ impl Text {
             if index > 0 {
                 out.extend_from_slice(&self.delimiter);
             }
-            out.extend_from_slice(frame);
+            self.write_frame(frame, out);
         }
         out.extend(self.terminator);
+    }
+
+    fn write_frame(&self, frame: &[u8], out: &mut Vec<u8>) {
+        if !self.for_terminal {
+            return out.extend_from_slice(frame);
+        }
+        for chunk in frame.utf8_chunks() {
+            for character in chunk.valid().chars() {
+                let mut utf8 = [0; 4];
+                let bytes = character.encode_utf8(&mut utf8).as_bytes();
+                match character {
+                    '\t' | '\n' => out.extend_from_slice(bytes),
+                    _ if character.is_control() => write_escaped(bytes, out),
+                    _ => out.extend_from_slice(bytes),
+                }
+            }
+            write_escaped(chunk.invalid(), out);
+        }
+    }
+}
+
+fn write_escaped(bytes: &[u8], out: &mut Vec<u8>) {
+    for byte in bytes {
+        out.extend_from_slice(format!("\\x{byte:02x}").as_bytes());
     }
 }
 

@@ -62,7 +62,7 @@ fn serve(session: &Session, socket: &Socket, reply: &Reply, routed: bool) -> Res
                 }
             }
         };
-        session.send(socket, answer)?;
+        session.reply(socket, answer)?;
         session.sent.pause();
     }
     Ok(())

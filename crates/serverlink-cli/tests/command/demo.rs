@@ -1,8 +1,8 @@
 //! The demonstration.
 
-use std::env;
+use std::{env, io::Read as _};
 
-use crate::support::run;
+use crate::support::{Running, run};
 
 #[test]
 fn the_demonstration_measures_every_part_and_loses_nothing() {
@@ -36,4 +36,14 @@ fn the_table_names_the_backend_chosen() {
         assert!(ended.text().lines().any(|line| line.starts_with("PUSH/PULL")));
         assert!(ended.stderr.contains("after 1 s: requests "), "{}", ended.stderr);
     }
+}
+
+#[test]
+fn nobody_need_read_its_progress() {
+    let mut demo = Running::start(&["demo", "--seconds=2"]);
+    drop(demo.stderr());
+    let mut results = String::new();
+    demo.stdout().read_to_string(&mut results).unwrap();
+    assert_eq!(demo.end_code(), Some(0), "{results}");
+    assert!(results.contains("PUSH/PULL"), "{results}");
 }

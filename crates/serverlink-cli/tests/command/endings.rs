@@ -146,3 +146,55 @@ fn an_interrupt_ends_a_wait_for_input_or_for_peers() {
         assert_eq!(ended.code, Some(130), "{args:?}");
     }
 }
+
+#[test]
+fn a_client_that_leaves_before_its_replies_ends_no_server() {
+    for (server, client) in [(&["server"][..], "client"), (&["peer", "--echo"], "peer")] {
+        let mut serving = Running::bound(&[server, &[ANY, PATIENCE]].concat());
+        let connect = serving.connect();
+        // More than is printed before somebody reads it: the last are replied to when the client has left.
+        run(&[client, &connect, PATIENCE, "--send-only", "--size=1000", "--count=300"], b"").well();
+        let mut stdout = serving.stdout();
+        let reader = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+        let ended = run(&[client, &connect, PATIENCE, "--count=1", "there"], b"");
+        assert_eq!((ended.code, ended.text()), (Some(0), "there\n"), "{server:?}: {ended:?}");
+        drop(serving);
+        reader.join().unwrap().unwrap();
+    }
+}
+
+#[test]
+fn a_failure_loses_nothing_that_came() {
+    let reply = "x".repeat(100_000);
+    let args = ["server", ANY, "--hwm=1", "--timeout=500ms", "--stats", &reply];
+    let server = Running::bound(&args).gather();
+    // It reads no reply, and stays.
+    let mut client = Running::start(&["client", &server.connect(), "--hwm=1", "--send-only"]);
+    let mut stdin = client.stdin();
+    let input = std::thread::spawn(move || {
+        stdin.write_all(&b"request\n".repeat(1000)).unwrap();
+        stdin
+    });
+    let ended = server.end();
+    drop(input.join().unwrap());
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    let received = format!("received {} messages", ended.text().lines().count());
+    assert!(ended.stderr.contains(&received), "{received}: {}", ended.stderr);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_named_pipe_is_opened_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.expect("there is mkfifo").success());
+    let name = pipe.to_str().unwrap().to_owned();
+    // Nobody writes to it yet, whom opening it would be to wait for.
+    let ended = run(&["push", ANY, "-f", &name, "-f", &format!("{name}.missing")], b"");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let writer = std::thread::spawn(move || std::fs::write(pipe, "a\nb\n"));
+    let printed = push_to_pull(&["-f", &name], b"", &["-n2"]).well();
+    assert_eq!(printed.text(), "a\nb\n");
+    writer.join().unwrap().unwrap();
+}

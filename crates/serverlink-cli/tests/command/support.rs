@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Stdio},
     thread::{self, JoinHandle},
 };
 
@@ -111,6 +111,15 @@ impl Running {
 
     pub(crate) fn stdout(&mut self) -> BufReader<ChildStdout> {
         BufReader::new(self.child.stdout.take().expect("it is taken once"))
+    }
+
+    pub(crate) fn stderr(&mut self) -> ChildStderr {
+        self.child.stderr.take().expect("it is taken once")
+    }
+
+    /// Waits for the end; nothing of what it prints is kept.
+    pub(crate) fn end_code(mut self) -> Option<i32> {
+        self.child.wait().expect("it can be waited for").code()
     }
 
     /// Keeps reading what is printed from now on.
