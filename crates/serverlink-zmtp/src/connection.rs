@@ -472,6 +472,32 @@ impl Connection {
         }
     }
 
+    /// Has the time for the handshake begin at `now`, and the peer count as heard then: to be called when
+    /// the stream is there, if this was made before. Once the handshake is complete, and for a connection
+    /// that has failed, there is no such time.
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    /// use serverlink_zmtp::{Config, Connection, SocketType};
+    ///
+    /// let mut config = Config::new(SocketType::Push);
+    /// config.handshake_timeout = Some(Duration::from_secs(1));
+    /// let made = Instant::now();
+    /// let mut connection = Connection::new(config, made);
+    /// let connected = made + Duration::from_secs(5);
+    /// connection.restart_clock(connected);
+    /// assert_eq!(connection.next_timeout(), Some(connected + Duration::from_secs(1)));
+    /// ```
+    pub fn restart_clock(&mut self, now: Instant) {
+        self.last_arrival = now;
+        if let Phase::Introduction(introduction) = &mut self.phase
+            && let Some((deadline, timeout)) = &mut introduction.deadline
+            && let Some(later) = now.checked_add(*timeout)
+        {
+            *deadline = later;
+        }
+    }
+
     /// Acts on the timers that are due at `now`: queues a PING, or gives the peer up. Harmless to
     /// call early.
     ///

@@ -214,7 +214,8 @@ impl WebEndpoint {
             return Err(invalid(text, "neither host nor path has spaces, control characters or #"));
         }
         // As in URLs.
-        let has_port = address.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
+        let host = address.rsplit_once(';').map_or(address, |(_, host)| host);
+        let has_port = host.rsplit_once(':').is_some_and(|(_, port)| !port.ends_with(']'));
         let address = match has_port {
             true => TcpEndpoint::parse(text, address)?,
             false => TcpEndpoint::parse(text, &format!("{address}:{}", usual_port(secure)))?,
@@ -519,6 +520,8 @@ mod tests {
         assert_eq!("udp://*;h:1".parse::<Endpoint>().unwrap().to_string(), "udp://h:1");
         for (short, long) in [
             ("ws://h", "ws://h:80/"),
+            ("ws://1.2.3.4:*;h/q", "ws://1.2.3.4:*;h:80/q"),
+            ("ws://1.2.3.4:5;[::1]", "ws://1.2.3.4:5;[::1]:80/"),
             ("wss://h/p", "wss://h:443/p"),
             ("ws://[::1]/p", "ws://[::1]:80/p"),
             ("ws://h:9", "ws://h:9/"),

@@ -417,13 +417,14 @@ options! {
         OptionForm::Bytes { least: 1, most: usize::MAX }, ALL:
         set_connect_routing_id(impl AsRef<[u8]>), connect_routing_id(Bytes) = Bytes::new();
 
-    /// How long the handshake of a connection may take; `None` for ever.
+    /// How long the handshake of a connection may take, once it is connected to the peer; `None` for ever.
     ZMQ_HANDSHAKE_IVL = 66, since "4.1", Sockets, Later, SetAndGet, INTERVAL, ALL:
         set_handshake_interval(Option<Duration>), handshake_interval(Option<Duration>)
             = Some(Duration::from_secs(30));
 
     /// A SOCKS 5 proxy through which to connect to `tcp://`, `ws://` and `wss://` endpoints, as its address
-    /// and port; `None`: directly. Names of hosts are looked up by the proxy.
+    /// and port; `None`: directly. Names of hosts are looked up by the proxy, which may take as long as
+    /// [connecting](Self::set_connect_timeout), or two minutes if that has no limit.
     ZMQ_SOCKS_PROXY = 68, since "4.1", Sockets, Later, SetAndGet, TEXT, ALL:
         set_socks_proxy(Option<&str>), socks_proxy(Option<String>) = None;
 

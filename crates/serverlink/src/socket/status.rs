@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
+use socket2::SockAddr;
 
 use super::{
     MonitorEvent, MonitorEventKind, PeerProperties, Socket, SocketInner, endpoints::Attachment,
@@ -201,8 +202,9 @@ fn add_connection(status: &mut PeerStatus, pipe: &Pipe) {
     }
     if status.is_connected {
         let (local, remote) = connection.addresses();
-        status.local = local.as_ref().and_then(name);
-        status.remote = remote.as_ref().and_then(name);
+        let name = |address: &SockAddr| name(address, &status.endpoint);
+        (status.local, status.remote) =
+            (local.as_ref().and_then(name), remote.as_ref().and_then(name));
         let (last_heard, bytes) = connection.heard();
         status.statistics.last_heard = Some(last_heard);
         status.statistics.bytes_received = bytes;

@@ -13,6 +13,7 @@ use socket2::SockAddr;
 
 use super::{
     Closing, Connection, End, Origin,
+    connection::Beginning,
     language::Language,
     socks::{self, Socks},
     tcp,
@@ -290,7 +291,7 @@ impl Connecter {
         let socks = target.map(|target| Socks::new(target, &self.options));
         Connection::start(
             (port, stream),
-            Some((address, self.options.connect_timeout)),
+            Beginning::Wanted(address, self.options.connect_timeout),
             socks,
             protocol,
             outbox.clone(),

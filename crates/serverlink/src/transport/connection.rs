@@ -8,6 +8,7 @@ mod web;
 
 use std::{
     io, mem,
+    net::SocketAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicI8, AtomicUsize, Ordering},
@@ -35,6 +36,9 @@ use crate::{
 
 /// How long a peer that has got everything may take to close its side.
 const PARTING: Duration = Duration::from_secs(1);
+/// How long a proxy may take to connect us, if no time is set for connecting: about as long as systems try
+/// by themselves.
+const PROXY_PATIENCE: Duration = Duration::from_secs(120);
 /// How many batches the I/O thread writes for one connection before it turns to others.
 const WRITES_PER_TURN: usize = 8;
 
@@ -70,6 +74,9 @@ pub(crate) struct Connection {
     handle: OnceLock<Handle>,
     /// The number by which the system knows its end, if that is a socket.
     descriptor: Option<u64>,
+    /// Where the peer is, if that is a socket of TCP: as it was when the stream began, for the system
+    /// forgets it once the peer has reset the stream.
+    peer: OnceLock<SocketAddr>,
     /// Of the process at the other end of a Unix domain socket that was accepted.
     credentials: Option<Box<str>>,
     origin: Arc<dyn Origin>,
@@ -95,7 +102,16 @@ impl Drop for Connection {
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 440);
+const _: () = assert!(size_of::<Connection>() <= 480);
+
+/// How a stream comes about.
+#[derive(Debug)]
+pub(crate) enum Beginning<'a> {
+    /// It was accepted, from this address if there are any.
+    Accepted(Option<SockAddr>),
+    /// It is to be connected to this address, within this time if any is set.
+    Wanted(&'a SockAddr, Option<Duration>),
+}
 
 #[derive(Debug)]
 struct Input {
@@ -110,6 +126,8 @@ struct Input {
     timer: Option<TimerId>,
     /// How many bytes have come.
     bytes: u64,
+    /// A write has failed, and what the peer sent before is read to its end.
+    is_mute: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -127,8 +145,8 @@ enum Phase {
 /// What few connections need, and not for long.
 #[derive(Debug)]
 enum Interlude {
-    /// A proxy that has not connected us yet, and what it is told first.
-    Proxy(Socks, Bytes),
+    /// A proxy that has not connected us yet, what it is told first, and until when it may take.
+    Proxy(Socks, Bytes, Instant),
     /// The question whether to let the peer in.
     Inquiry(Inquiry),
     /// The answer.
@@ -149,40 +167,52 @@ enum Receiving {
 }
 
 impl Connection {
-    /// Serves a stream that is there, or will be once it is connected to `address`.
+    /// Serves a stream that is there, or will be once it is connected.
     pub(crate) fn start(
         (port, stream): (Port, Stream),
-        address: Option<(&SockAddr, Option<Duration>)>,
+        beginning: Beginning<'_>,
         socks: Option<(Socks, Bytes)>,
         protocol: Protocol,
         outbox: Arc<Outbox>,
         origin: Arc<dyn Origin>,
     ) -> io::Result<Arc<Self>> {
         let now = Instant::now();
-        let phase = match address {
-            Some((_, timeout)) => {
-                Phase::Connecting(timeout.and_then(|timeout| now.checked_add(timeout)))
+        let (phase, peer, credentials) = match &beginning {
+            Beginning::Wanted(_, timeout) => {
+                let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+                (Phase::Connecting(deadline), None, None)
             }
-            None => Phase::Open,
+            Beginning::Accepted(peer) => {
+                let peer = peer.as_ref().and_then(SockAddr::as_socket);
+                (Phase::Open, peer, stream.credentials())
+            }
         };
         let connection = Arc::new_cyclic(|me| Self {
             me: me.clone(),
             port,
             handle: OnceLock::new(),
             descriptor: stream.descriptor(),
-            credentials: address.is_none().then(|| stream.credentials()).flatten(),
+            peer: peer.map(OnceLock::from).unwrap_or_default(),
+            credentials,
             origin,
             outbox,
             pipe: OnceLock::new(),
             input: Mutex::new(Input {
                 phase,
-                interlude: socks.map(|(socks, first)| Box::new(Interlude::Proxy(socks, first))),
+                interlude: socks.map(|(socks, first)| {
+                    let until = match phase {
+                        Phase::Connecting(Some(deadline)) => deadline,
+                        _ => now + PROXY_PATIENCE,
+                    };
+                    Box::new(Interlude::Proxy(socks, first, until))
+                }),
                 protocol,
                 partial: None,
                 inlet: None,
                 receiving: Receiving::No,
                 timer: None,
                 bytes: 0,
+                is_mute: false,
             }),
             closing: Mutex::new(None),
             sent: AtomicUsize::new(0),
@@ -191,15 +221,17 @@ impl Connection {
         let handle = stream.register(&connection.port, connection.clone())?;
         let handle = connection.handle.get_or_init(|| handle);
         connection.outbox.attach(connection.clone());
-        if let Some((address, _)) = address
-            && let Err(error) = handle.connect(address)
-        {
+        let Beginning::Wanted(address, _) = beginning else {
+            connection.post(START);
+            return Ok(connection);
+        };
+        if let Err(error) = handle.connect(address) {
             handle.retire();
             connection.outbox.detach(Some(0));
             return Err(error);
         }
-        // Of one that connects the engine tells when it is there, perhaps before this.
-        connection.post(if address.is_some() { AWAIT } else { START });
+        // The engine tells when it is there, perhaps before this.
+        connection.post(AWAIT);
         Ok(connection)
     }
 
@@ -220,19 +252,24 @@ impl Connection {
     /// The addresses of both ends, as far as they have any.
     pub(crate) fn addresses(&self) -> (Option<SockAddr>, Option<SockAddr>) {
         let handle = self.handle.get();
+        let of_system = || handle.and_then(|handle| handle.peer_address().ok());
         (
             handle.and_then(|handle| handle.local_address().ok()),
-            handle.and_then(|handle| handle.peer_address().ok()),
+            self.peer.get().copied().map(SockAddr::from).or_else(of_system),
         )
     }
 
-    /// What is told of where the peer is, as libzmq tells it.
+    /// What is told of where the peer is, as libzmq tells it; nothing, if it has an address and nobody
+    /// knows it.
     fn peer_name(&self) -> Option<String> {
-        let address = self.handle.get()?.peer_address().ok()?;
-        match (address.as_socket(), &self.credentials) {
+        match (self.peer.get(), &self.credentials) {
             (Some(address), _) => Some(address.ip().to_string()),
             (None, Some(credentials)) => Some(format!("localhost:{credentials}")),
-            (None, None) => Some("localhost".to_owned()),
+            (None, None) => {
+                let own = self.handle.get()?.local_address().ok();
+                let is_of_tcp = own.is_some_and(|own| own.as_socket().is_some());
+                (!is_of_tcp).then(|| "localhost".to_owned())
+            }
         }
     }
 
@@ -399,16 +436,33 @@ impl Connection {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The stream has been connected.
+    fn connected(&self, input: &mut Input) {
+        let address = self.handle.get().and_then(|handle| handle.peer_address().ok());
+        if let Some(address) = address.and_then(|address| address.as_socket()) {
+            let _ = self.peer.set(address);
+        }
+        if let Some(Interlude::Proxy(_, greeting, _)) = input.interlude.as_deref_mut() {
+            let greeting = mem::take(greeting);
+            input.phase = Phase::Open;
+            self.tell_proxy(input, greeting);
+        } else {
+            self.reached(input);
+            self.opened(input);
+        }
+    }
+
+    /// The peer is there, also behind a proxy.
+    fn reached(&self, input: &mut Input) {
+        self.origin.tell(self, MonitorEventKind::Connected);
+        input.protocol.restart_clock(Instant::now());
+    }
+
     /// The stream is there.
     fn opened(&self, input: &mut Input) {
         input.phase = Phase::Open;
-        if let Some(Interlude::Proxy(_, greeting)) = input.interlude.as_deref_mut() {
-            let greeting = mem::take(greeting);
-            self.tell_proxy(input, greeting);
-        } else {
-            self.outbox.set_form(input.protocol.first_form());
-            self.pump(input, Instant::now());
-        }
+        self.outbox.set_form(input.protocol.first_form());
+        self.pump(input, Instant::now());
     }
 
     fn tell_proxy(&self, input: &mut Input, bytes: Bytes) {
@@ -422,15 +476,16 @@ impl Connection {
 
     /// The proxy has said something.
     fn hear_proxy(&self, input: &mut Input, bytes: &[u8], now: Instant) {
-        let Some(Interlude::Proxy(socks, _)) = input.interlude.as_deref_mut() else { return };
+        let Some(Interlude::Proxy(socks, ..)) = input.interlude.as_deref_mut() else { return };
         match socks.hear(bytes) {
             Turn::Theirs(bytes) => self.tell_proxy(input, bytes),
             Turn::Over(rest) => {
                 input.interlude = None;
+                self.reached(input);
                 self.outbox.set_form(input.protocol.first_form());
                 self.hear(input, rest, now);
             }
-            Turn::Refused => self.end(input, End::Lost),
+            Turn::Refused => self.end(input, End::NotConnected),
         }
     }
 
@@ -484,6 +539,9 @@ impl Connection {
 
     /// The stream is lost.
     fn lose(&self, input: &mut Input, error: &io::Error) {
+        if input.is_proxied() {
+            return self.end(input, End::NotConnected);
+        }
         if !input.protocol.is_ready() {
             self.origin.tell(self, MonitorEventKind::HandshakeFailed(error.into()));
         }
@@ -526,7 +584,10 @@ impl Connection {
     fn set_timer(&self, input: &mut Input) {
         let nearest = match input.phase {
             Phase::Connecting(deadline) => deadline,
-            Phase::Open => input.protocol.next_timeout(),
+            Phase::Open => match input.interlude.as_deref() {
+                Some(Interlude::Proxy(_, _, deadline)) => Some(*deadline),
+                _ => input.protocol.next_timeout(),
+            },
             Phase::Parting(deadline, _) => Some(deadline),
             Phase::Ending(_) | Phase::Ended => None,
         };
@@ -568,6 +629,13 @@ impl Connection {
                     self.end(input, end);
                 }
             }
+            Phase::Open
+                if let Some(Interlude::Proxy(_, _, deadline)) = input.interlude.as_deref() =>
+            {
+                if *deadline <= now {
+                    self.end(input, End::NotConnected);
+                }
+            }
             Phase::Open => {
                 if let Err(error) = input.protocol.handle_timeout(now) {
                     self.tell_failure(&error);
@@ -601,6 +669,8 @@ impl Connection {
             Phase::Open if over || (drained && !input.protocol.is_ready()) => {
                 self.end(input, End::Closed);
             }
+            // Nobody wants what is left to be read.
+            Phase::Open if input.is_mute => self.end(input, End::Lost),
             Phase::Open if drained && input.protocol.say_goodbye() => self.write_control(input),
             Phase::Open if drained => {
                 // Closing with bytes unread would reset the stream, and the peer might lose what
@@ -629,7 +699,9 @@ impl Connection {
             return;
         }
         input.phase = Phase::Ending(end);
-        if self.outbox.break_off() {
+        if input.is_mute {
+            self.conclude(input, self.sent.load(Ordering::Acquire));
+        } else if self.outbox.break_off() {
             // How much of it the kernel took decides where the next connection begins.
             if let Some(handle) = self.handle.get() {
                 handle.cancel(Direction::Outward);
@@ -639,15 +711,31 @@ impl Connection {
         }
     }
 
+    /// A write has failed, of which so many bytes were sent: no other begins. What the peer had sent is
+    /// read to its end, which tells that the stream is lost.
+    fn write_failed(&self, input: &mut Input, sent: usize) {
+        if input.phase == Phase::Open {
+            self.sent.store(sent, Ordering::Release);
+            input.is_mute = true;
+            if input.receiving == Receiving::Paused && !input.protocol.has_input() {
+                // If nothing is left but the end, nobody need make room for it.
+                self.receive(input);
+            }
+            self.close_when_drained(input);
+        } else {
+            self.conclude(input, sent);
+        }
+    }
+
     /// Nothing is pending any more; of the last batch, if it is not written, `sent` bytes are.
     fn conclude(&self, input: &mut Input, sent: usize) {
         let end = match input.phase {
             Phase::Ended => return,
-            Phase::Ending(End::Lost) if self.pipe.get().is_none() => End::Unshaken,
-            Phase::Ending(end) => end,
+            Phase::Ending(end) | Phase::Parting(_, end) => end,
             Phase::Connecting(_) => End::NotConnected,
-            Phase::Open | Phase::Parting(..) => End::Lost,
+            Phase::Open => End::Lost,
         };
+        let end = if end == End::Lost && self.pipe.get().is_none() { End::Unshaken } else { end };
         input.phase = Phase::Ended;
         input.interlude = None;
         self.set_timer(input);
@@ -707,12 +795,11 @@ impl Handler for Connection {
                 self.wrote(buffers);
                 self.write_all();
             }
-            Event::Sent { sent, .. } => self.conclude(&mut self.input(), sent),
+            Event::Sent { sent, .. } => self.write_failed(&mut self.input(), sent),
             Event::Connected(Ok(())) => {
                 let mut input = self.input();
                 if matches!(input.phase, Phase::Connecting(_)) {
-                    self.origin.tell(self, MonitorEventKind::Connected);
-                    self.opened(&mut input);
+                    self.connected(&mut input);
                 }
             }
             Event::Connected(Err(error)) => {
@@ -741,7 +828,7 @@ impl Handler for Connection {
                     ANSWERED => self.judge(&mut input),
                     CONCLUDE => {
                         let sent = self.sent.load(Ordering::Acquire);
-                        self.conclude(&mut input, sent);
+                        self.write_failed(&mut input, sent);
                     }
                     _ => {}
                 }

@@ -9,9 +9,11 @@ use std::{
 
 use serverlink_io::{Event, Handle, Handler, Port, is_temporary};
 use serverlink_zmtp::SocketType;
+use socket2::SockAddr;
 
 use super::{
     Closing, Connection, End, Origin,
+    connection::Beginning,
     ipc::SocketFile,
     language::Language,
     stream::{Listening, Stream},
@@ -151,17 +153,17 @@ impl Listener {
         }
     }
 
-    fn tell_accepted(&self, stream: &Stream) {
+    fn tell_accepted(&self, stream: &Stream, peer: Option<SockAddr>) {
         if let Some(owner) = self.socket.upgrade() {
             owner.monitors().tell(|| {
                 let kind = MonitorEventKind::Accepted;
                 MonitorEvent::new(kind, self.endpoint.to_string(), true)
-                    .between(stream.local_addr(), stream.peer_addr())
+                    .between(stream.local_addr(), peer)
             });
         }
     }
 
-    fn accepted(&self, stream: Stream) -> io::Result<()> {
+    fn accepted(&self, stream: Stream, peer: Option<SockAddr>) -> io::Result<()> {
         let Some(me) = self.me.upgrade() else { return Ok(()) };
         self.endpoint.accepted(&stream, &self.options)?;
         let port = stream.port_for(&self.port, &self.runtime, self.options.affinity);
@@ -177,16 +179,17 @@ impl Listener {
         if state.closed {
             return Ok(());
         }
-        self.tell_accepted(&stream);
-        let connection = Connection::start((port, stream), None, None, protocol, outbox, me)?;
+        self.tell_accepted(&stream, peer.clone());
+        let beginning = Beginning::Accepted(peer);
+        let connection = Connection::start((port, stream), beginning, None, protocol, outbox, me)?;
         state.connections.insert(Arc::as_ptr(&connection).addr(), connection);
         Ok(())
     }
 
-    fn serve(&self, stream: Stream) {
+    fn serve(&self, stream: Stream, peer: Option<SockAddr>) {
         self.recovered();
         // One that is not wanted or cannot be served is closed; the others must not suffer.
-        if let Err(error) = self.accepted(stream) {
+        if let Err(error) = self.accepted(stream, peer) {
             self.tell(MonitorEventKind::AcceptFailed((&error).into()));
         }
         self.accept_next();
@@ -238,9 +241,9 @@ impl Listener {
 impl Handler for Listener {
     fn complete(&self, event: Event) {
         match event {
-            Event::Accepted(Ok((socket, _))) => self.serve(Stream::Socket(socket)),
+            Event::Accepted(Ok((socket, peer))) => self.serve(Stream::Socket(socket), Some(peer)),
             #[cfg(windows)]
-            Event::AcceptedPipe(pipe) => self.serve(Stream::Pipe(pipe)),
+            Event::AcceptedPipe(pipe) => self.serve(Stream::Pipe(pipe), None),
             Event::Accepted(Err(error)) => self.failed(&error),
             Event::Timer { .. } => self.accept_next(),
             _ => {}

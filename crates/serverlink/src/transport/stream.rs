@@ -49,15 +49,6 @@ impl Stream {
         }
     }
 
-    /// Its peer's address, if it has one.
-    pub(super) fn peer_addr(&self) -> Option<SockAddr> {
-        match self {
-            Self::Socket(socket) => socket.peer_addr().ok(),
-            #[cfg(windows)]
-            Self::Pipe(_) => None,
-        }
-    }
-
     /// The number by which the system knows it, if it is a socket.
     #[cfg_attr(unix, expect(clippy::cast_sign_loss, reason = "it is not negative"))]
     pub(super) fn descriptor(&self) -> Option<u64> {

@@ -3,9 +3,10 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{TcpListener, TcpStream},
+    time::Duration,
 };
 
-use serverlink::SocketType;
+use serverlink::{MonitorEventKind, ReconnectStop, SocketType};
 
 use crate::harness::{
     PATIENCE, TRANSPORTS, await_peers, bind_again, connected, context, couple, errno, eventually,
@@ -289,6 +290,10 @@ fn a_proxy_that_refuses_is_asked_again() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let push = socket(&context, SocketType::Push);
     push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    // Nobody shakes hands with a proxy: its refusal is a failed attempt to connect.
+    push.set_reconnect_stop(ReconnectStop { handshake_failed: true, ..ReconnectStop::default() })
+        .unwrap();
+    let monitor = push.monitor();
     push.connect("tcp://inside.invalid:9").unwrap();
     push.send("kept").unwrap();
     for _ in 0..3 {
@@ -299,6 +304,58 @@ fn a_proxy_that_refuses_is_asked_again() {
     }
     proxy(&listener, 0, target);
     expect(&pull, "kept");
+    let mut told = Vec::new();
+    while !matches!(told.last(), Some(MonitorEventKind::HandshakeSucceeded(_))) {
+        told.push(monitor.recv_timeout(PATIENCE).unwrap().kind);
+    }
+    let count = |kind: fn(&MonitorEventKind) -> bool| told.iter().filter(|it| kind(it)).count();
+    assert_eq!(count(|kind| matches!(kind, MonitorEventKind::Closed)), 3, "{told:?}");
+    assert_eq!(
+        count(|kind| matches!(kind, MonitorEventKind::ConnectRetried { .. })),
+        3,
+        "{told:?}"
+    );
+    assert_eq!(count(|kind| matches!(kind, MonitorEventKind::Connected)), 1, "{told:?}");
+    let failed = |kind: &_| {
+        matches!(kind, MonitorEventKind::HandshakeFailed(_) | MonitorEventKind::Disconnected)
+    };
+    assert!(!told.iter().any(failed), "{told:?}");
+}
+
+/// The time for the handshake is that of the peer, who is not there before.
+#[test]
+fn a_proxy_may_take_longer_than_a_handshake() {
+    const HANDSHAKE: Duration = Duration::from_secs(2);
+    let context = context();
+    let (pull, endpoint) = crate::harness::bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
+    let target = endpoint.strip_prefix("tcp://").unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    push.set_handshake_interval(Some(HANDSHAKE)).unwrap();
+    push.set_reconnect_stop(ReconnectStop { handshake_failed: true, ..ReconnectStop::default() })
+        .unwrap();
+    push.connect("tcp://inside.invalid:9").unwrap();
+    push.send("late").unwrap();
+    std::thread::sleep(HANDSHAKE + HANDSHAKE / 4);
+    proxy(&listener, 0, target);
+    expect(&pull, "late");
+}
+
+#[test]
+fn a_proxy_takes_as_long_as_connecting_may() {
+    let context = context();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let push = socket(&context, SocketType::Push);
+    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    push.set_connect_timeout(Some(Duration::from_millis(50))).unwrap();
+    push.connect("tcp://inside.invalid:9").unwrap();
+    for _ in 0..2 {
+        // It is told nothing, and is left for another attempt.
+        let (mut client, _) = listener.accept().unwrap();
+        assert_eq!(read(&mut client), [5, 1, 0]);
+        assert_eq!(client.read(&mut [0]).unwrap_or(0), 0, "it leaves");
+    }
 }
 
 #[test]

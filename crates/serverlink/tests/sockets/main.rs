@@ -65,6 +65,7 @@ mod termination;
 mod termination_report;
 mod timeouts;
 mod udp;
+mod unread;
 mod upstream;
 mod verbosity;
 mod web;

@@ -1,6 +1,6 @@
 //! Peers that a ZAP handler judges (RFC 27), with the NULL mechanism.
 
-use std::{net::TcpStream, thread, time::Duration};
+use std::{io::Read, net::TcpStream, thread, time::Duration};
 
 use serverlink::{Context, Message, Monitor, MonitorEventKind, PeerProperties, Socket, SocketType};
 
@@ -321,6 +321,28 @@ fn others_go_on_while_somebody_is_judged() {
     assert_eq!(pull.peer_count(), 0);
     zap.send(answer("200")).unwrap();
     await_peers(&pull, 1);
+}
+
+/// Systems forget the address of who has reset a stream, and a handler that refuses some would not know
+/// them. Windows forgets what came as well.
+#[cfg(unix)]
+#[test]
+fn who_resets_the_stream_at_once_is_judged_by_its_address() {
+    let context = context();
+    let zap = handler(&context);
+    let (pull, endpoint) = judging(&context, SocketType::Pull, "tcp://127.0.0.1:*");
+    for _ in 0..20 {
+        let mut stream = TcpStream::connect(endpoint.replace("tcp://", "")).unwrap();
+        // All of the greeting, so that nothing of theirs is left to be written.
+        stream.read_exact(&mut [0; 64]).unwrap();
+        shake_hands(&mut stream, "PUSH");
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        let request = zap.recv().unwrap();
+        assert_eq!(request[3], "127.0.0.1", "{request:?}");
+        zap.send(answer("400")).unwrap();
+    }
+    assert_eq!(pull.peer_count(), 0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub struct MonitorEvent {
     /// Whether the socket is bound there; if not, it connects.
     pub is_bound: bool,
     /// Our end of the connection, as an endpoint, if there is a connection and its end has an
-    /// address.
+    /// address. Of a WebSocket it has the path of `endpoint`.
     pub local: Option<String>,
     /// The peer's end.
     pub remote: Option<String>,

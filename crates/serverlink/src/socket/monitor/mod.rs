@@ -126,8 +126,8 @@ impl MonitorEvent {
 
     /// The same, of a connection between these two addresses.
     pub(crate) fn between(mut self, local: Option<SockAddr>, remote: Option<SockAddr>) -> Self {
-        self.local = local.as_ref().and_then(name);
-        self.remote = remote.as_ref().and_then(name);
+        let name = |address: &SockAddr| name(address, &self.endpoint);
+        (self.local, self.remote) = (local.as_ref().and_then(name), remote.as_ref().and_then(name));
         self
     }
 
@@ -136,10 +136,17 @@ impl MonitorEvent {
     }
 }
 
-/// An address as an endpoint, if it can be one.
-pub(super) fn name(address: &SockAddr) -> Option<String> {
+/// An address as an endpoint, if it can be one: of WebSockets, with the same path, if those are what this
+/// `endpoint` has.
+pub(super) fn name(address: &SockAddr, endpoint: &str) -> Option<String> {
     if let Some(address) = address.as_socket() {
-        return Some(format!("tcp://{address}"));
+        return Some(match endpoint.split_once("://") {
+            Some((scheme @ ("ws" | "wss"), rest)) => {
+                let path = rest.find('/').map_or("", |at| &rest[at..]);
+                format!("{scheme}://{address}{path}")
+            }
+            _ => format!("tcp://{address}"),
+        });
     }
     #[cfg(unix)]
     if let Some(path) = address.as_pathname() {

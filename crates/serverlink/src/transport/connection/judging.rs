@@ -28,7 +28,10 @@ pub(super) enum Asked {
 impl Connection {
     /// Asks whoever judges peers. The answer is [told](Self::answered).
     pub(super) fn ask(&self, credentials: &Credentials) -> Asked {
-        let address = self.peer_name().unwrap_or_default();
+        let Some(address) = self.peer_name() else {
+            self.tell_unjudged("the address of the peer is not known any more");
+            return Asked::Nobody;
+        };
         let options = self.origin.options();
         let applicant = Applicant { address: &address, credentials };
         match Inquiry::ask(self.origin.runtime(), self.me.clone(), options, &applicant) {

@@ -104,6 +104,15 @@ impl Protocol {
         }
     }
 
+    /// The stream is there, and was not before.
+    pub(super) fn restart_clock(&mut self, now: Instant) {
+        match self {
+            Self::Raw(raw) => raw.restart_clock(now),
+            Self::Zmtp(zmtp) => zmtp.restart_clock(now),
+            Self::Web(web) => web.zmtp().restart_clock(now),
+        }
+    }
+
     pub(super) fn awaited_frame(&mut self) -> Option<BytesMut> {
         match self {
             Self::Zmtp(zmtp) => zmtp.awaited_frame(),
@@ -125,6 +134,15 @@ impl Protocol {
             // It is not the engine's.
             Self::Web(_) => Bytes::new(),
             Self::Raw(raw) => raw.take_spent_chunk(),
+        }
+    }
+
+    /// Whether something that came is not decoded yet.
+    pub(super) fn has_input(&self) -> bool {
+        match self {
+            Self::Zmtp(zmtp) => zmtp.has_buffered_input(),
+            Self::Web(web) => web.peek().has_buffered_input(),
+            Self::Raw(raw) => raw.has_input(),
         }
     }
 

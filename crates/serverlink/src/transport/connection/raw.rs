@@ -49,6 +49,14 @@ impl Raw {
         self.last_arrival = now;
     }
 
+    pub(super) fn has_input(&self) -> bool {
+        !self.chunk.is_empty()
+    }
+
+    pub(super) fn restart_clock(&mut self, now: Instant) {
+        self.last_arrival = now;
+    }
+
     pub(super) fn last_arrival(&self) -> Instant {
         self.last_arrival
     }
