@@ -19,7 +19,7 @@ use crate::test::{self, Choice};
 pub(crate) const ALL: &[Suite] = &[address::SUITE, valgrind::SUITE, miri::SUITE, thread::SUITE];
 
 /// In `.config/nextest.toml`: everything takes its time.
-const NEXTEST_PROFILE: &str = "sanitize";
+pub(crate) const NEXTEST_PROFILE: &str = "sanitize";
 
 /// What `cargo xtask sanitize` takes.
 #[derive(Args)]
@@ -68,7 +68,11 @@ fn unsafe_code(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
 fn pipes(recorder: &mut Recorder, cargo: &dyn Fn() -> Command) {
     let (runner, run) = suites::runner();
     let mut command = cargo();
-    command.args(run).args(["--package=serverlink", "--no-default-features", "--lib", "pipe::"]);
+    command
+        .args(run)
+        // To optimise takes longer here than the tests do without it.
+        .args(["--config", "profile.dev.package.serverlink.opt-level=0"])
+        .args(["--package=serverlink", "--no-default-features", "--lib", "pipe::"]);
     recorder.tests("pipes", runner, command);
 }
 
