@@ -84,8 +84,23 @@ const _: () = assert!(size_of::<Pipe>() <= 72);
 #[derive(Debug, Default)]
 struct Latest {
     message: Option<Message>,
+    /// How many have come,
+    come: usize,
+    /// up to the one that was read last.
+    read: usize,
     /// How many were not read before another took their place.
     replaced: u64,
+}
+
+/// How far the messages of a peer are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Arrivals {
+    /// How many have come.
+    pub(crate) come: usize,
+    /// How many of them will not be read any more.
+    pub(crate) past: usize,
+    /// The number of the one that was read last.
+    pub(crate) last: usize,
 }
 
 #[derive(Debug)]
@@ -145,6 +160,7 @@ impl Pipe {
         let Some(latest) = &self.latest else { return false };
         let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
         let was_read = latest.message.replace(message).is_none();
+        latest.come += 1;
         latest.replaced += u64::from(!was_read);
         was_read
     }
@@ -164,6 +180,16 @@ impl Pipe {
     pub(crate) fn judge_latest(&self, judge: impl FnOnce(&Message) -> bool) -> Option<bool> {
         let latest = self.latest.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
         latest.message.as_ref().map(judge)
+    }
+
+    /// How many messages have come, where only the last one waits, how many of them are past, and the
+    /// number of the one that was read last.
+    #[cold]
+    fn latest_arrivals(&self) -> Option<Arrivals> {
+        let latest = self.latest.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let Latest { message, come, read, .. } = &*latest;
+        let past = come - usize::from(message.is_some());
+        Some(Arrivals { come: *come, past, last: read.saturating_sub(1) })
     }
 
     /// Reads the last message, if it has not been read.
@@ -269,10 +295,10 @@ fn is_there(latest: &Mutex<Latest>) -> bool {
 
 #[cold]
 fn take(latest: &Mutex<Latest>, message: &mut Message) -> bool {
-    let Some(taken) = latest.lock().unwrap_or_else(PoisonError::into_inner).message.take() else {
-        return false;
-    };
+    let mut latest = latest.lock().unwrap_or_else(PoisonError::into_inner);
+    let Some(taken) = latest.message.take() else { return false };
     *message = taken;
+    latest.read = latest.come;
     true
 }
 
@@ -352,13 +378,23 @@ impl PipeEnd {
         self.take_over(None).is_some_and(Consumer::fetch) || self.pipe.has_latest()
     }
 
+    /// How far the messages of the peer are.
+    pub(crate) fn arrivals(&self) -> Arrivals {
+        self.pipe.latest_arrivals().unwrap_or_else(|| {
+            let (come, unread) = self.counts();
+            let past = come.saturating_sub(unread);
+            Arrivals { come, past, last: past.saturating_sub(1) }
+        })
+    }
+
     /// How many messages have come so far, and how many of them are unread.
-    pub(crate) fn counts(&self) -> (usize, usize) {
+    fn counts(&self) -> (usize, usize) {
         self.incoming.as_ref().map_or((0, 0), Consumer::counts)
     }
 
     /// The queue of what comes in, if there is one by now; if not, so many messages may wait in it, if that
     /// is told.
+    #[inline]
     fn take_over(&mut self, limit: Option<usize>) -> Option<&mut Consumer<Message>> {
         if self.incoming.is_none() {
             self.incoming = self.pipe.inlet()?.take_consumer(limit);

@@ -138,6 +138,7 @@ impl Core {
         }
     }
 
+    #[inline]
     fn take_effects(&mut self) -> Effects {
         self.settle();
         mem::take(&mut self.peers.effects)

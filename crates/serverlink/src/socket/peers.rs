@@ -9,7 +9,8 @@ use crate::{
     Frame, Message, PeerStatistics,
     options::Options,
     pipe::{
-        Collector, Consumer, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused, encode_once,
+        Arrivals, Collector, Consumer, Demand, Effect, Effects, Look, Pipe, PipeEnd, Refused,
+        encode_once,
     },
     transport::Connection,
 };
@@ -153,9 +154,9 @@ impl Peers {
         if let Some(slot) = self.slot(key) {
             slot.ready = info.is_some();
             if let Some(info) = info {
-                let (come, unread) = slot.end.counts();
+                let Arrivals { come, past, .. } = slot.end.arrivals();
                 slot.raw = info.is_raw;
-                slot.sources.begin(info, come, come.saturating_sub(unread));
+                slot.sources.begin(info, come, past);
             }
         }
     }
@@ -163,11 +164,7 @@ impl Peers {
     /// What is known of the connection by which a peer's message came that was read last.
     pub(crate) fn source(&self, key: usize) -> Option<&PeerInfo> {
         let slot = self.slots.get(key)?.as_ref()?;
-        if slot.end.pipe.is_conflating() {
-            return slot.sources.of(usize::MAX);
-        }
-        let (come, unread) = slot.end.counts();
-        slot.sources.of(come.saturating_sub(unread).saturating_sub(1))
+        slot.sources.of(slot.end.arrivals().last)
     }
 
     /// Notes that a message for a peer was dropped.

@@ -8,8 +8,8 @@ use std::{
 use serverlink::{Error, Events, Frame, Message, Received, Socket, SocketType, message_options};
 
 use crate::harness::{
-    STREAMS, TRANSPORTS, await_peers, bound, connected, context, couple, errno, eventually, expect,
-    frames, shake_hands, socket, version,
+    STREAMS, TRANSPORTS, await_peers, bind_again, bound, connected, context, couple, errno,
+    eventually, expect, frames, shake_hands, socket, vacancies, version,
 };
 
 fn text<'a>(received: &'a Received, name: &str) -> Option<&'a str> {
@@ -340,4 +340,36 @@ fn a_subscriber_that_left_is_not_known() {
     expect(&xpub, "\0a");
     let received = xpub.recv_with_peer().unwrap();
     assert_eq!(text(&received, "Socket-Type"), Some("SUB"));
+}
+
+/// Of a connection that has ended meanwhile, though there is another one.
+#[test]
+fn the_last_message_comes_with_what_its_own_sender_told() {
+    let context = context();
+    for endpoint in vacancies(&context) {
+        let pushing = |name: &str| {
+            let push = socket(&context, SocketType::Push);
+            push.set_metadata(&[("X-name", name)]).unwrap();
+            push
+        };
+        let first = pushing("first");
+        bind_again(&first, &endpoint);
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_conflate(true).unwrap();
+        pull.connect(&endpoint).unwrap();
+        first.send("from the first").unwrap();
+        eventually("for it to come", || pull.events().unwrap().contains(Events::IN));
+        drop(first);
+        await_peers(&pull, 0);
+        let second = pushing("second");
+        bind_again(&second, &endpoint);
+        await_peers(&pull, 1);
+        let received = pull.recv_with_peer().unwrap();
+        assert_eq!(received.message[0], "from the first");
+        assert_eq!(text(&received, "X-name"), Some("first"), "over {endpoint}");
+        second.send("from the second").unwrap();
+        let received = pull.recv_with_peer().unwrap();
+        assert_eq!(received.message[0], "from the second");
+        assert_eq!(text(&received, "X-name"), Some("second"), "over {endpoint}");
+    }
 }
