@@ -1,6 +1,6 @@
 //! Peers that a ZAP handler judges (RFC 27), with the NULL mechanism.
 
-use std::{io::Read, net::TcpStream, thread, time::Duration};
+use std::{net::TcpStream, thread, time::Duration};
 
 use serverlink::{Context, Message, Monitor, MonitorEventKind, PeerProperties, Socket, SocketType};
 
@@ -328,6 +328,8 @@ fn others_go_on_while_somebody_is_judged() {
 #[cfg(unix)]
 #[test]
 fn who_resets_the_stream_at_once_is_judged_by_its_address() {
+    use std::io::Read as _;
+
     let context = context();
     let zap = handler(&context);
     let (pull, endpoint) = judging(&context, SocketType::Pull, "tcp://127.0.0.1:*");
