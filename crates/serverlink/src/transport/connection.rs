@@ -1,8 +1,10 @@
 //! One connection to a remote peer: the protocol between a stream and a pipe.
 
 mod decoding;
+mod ending;
 mod judging;
 mod protocol;
+mod proxied;
 mod raw;
 mod web;
 
@@ -25,7 +27,7 @@ pub(crate) use web::Web;
 
 use super::{
     Closing, End, Origin,
-    socks::{Socks, Turn},
+    socks::Socks,
     stream::Stream,
     zap::{Admission, Inquiry},
 };
@@ -34,11 +36,6 @@ use crate::{
     pipe::{Collector, Finished, Look, Outbox, Pipe, Producer},
 };
 
-/// How long a peer that has got everything may take to close its side.
-const PARTING: Duration = Duration::from_secs(1);
-/// How long a proxy may take to connect us, if no time is set for connecting: about as long as systems try
-/// by themselves.
-const PROXY_PATIENCE: Duration = Duration::from_secs(120);
 /// How many batches the I/O thread writes for one connection before it turns to others.
 const WRITES_PER_TURN: usize = 8;
 
@@ -202,7 +199,7 @@ impl Connection {
                 interlude: socks.map(|(socks, first)| {
                     let until = match phase {
                         Phase::Connecting(Some(deadline)) => deadline,
-                        _ => now + PROXY_PATIENCE,
+                        _ => now + proxied::PATIENCE,
                     };
                     Box::new(Interlude::Proxy(socks, first, until))
                 }),
@@ -465,30 +462,6 @@ impl Connection {
         self.pump(input, Instant::now());
     }
 
-    fn tell_proxy(&self, input: &mut Input, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.outbox.push_control(bytes);
-            self.write_all();
-        }
-        self.receive(input);
-        self.set_timer(input);
-    }
-
-    /// The proxy has said something.
-    fn hear_proxy(&self, input: &mut Input, bytes: &[u8], now: Instant) {
-        let Some(Interlude::Proxy(socks, ..)) = input.interlude.as_deref_mut() else { return };
-        match socks.hear(bytes) {
-            Turn::Theirs(bytes) => self.tell_proxy(input, bytes),
-            Turn::Over(rest) => {
-                input.interlude = None;
-                self.reached(input);
-                self.outbox.set_form(input.protocol.first_form());
-                self.hear(input, rest, now);
-            }
-            Turn::Refused => self.end(input, End::NotConnected),
-        }
-    }
-
     fn received(&self, input: &mut Input, result: io::Result<BytesMut>) {
         let (into_frame, before) = match input.receiving {
             Receiving::Frame(before) => (true, before),
@@ -535,17 +508,6 @@ impl Connection {
     fn hear(&self, input: &mut Input, bytes: Bytes, now: Instant) {
         input.protocol.feed(bytes, now);
         self.pump(input, now);
-    }
-
-    /// The stream is lost.
-    fn lose(&self, input: &mut Input, error: &io::Error) {
-        if input.is_proxied() {
-            return self.end(input, End::NotConnected);
-        }
-        if !input.protocol.is_ready() {
-            self.origin.tell(self, MonitorEventKind::HandshakeFailed(error.into()));
-        }
-        self.end(input, End::Lost);
     }
 
     /// Asks the engine for more bytes.
@@ -648,133 +610,9 @@ impl Connection {
         }
         self.set_timer(input);
     }
-
-    /// The socket wants no more of this connection than that its messages arrive.
-    fn close_when_drained(&self, input: &mut Input) {
-        let Some(over) = self.closing().as_ref().map(|closing| closing.is_over(Instant::now()))
-        else {
-            return;
-        };
-        if let Some(pipe) = self.pipe.get()
-            && let Some(owner) = pipe.owner()
-        {
-            owner.hand_over(pipe);
-        }
-        let drained = self.outbox.close();
-        match input.phase {
-            Phase::Ended => {
-                self.closing().take();
-            }
-            Phase::Connecting(_) if over || drained => self.end(input, End::Closed),
-            Phase::Open if over || (drained && !input.protocol.is_ready()) => {
-                self.end(input, End::Closed);
-            }
-            // Nobody wants what is left to be read.
-            Phase::Open if input.is_mute => self.end(input, End::Lost),
-            Phase::Open if drained && input.protocol.say_goodbye() => self.write_control(input),
-            Phase::Open if drained => {
-                // Closing with bytes unread would reset the stream, and the peer might lose what
-                // we sent: say that no more comes and wait for it to close.
-                let done = self.handle.get().is_none_or(|handle| handle.shutdown_send().is_err());
-                if done {
-                    self.end(input, End::Closed);
-                } else {
-                    self.part(input, End::Closed);
-                }
-            }
-            _ => {}
-        }
-        self.set_timer(input);
-    }
-
-    /// Waits for the peer to close its side, which then is the end.
-    fn part(&self, input: &mut Input, end: End) {
-        input.phase = Phase::Parting(Instant::now() + PARTING, end);
-        self.receive(input);
-        self.set_timer(input);
-    }
-
-    fn end(&self, input: &mut Input, end: End) {
-        if matches!(input.phase, Phase::Ending(_) | Phase::Ended) {
-            return;
-        }
-        input.phase = Phase::Ending(end);
-        if input.is_mute {
-            self.conclude(input, self.sent.load(Ordering::Acquire));
-        } else if self.outbox.break_off() {
-            // How much of it the kernel took decides where the next connection begins.
-            if let Some(handle) = self.handle.get() {
-                handle.cancel(Direction::Outward);
-            }
-        } else {
-            self.conclude(input, 0);
-        }
-    }
-
-    /// A write has failed, of which so many bytes were sent: no other begins. What the peer had sent is
-    /// read to its end, which tells that the stream is lost.
-    fn write_failed(&self, input: &mut Input, sent: usize) {
-        if input.phase == Phase::Open {
-            self.sent.store(sent, Ordering::Release);
-            input.is_mute = true;
-            if input.receiving == Receiving::Paused && !input.protocol.has_input() {
-                // If nothing is left but the end, nobody need make room for it.
-                self.receive(input);
-            }
-            self.close_when_drained(input);
-        } else {
-            self.conclude(input, sent);
-        }
-    }
-
-    /// Nothing is pending any more; of the last batch, if it is not written, `sent` bytes are.
-    fn conclude(&self, input: &mut Input, sent: usize) {
-        let end = match input.phase {
-            Phase::Ended => return,
-            Phase::Ending(end) | Phase::Parting(_, end) => end,
-            Phase::Connecting(_) => End::NotConnected,
-            Phase::Open => End::Lost,
-        };
-        let end = if end == End::Lost && self.pipe.get().is_none() { End::Unshaken } else { end };
-        input.phase = Phase::Ended;
-        input.interlude = None;
-        self.set_timer(input);
-        if matches!(end, End::Unshaken | End::Rejected | End::Lost) {
-            self.origin.tell(self, MonitorEventKind::Disconnected);
-        }
-        if let Some(handle) = self.handle.get() {
-            handle.retire();
-        }
-        self.outbox.detach(input.protocol.resumes().then_some(sent));
-        // One that the socket did not take has none, or one that nobody reads.
-        if let Some(pipe) = self.pipe.get() {
-            for message in self.origin.departure().into_iter().chain(input.protocol.last_message())
-            {
-                if let Some(inlet) = self.inlet(&mut input.inlet)
-                    && inlet.push_urgent(message)
-                    && let Some(owner) = pipe.owner()
-                {
-                    owner.pipe_readable(pipe);
-                }
-            }
-            // For the next connection.
-            input.inlet.take().into_iter().for_each(|inlet| pipe.give_inlet(inlet));
-        }
-        let for_good = self.closing().as_ref().is_some_and(|closing| closing.for_good);
-        let end = if for_good && end == End::Lost { End::Closed } else { end };
-        if let Some(me) = self.me.upgrade() {
-            self.origin.ended(&me, end);
-        }
-        self.closing().take();
-    }
 }
 
 impl Input {
-    /// Whether bytes go to a proxy and come from it.
-    fn is_proxied(&self) -> bool {
-        matches!(self.interlude.as_deref(), Some(Interlude::Proxy(..)))
-    }
-
     /// How many messages may be decoded now.
     fn room(&mut self) -> usize {
         if self.inlet.as_ref().is_some_and(|inlet| inlet.is_abandoned()) {
