@@ -78,6 +78,8 @@ struct State {
     closing: bool,
     /// The connection is over; nothing more is written to it.
     broken: bool,
+    /// Nothing can be written to the connection, which is to end as soon as there is no room.
+    mute: bool,
     dead: bool,
     pace: Pace,
     /// What was given to the engine to write, but for what came back.
@@ -201,6 +203,7 @@ impl Outbox {
             writer_blocked: false,
             closing: false,
             broken: false,
+            mute: false,
             dead: false,
             pace: Pace::default(),
             written: Counts::default(),
@@ -216,7 +219,7 @@ impl Outbox {
     pub(crate) fn attach(&self, connection: Arc<Connection>) {
         let mut state = self.state();
         state.connection = Some(connection);
-        state.broken = false;
+        (state.broken, state.mute) = (false, false);
         state.ready = false;
         state.form = None;
         state.control.clear();
@@ -266,6 +269,7 @@ impl Outbox {
         }
         if state.queued() >= state.limit {
             state.writer_blocked = true;
+            state.give_up();
             return Err(Refused::Full);
         }
         if state.conflate {
@@ -344,6 +348,9 @@ impl Outbox {
         let full = state.queued() >= state.limit;
         // Never taken back here: another thread may be waiting to be told.
         state.writer_blocked |= full;
+        if full {
+            state.give_up();
+        }
         !state.dead && !full
     }
 
@@ -463,6 +470,19 @@ impl Outbox {
         (look, Some(state.progress()))
     }
 
+    /// Nothing more can be written to the present connection, nor to another unless there is one that `comes_back`;
+    /// true if it does, and there is no room for more messages to wait for it.
+    pub(crate) fn mute(&self, comes_back: bool) -> bool {
+        let mut state = self.state();
+        state.ready = false;
+        state.mute = comes_back;
+        if !comes_back {
+            state.dead = true;
+            state.staging.clear();
+        }
+        comes_back && state.queued() >= state.limit
+    }
+
     /// Lets no further write begin; true if one is going on.
     pub(crate) fn break_off(&self) -> bool {
         let mut state = self.state();
@@ -557,6 +577,15 @@ impl Outbox {
 }
 
 impl State {
+    /// There is no room: a connection that makes none is given up.
+    fn give_up(&mut self) {
+        if mem::take(&mut self.mute)
+            && let Some(connection) = &self.connection
+        {
+            connection.give_up();
+        }
+    }
+
     fn queued(&self) -> usize {
         let in_flight = match &self.writer {
             Writer::InFlight { messages, .. } => *messages as usize,

@@ -514,6 +514,16 @@ impl SocketInner {
         self.with_peer(pipe, |core, key| core.peers.bid_farewell(key));
     }
 
+    /// A peer takes no more messages, and [closes](Self::pipe_closed) when those that it has sent have all
+    /// come.
+    pub(crate) fn pipe_deaf(&self, pipe: &Arc<Pipe>) {
+        self.with_peer(pipe, |core, key| {
+            core.peers.end_stream(key);
+            core.peers.set_info(key, None);
+            core.pattern.closed(key, &mut core.peers);
+        });
+    }
+
     /// A peer takes no more messages, and sends none but those on their way.
     pub(crate) fn pipe_closed(&self, pipe: &Arc<Pipe>) {
         self.with_peer(pipe, |core, key| {

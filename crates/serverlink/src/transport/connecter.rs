@@ -442,6 +442,19 @@ impl Origin for Connecter {
         }
     }
 
+    fn muted(&self, connection: &Arc<Connection>) {
+        if !self.state().phase.is_of(connection) {
+            return;
+        }
+        if let Some(owner) = self.pipe.owner() {
+            owner.pipe_lost(&self.pipe);
+        }
+        // What is sent waits for the next connection, and that for the end of this one.
+        if connection.outbox().mute(true) {
+            connection.give_up();
+        }
+    }
+
     fn ended(&self, connection: &Arc<Connection>, end: End) {
         if !self.state().phase.is_of(connection) {
             return;

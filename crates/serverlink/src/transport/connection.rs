@@ -19,6 +19,7 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
+use ending::PARTING;
 pub(crate) use protocol::Protocol;
 use serverlink_io::{Direction, Event, Handle, Handler, Port, Sending, TimerId};
 use serverlink_zmtp::VERY_LONG_FRAME;
@@ -56,6 +57,7 @@ const CLOSE: u64 = 3;
 const ABORT: u64 = 4;
 const CONCLUDE: u64 = 5;
 const ANSWERED: u64 = 8;
+const GIVE_UP: u64 = 10;
 const AWAIT: u64 = 9;
 
 /// A stream that speaks ZMTP, or nothing that we know of.
@@ -99,7 +101,7 @@ impl Drop for Connection {
 
 /// Each stream has one. Elsewhere locks may be larger.
 #[cfg(all(target_pointer_width = "64", target_os = "linux"))]
-const _: () = assert!(size_of::<Connection>() <= 480);
+const _: () = assert!(size_of::<Connection>() <= 488);
 
 /// How a stream comes about.
 #[derive(Debug)]
@@ -123,8 +125,9 @@ struct Input {
     timer: Option<TimerId>,
     /// How many bytes have come.
     bytes: u64,
-    /// A write has failed, and what the peer sent before is read to its end.
-    is_mute: bool,
+    /// A write has failed, and what the peer sent before is read to its end; until then something has to
+    /// come, while it is read.
+    mute: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -143,7 +146,7 @@ enum Phase {
 #[derive(Debug)]
 enum Interlude {
     /// A proxy that has not connected us yet, what it is told first, and until when it may take.
-    Proxy(Socks, Bytes, Instant),
+    Proxy(Socks, Bytes, Option<Instant>),
     /// The question whether to let the peer in.
     Inquiry(Inquiry),
     /// The answer.
@@ -198,8 +201,8 @@ impl Connection {
                 phase,
                 interlude: socks.map(|(socks, first)| {
                     let until = match phase {
-                        Phase::Connecting(Some(deadline)) => deadline,
-                        _ => now + proxied::PATIENCE,
+                        Phase::Connecting(deadline) => deadline,
+                        _ => None,
                     };
                     Box::new(Interlude::Proxy(socks, first, until))
                 }),
@@ -209,7 +212,7 @@ impl Connection {
                 receiving: Receiving::No,
                 timer: None,
                 bytes: 0,
-                is_mute: false,
+                mute: None,
             }),
             closing: Mutex::new(None),
             sent: AtomicUsize::new(0),
@@ -349,6 +352,12 @@ impl Connection {
         self.post(ABORT);
     }
 
+    /// Ends the connection, to which nothing can be written, because messages wait for the next one and
+    /// no more of them may: what it has not brought yet is given up.
+    pub(crate) fn give_up(&self) {
+        self.post(GIVE_UP);
+    }
+
     /// Writes a batch that the outbox began, in the calling thread.
     pub(crate) fn send(&self, buffers: Vec<Bytes>) {
         let finished = self.write(buffers);
@@ -439,7 +448,8 @@ impl Connection {
         if let Some(address) = address.and_then(|address| address.as_socket()) {
             let _ = self.peer.set(address);
         }
-        if let Some(Interlude::Proxy(_, greeting, _)) = input.interlude.as_deref_mut() {
+        if let Some(Interlude::Proxy(_, greeting, until)) = input.interlude.as_deref_mut() {
+            until.get_or_insert_with(|| Instant::now() + proxied::PATIENCE);
             let greeting = mem::take(greeting);
             input.phase = Phase::Open;
             self.tell_proxy(input, greeting);
@@ -512,10 +522,13 @@ impl Connection {
 
     /// Asks the engine for more bytes.
     fn receive(&self, input: &mut Input) {
-        if matches!(input.receiving, Receiving::Chunk | Receiving::Frame(_)) {
+        if input.is_receiving() {
             return;
         }
         let Some(handle) = self.handle.get() else { return };
+        if let Some(deadline) = &mut input.mute {
+            *deadline = Instant::now() + PARTING;
+        }
         let frame = match input.phase {
             Phase::Open => input.protocol.awaited_frame(),
             _ => None,
@@ -546,9 +559,10 @@ impl Connection {
     fn set_timer(&self, input: &mut Input) {
         let nearest = match input.phase {
             Phase::Connecting(deadline) => deadline,
-            Phase::Open => match input.interlude.as_deref() {
-                Some(Interlude::Proxy(_, _, deadline)) => Some(*deadline),
-                _ => input.protocol.next_timeout(),
+            Phase::Open => match (input.mute, input.interlude.as_deref()) {
+                (Some(deadline), _) => input.is_receiving().then_some(deadline),
+                (None, Some(Interlude::Proxy(_, _, deadline))) => *deadline,
+                (None, _) => input.protocol.next_timeout(),
             },
             Phase::Parting(deadline, _) => Some(deadline),
             Phase::Ending(_) | Phase::Ended => None,
@@ -591,10 +605,15 @@ impl Connection {
                     self.end(input, end);
                 }
             }
+            Phase::Open if let Some(deadline) = input.mute => {
+                if input.is_receiving() && deadline <= now {
+                    self.lose(input, &io::ErrorKind::TimedOut.into());
+                }
+            }
             Phase::Open
                 if let Some(Interlude::Proxy(_, _, deadline)) = input.interlude.as_deref() =>
             {
-                if *deadline <= now {
+                if deadline.is_some_and(|deadline| deadline <= now) {
                     self.end(input, End::NotConnected);
                 }
             }
@@ -613,6 +632,11 @@ impl Connection {
 }
 
 impl Input {
+    /// Whether the engine has been asked for more bytes.
+    fn is_receiving(&self) -> bool {
+        matches!(self.receiving, Receiving::Chunk | Receiving::Frame(_))
+    }
+
     /// How many messages may be decoded now.
     fn room(&mut self) -> usize {
         if self.inlet.as_ref().is_some_and(|inlet| inlet.is_abandoned()) {
@@ -664,6 +688,7 @@ impl Handler for Connection {
                     CLOSE => self.close_when_drained(&mut input),
                     ABORT => self.end(&mut input, End::Closed),
                     ANSWERED => self.judge(&mut input),
+                    GIVE_UP if input.mute.is_some() => self.end(&mut input, End::Lost),
                     CONCLUDE => {
                         let sent = self.sent.load(Ordering::Acquire);
                         self.write_failed(&mut input, sent);

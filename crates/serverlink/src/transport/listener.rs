@@ -295,6 +295,15 @@ impl Origin for Listener {
         }
     }
 
+    fn muted(&self, connection: &Arc<Connection>) {
+        connection.outbox().mute(false);
+        if let Some(pipe) = connection.pipe()
+            && let Some(owner) = pipe.owner()
+        {
+            owner.pipe_deaf(pipe);
+        }
+    }
+
     fn ended(&self, connection: &Arc<Connection>, _end: End) {
         self.state().connections.remove(&Arc::as_ptr(connection).addr());
         connection.outbox().kill();

@@ -62,6 +62,9 @@ pub(crate) trait Origin: Debug + Send + Sync {
     /// Tells whoever monitors the socket what happened to the connection.
     fn tell(&self, connection: &Connection, kind: MonitorEventKind);
 
+    /// Nothing more can be written to the connection, which reads what the peer had sent.
+    fn muted(&self, connection: &Arc<Connection>);
+
     /// The connection is over. Its outbox is detached.
     fn ended(&self, connection: &Arc<Connection>, end: End);
 }

@@ -3,7 +3,7 @@
 use std::{
     env, fmt,
     io::Write,
-    net::{Ipv4Addr, TcpListener, TcpStream},
+    net::{Ipv4Addr, TcpListener},
     process,
     sync::atomic::{AtomicU32, Ordering},
     thread,
@@ -235,7 +235,7 @@ pub(crate) fn vacancies(context: &Context) -> Vec<String> {
 }
 
 /// Does what a peer with the NULL mechanism does (RFC 37).
-pub(crate) fn shake_hands(stream: &mut TcpStream, socket_type: &str) {
+pub(crate) fn shake_hands(stream: &mut impl Write, socket_type: &str) {
     let mut greeting = [0; 64];
     greeting[0] = 0xFF;
     greeting[9] = 0x7F;

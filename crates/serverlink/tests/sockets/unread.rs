@@ -2,60 +2,148 @@
 
 use std::{io::Write, net::TcpStream, time::Duration};
 
-use serverlink::{Message, MonitorEventKind, SocketType};
+use serverlink::{Context, Error, Message, MonitorEventKind, Socket, SocketType};
 
-use crate::harness::{PATIENCE, await_peers, bind_again, context, eventually, shake_hands, socket};
+use crate::harness::{
+    PATIENCE, await_peers, bind_again, connected, context, eventually, expect, number, number_in,
+    shake_hands, socket,
+};
 
 /// Less than the system keeps for who does not read, and much more than the socket does.
 const MESSAGES: u32 = 8_000;
 const MARK: usize = 10;
 
-/// Where systems forget what came by a stream that was reset, there is nothing to receive.
+/// Numbered messages of one frame.
+fn numbered() -> Vec<u8> {
+    (0..MESSAGES).flat_map(|n| [0, 4].into_iter().chain(n.to_be_bytes())).collect()
+}
+
+/// A bound socket with small marks, and the first message of a peer that has sent all and left.
+fn left_behind(context: &Context, (own, peer): (SocketType, &str)) -> (Socket, String, Message) {
+    let socket = socket(context, own);
+    socket.set_receive_high_water_mark(MARK).unwrap();
+    socket.set_send_high_water_mark(MARK).unwrap();
+    let endpoint = bind_again(&socket, "tcp://127.0.0.1:*");
+    let mut stream = TcpStream::connect(endpoint.trim_start_matches("tcp://")).unwrap();
+    shake_hands(&mut stream, peer);
+    await_peers(&socket, 1);
+    stream.write_all(&numbered()).unwrap();
+    let first = socket.recv().unwrap();
+    assert_eq!(number_in(&first), 0);
+    (socket, endpoint, first)
+}
+
+/// Receives all but the first.
+#[cfg(unix)]
+fn expect_the_rest(socket: &Socket) {
+    (1..MESSAGES).for_each(|n| assert_eq!(number_in(&socket.recv().unwrap()), n));
+}
+
+/// Systems forget what came by a stream that was reset, some of them: there is nothing to receive then.
 #[cfg(unix)]
 #[test]
 fn replies_that_fail_cost_no_request() {
     let context = context();
+    let (router, _, first) = left_behind(&context, (SocketType::Router, "DEALER"));
+    // The first is answered by a reset, and whatever comes behind that fails.
+    (0..5).for_each(|_| router.send(first.clone()).unwrap());
+    expect_the_rest(&router);
+    await_peers(&router, 0);
+}
+
+/// Nor do they wait for room that only the thread could make that sends them.
+#[cfg(unix)]
+#[test]
+fn who_replies_learns_that_the_peer_has_left_before_all_is_read() {
+    for types in [(SocketType::Router, "DEALER"), (SocketType::Server, "CLIENT")] {
+        let context = context();
+        let (replying, _, first) = left_behind(&context, types);
+        if types.0 == SocketType::Router {
+            replying.set_router_mandatory(true).unwrap();
+        }
+        let mut sent = 0;
+        let refused = loop {
+            match replying.send(first.clone()) {
+                Ok(()) => sent += 1,
+                Err(refused) => break refused.error,
+            }
+        };
+        assert!(
+            matches!(refused, Error::HostUnreachable { .. }),
+            "{types:?}: {refused} after {sent}"
+        );
+        expect_the_rest(&replying);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pair_takes_another_peer_before_all_is_read() {
+    let context = context();
+    let (pair, endpoint, first) = left_behind(&context, (SocketType::Pair, "PAIR"));
+    eventually("for the end", || pair.try_send(first.clone()).is_err() && pair.peer_count() == 0);
+    let other = connected(&context, SocketType::Pair, &endpoint);
+    await_peers(&pair, 1);
+    pair.send("hello").unwrap();
+    expect(&other, "hello");
+    expect_the_rest(&pair);
+}
+
+/// What is to be sent goes before what was not read, once no more of it may wait.
+#[test]
+fn who_connects_does_not_wait_for_its_own_reading() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let context = context();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.set_receive_high_water_mark(MARK).unwrap();
+    dealer.set_send_high_water_mark(MARK).unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    dealer.connect(&endpoint).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    shake_hands(&mut stream, "ROUTER");
+    await_peers(&dealer, 1);
+    stream.write_all(&numbered()).unwrap();
+    // All that was sent to it is unread, so that the stream is reset.
+    dealer.recv().unwrap();
+    drop((stream, listener));
     let router = socket(&context, SocketType::Router);
-    router.set_receive_high_water_mark(MARK).unwrap();
-    let endpoint = bind_again(&router, "tcp://127.0.0.1:*");
-    let mut peer = TcpStream::connect(endpoint.trim_start_matches("tcp://")).unwrap();
+    bind_again(&router, &endpoint);
+    // More than may wait.
+    let received = std::thread::scope(|scope| {
+        let receiving = scope.spawn(|| number_in(&router.recv().unwrap()));
+        (0..100).for_each(|n| dealer.send(number(n)).unwrap());
+        receiving.join().unwrap()
+    });
+    assert!(received < 90, "those that waited come: {received}");
+}
+
+/// A peer that reads no more, and says nothing, is not waited for.
+#[cfg(unix)]
+#[test]
+fn a_stream_that_can_only_be_read_ends_when_nothing_comes() {
+    let context = context();
+    let router = socket(&context, SocketType::Router);
+    let endpoint = bind_again(&router, "ipc://*");
+    let path = endpoint.trim_start_matches("ipc://");
+    let mut peer = std::os::unix::net::UnixStream::connect(path).unwrap();
     shake_hands(&mut peer, "DEALER");
     await_peers(&router, 1);
-    let requests = (0..MESSAGES).flat_map(|n| [0, 4].into_iter().chain(n.to_be_bytes()));
-    peer.write_all(&requests.collect::<Vec<_>>()).unwrap();
+    peer.write_all(&[0, 4, 0, 0, 0, 0]).unwrap();
     let first = router.recv().unwrap();
-    drop(peer);
-    // The first is answered by a reset, and whatever comes behind that fails.
-    for _ in 0..5 {
-        let reply: Message = [&first[0], &b"reply"[..]].into_iter().collect();
-        router.send(reply).unwrap();
-    }
-    for n in 1..MESSAGES {
-        let request = router.recv_timeout(PATIENCE).unwrap();
-        assert_eq!((&request[0][..], &request[1][..]), (&first[0][..], &n.to_be_bytes()[..]));
-    }
-    await_peers(&router, 0);
+    peer.shutdown(std::net::Shutdown::Read).unwrap();
+    let monitor = router.monitor();
+    router.send(first).unwrap();
+    let event = monitor.recv_timeout(PATIENCE).unwrap();
+    assert!(matches!(event.kind, MonitorEventKind::Disconnected), "{event:?}");
 }
 
 /// Nobody waits for what nobody will read.
 #[test]
 fn a_socket_that_is_closed_leaves_it() {
     let context = context();
-    let router = socket(&context, SocketType::Router);
-    router.set_receive_high_water_mark(MARK).unwrap();
+    let (router, _, first) = left_behind(&context, (SocketType::Router, "DEALER"));
     router.set_linger(None).unwrap();
-    let endpoint = bind_again(&router, "tcp://127.0.0.1:*");
-    let mut peer = TcpStream::connect(endpoint.trim_start_matches("tcp://")).unwrap();
-    shake_hands(&mut peer, "DEALER");
-    await_peers(&router, 1);
-    let request = [0, 4, 0, 0, 0, 0];
-    peer.write_all(&request.repeat(MESSAGES as usize)).unwrap();
-    let first = router.recv().unwrap();
-    drop(peer);
-    for _ in 0..5 {
-        let reply: Message = [&first[0], &b"reply"[..]].into_iter().collect();
-        router.send(reply).unwrap();
-    }
+    (0..5).for_each(|_| router.send(first.clone()).unwrap());
     drop(router);
     context.terminate();
 }

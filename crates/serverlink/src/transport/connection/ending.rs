@@ -12,7 +12,7 @@ use super::{Connection, End, Input, Phase, Receiving};
 use crate::MonitorEventKind;
 
 /// How long a peer that has got everything may take to close its side.
-const PARTING: Duration = Duration::from_secs(1);
+pub(super) const PARTING: Duration = Duration::from_secs(1);
 
 impl Connection {
     /// The stream is lost.
@@ -47,7 +47,7 @@ impl Connection {
                 self.end(input, End::Closed);
             }
             // Nobody wants what is left to be read.
-            Phase::Open if input.is_mute => self.end(input, End::Lost),
+            Phase::Open if input.mute.is_some() => self.end(input, End::Lost),
             Phase::Open if drained && input.protocol.say_goodbye() => self.write_control(input),
             Phase::Open if drained => {
                 // Closing with bytes unread would reset the stream, and the peer might lose what
@@ -76,7 +76,7 @@ impl Connection {
             return;
         }
         input.phase = Phase::Ending(end);
-        if input.is_mute {
+        if input.mute.is_some() {
             self.conclude(input, self.sent.load(Ordering::Acquire));
         } else if self.outbox.break_off() {
             // How much of it the kernel took decides where the next connection begins.
@@ -88,20 +88,24 @@ impl Connection {
         }
     }
 
-    /// A write has failed, of which so many bytes were sent: no other begins. What the peer had sent is
-    /// read to its end, which tells that the stream is lost.
+    /// A write has failed, of which so many bytes were sent: no other begins, and the socket sends to this
+    /// peer no more. What that had sent is read to its end, which tells that the stream is lost; if that
+    /// is not so, the connection ends when nothing comes for a while.
     pub(super) fn write_failed(&self, input: &mut Input, sent: usize) {
-        if input.phase == Phase::Open {
-            self.sent.store(sent, Ordering::Release);
-            input.is_mute = true;
-            if input.receiving == Receiving::Paused && !input.protocol.has_input() {
-                // If nothing is left but the end, nobody need make room for it.
-                self.receive(input);
-            }
-            self.close_when_drained(input);
-        } else {
-            self.conclude(input, sent);
+        if input.phase != Phase::Open {
+            return self.conclude(input, sent);
         }
+        self.sent.store(sent, Ordering::Release);
+        input.mute = Some(Instant::now() + PARTING);
+        if let Some(me) = self.me.upgrade() {
+            self.origin.muted(&me);
+        }
+        if input.receiving == Receiving::Paused && !input.protocol.has_input() {
+            // If nothing is left but the end, nobody need make room for it.
+            self.receive(input);
+        }
+        self.close_when_drained(input);
+        self.set_timer(input);
     }
 
     /// Nothing is pending any more; of the last batch, if it is not written, `sent` bytes are.
