@@ -2,11 +2,10 @@
 
 use std::{io::Write, net::TcpStream, time::Duration};
 
-use serverlink::{Context, Error, Message, MonitorEventKind, Socket, SocketType};
+use serverlink::{Context, Message, MonitorEventKind, Socket, SocketType};
 
 use crate::harness::{
-    PATIENCE, await_peers, bind_again, connected, context, eventually, expect, number, number_in,
-    shake_hands, socket,
+    PATIENCE, await_peers, bind_again, context, eventually, number, number_in, shake_hands, socket,
 };
 
 /// Less than the system keeps for who does not read, and much more than the socket does.
@@ -31,62 +30,6 @@ fn left_behind(context: &Context, (own, peer): (SocketType, &str)) -> (Socket, S
     let first = socket.recv().unwrap();
     assert_eq!(number_in(&first), 0);
     (socket, endpoint, first)
-}
-
-/// Receives all but the first.
-#[cfg(unix)]
-fn expect_the_rest(socket: &Socket) {
-    (1..MESSAGES).for_each(|n| assert_eq!(number_in(&socket.recv().unwrap()), n));
-}
-
-/// Systems forget what came by a stream that was reset, some of them: there is nothing to receive then.
-#[cfg(unix)]
-#[test]
-fn replies_that_fail_cost_no_request() {
-    let context = context();
-    let (router, _, first) = left_behind(&context, (SocketType::Router, "DEALER"));
-    // The first is answered by a reset, and whatever comes behind that fails.
-    (0..5).for_each(|_| router.send(first.clone()).unwrap());
-    expect_the_rest(&router);
-    await_peers(&router, 0);
-}
-
-/// Nor do they wait for room that only the thread could make that sends them.
-#[cfg(unix)]
-#[test]
-fn who_replies_learns_that_the_peer_has_left_before_all_is_read() {
-    for types in [(SocketType::Router, "DEALER"), (SocketType::Server, "CLIENT")] {
-        let context = context();
-        let (replying, _, first) = left_behind(&context, types);
-        if types.0 == SocketType::Router {
-            replying.set_router_mandatory(true).unwrap();
-        }
-        let mut sent = 0;
-        let refused = loop {
-            match replying.send(first.clone()) {
-                Ok(()) => sent += 1,
-                Err(refused) => break refused.error,
-            }
-        };
-        assert!(
-            matches!(refused, Error::HostUnreachable { .. }),
-            "{types:?}: {refused} after {sent}"
-        );
-        expect_the_rest(&replying);
-    }
-}
-
-#[cfg(unix)]
-#[test]
-fn a_pair_takes_another_peer_before_all_is_read() {
-    let context = context();
-    let (pair, endpoint, first) = left_behind(&context, (SocketType::Pair, "PAIR"));
-    eventually("for the end", || pair.try_send(first.clone()).is_err() && pair.peer_count() == 0);
-    let other = connected(&context, SocketType::Pair, &endpoint);
-    await_peers(&pair, 1);
-    pair.send("hello").unwrap();
-    expect(&other, "hello");
-    expect_the_rest(&pair);
 }
 
 /// What is to be sent goes before what was not read, once no more of it may wait.
@@ -115,26 +58,6 @@ fn who_connects_does_not_wait_for_its_own_reading() {
         receiving.join().unwrap()
     });
     assert!(received < 90, "those that waited come: {received}");
-}
-
-/// A peer that reads no more, and says nothing, is not waited for.
-#[cfg(unix)]
-#[test]
-fn a_stream_that_can_only_be_read_ends_when_nothing_comes() {
-    let context = context();
-    let router = socket(&context, SocketType::Router);
-    let endpoint = bind_again(&router, "ipc://*");
-    let path = endpoint.trim_start_matches("ipc://");
-    let mut peer = std::os::unix::net::UnixStream::connect(path).unwrap();
-    shake_hands(&mut peer, "DEALER");
-    await_peers(&router, 1);
-    peer.write_all(&[0, 4, 0, 0, 0, 0]).unwrap();
-    let first = router.recv().unwrap();
-    peer.shutdown(std::net::Shutdown::Read).unwrap();
-    let monitor = router.monitor();
-    router.send(first).unwrap();
-    let event = monitor.recv_timeout(PATIENCE).unwrap();
-    assert!(matches!(event.kind, MonitorEventKind::Disconnected), "{event:?}");
 }
 
 /// Nobody waits for what nobody will read.
@@ -171,4 +94,85 @@ fn a_reset_connection_ends_with_the_address_it_began_with() {
         is_end
     });
     assert_eq!(told, [Some(address.clone()), Some(address)]);
+}
+
+/// Windows forgets what came by a stream that was reset: there is nothing to receive then.
+#[cfg(unix)]
+mod remembered {
+    use serverlink::Error;
+
+    use super::*;
+    use crate::harness::{connected, expect};
+
+    /// Receives all but the first.
+    fn expect_the_rest(socket: &Socket) {
+        (1..MESSAGES).for_each(|n| assert_eq!(number_in(&socket.recv().unwrap()), n));
+    }
+
+    #[test]
+    fn replies_that_fail_cost_no_request() {
+        let context = context();
+        let (router, _, first) = left_behind(&context, (SocketType::Router, "DEALER"));
+        // The first is answered by a reset, and whatever comes behind that fails.
+        (0..5).for_each(|_| router.send(first.clone()).unwrap());
+        expect_the_rest(&router);
+        await_peers(&router, 0);
+    }
+
+    /// Nor do they wait for room that only the thread could make that sends them.
+    #[test]
+    fn who_replies_learns_that_the_peer_has_left_before_all_is_read() {
+        for types in [(SocketType::Router, "DEALER"), (SocketType::Server, "CLIENT")] {
+            let context = context();
+            let (replying, _, first) = left_behind(&context, types);
+            if types.0 == SocketType::Router {
+                replying.set_router_mandatory(true).unwrap();
+            }
+            let mut sent = 0;
+            let refused = loop {
+                match replying.send(first.clone()) {
+                    Ok(()) => sent += 1,
+                    Err(refused) => break refused.error,
+                }
+            };
+            assert!(
+                matches!(refused, Error::HostUnreachable { .. }),
+                "{types:?}: {refused} after {sent}"
+            );
+            expect_the_rest(&replying);
+        }
+    }
+
+    #[test]
+    fn a_pair_takes_another_peer_before_all_is_read() {
+        let context = context();
+        let (pair, endpoint, first) = left_behind(&context, (SocketType::Pair, "PAIR"));
+        eventually("for the end", || {
+            pair.try_send(first.clone()).is_err() && pair.peer_count() == 0
+        });
+        let other = connected(&context, SocketType::Pair, &endpoint);
+        await_peers(&pair, 1);
+        pair.send("hello").unwrap();
+        expect(&other, "hello");
+        expect_the_rest(&pair);
+    }
+
+    /// A peer that reads no more, and says nothing, is not waited for.
+    #[test]
+    fn a_stream_that_can_only_be_read_ends_when_nothing_comes() {
+        let context = context();
+        let router = socket(&context, SocketType::Router);
+        let endpoint = bind_again(&router, "ipc://*");
+        let path = endpoint.trim_start_matches("ipc://");
+        let mut peer = std::os::unix::net::UnixStream::connect(path).unwrap();
+        shake_hands(&mut peer, "DEALER");
+        await_peers(&router, 1);
+        peer.write_all(&[0, 4, 0, 0, 0, 0]).unwrap();
+        let first = router.recv().unwrap();
+        peer.shutdown(std::net::Shutdown::Read).unwrap();
+        let monitor = router.monitor();
+        router.send(first).unwrap();
+        let event = monitor.recv_timeout(PATIENCE).unwrap();
+        assert!(matches!(event.kind, MonitorEventKind::Disconnected), "{event:?}");
+    }
 }
