@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use serverlink::{MonitorEventKind, ReconnectStop, SocketType};
+use serverlink::{Context, MonitorEventKind, ReconnectStop, Socket, SocketType};
 
 use crate::harness::{
     PATIENCE, TRANSPORTS, await_peers, bind_again, connected, context, couple, errno, eventually,
@@ -282,17 +282,23 @@ fn a_proxy_connects_sockets() {
     }
 }
 
+/// A PUSH that is to connect through a proxy, and not again once a handshake has failed.
+fn by_proxy(context: &Context, proxy: &TcpListener) -> Socket {
+    let push = socket(context, SocketType::Push);
+    push.set_socks_proxy(Some(&proxy.local_addr().unwrap().to_string())).unwrap();
+    push.set_reconnect_stop(ReconnectStop { handshake_failed: true, ..ReconnectStop::default() })
+        .unwrap();
+    push
+}
+
 #[test]
 fn a_proxy_that_refuses_is_asked_again() {
     let context = context();
     let (pull, endpoint) = crate::harness::bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
     let target = endpoint.strip_prefix("tcp://").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let push = socket(&context, SocketType::Push);
-    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
     // Nobody shakes hands with a proxy: its refusal is a failed attempt to connect.
-    push.set_reconnect_stop(ReconnectStop { handshake_failed: true, ..ReconnectStop::default() })
-        .unwrap();
+    let push = by_proxy(&context, &listener);
     let monitor = push.monitor();
     push.connect("tcp://inside.invalid:9").unwrap();
     push.send("kept").unwrap();
@@ -330,14 +336,20 @@ fn a_proxy_may_take_longer_than_a_handshake() {
     let (pull, endpoint) = crate::harness::bound(&context, SocketType::Pull, "tcp://127.0.0.1:*");
     let target = endpoint.strip_prefix("tcp://").unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let push = socket(&context, SocketType::Push);
-    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    let push = by_proxy(&context, &listener);
     push.set_handshake_interval(Some(HANDSHAKE)).unwrap();
-    push.set_reconnect_stop(ReconnectStop { handshake_failed: true, ..ReconnectStop::default() })
-        .unwrap();
     push.connect("tcp://inside.invalid:9").unwrap();
     push.send("late").unwrap();
-    std::thread::sleep(HANDSHAKE + HANDSHAKE / 4);
+    // Who began later has waited in vain by then.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let other = socket(&context, SocketType::Push);
+    other.set_handshake_interval(Some(HANDSHAKE)).unwrap();
+    let monitor = other.monitor();
+    other.connect(&format!("tcp://{}", silent.local_addr().unwrap())).unwrap();
+    while !matches!(
+        monitor.recv_timeout(PATIENCE).unwrap().kind,
+        MonitorEventKind::HandshakeFailed(_) | MonitorEventKind::HandshakeFailedProtocol { .. }
+    ) {}
     proxy(&listener, 0, target);
     expect(&pull, "late");
 }
@@ -346,8 +358,7 @@ fn a_proxy_may_take_longer_than_a_handshake() {
 fn a_proxy_takes_as_long_as_connecting_may() {
     let context = context();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let push = socket(&context, SocketType::Push);
-    push.set_socks_proxy(Some(&listener.local_addr().unwrap().to_string())).unwrap();
+    let push = by_proxy(&context, &listener);
     push.set_connect_timeout(Some(Duration::from_millis(50))).unwrap();
     push.connect("tcp://inside.invalid:9").unwrap();
     for _ in 0..2 {
