@@ -205,16 +205,24 @@ impl Session {
     /// Writes and tells what there is, and returns the exit code.
     fn end(&self, outcome: Result<u8, Failure>, console: Console) -> u8 {
         self.ending.store(true, Relaxed);
+        let fail = |failure: Failure| {
+            console.failure(&failure);
+            failure.code
+        };
+        // Told at once: the output may have to wait for its reader.
+        let (code, has_failed) = match outcome {
+            Ok(code) => (code, false),
+            Err(failure) => (fail(failure), true),
+        };
         // What came was taken from its sender: it is written also if something else failed.
-        let flushed = self.flush_last();
-        let outcome = outcome.and_then(|code| flushed.map(|()| code));
+        let code = match self.flush_last() {
+            Err(failure) if !has_failed => fail(failure),
+            _ => code,
+        };
         if self.run.stats {
             console.statistics(&self.sent.summary(), &self.received.summary());
         }
-        outcome.unwrap_or_else(|failure| {
-            console.failure(&failure);
-            failure.code
-        })
+        code
     }
 
     fn flush_last(&self) -> Result<(), Failure> {
