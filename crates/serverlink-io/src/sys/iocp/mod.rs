@@ -11,7 +11,7 @@
 //! | original | here | stronger, in that |
 //! |---|---|---|
 //! | `loop()` | [`Iocp::turn`](Backend::turn), `Iocp::collect`, `Iocp::deliver` | any thread may drive it, one at a time; packets that concern no handler do not end a turn; a handler's panic loses no other's completion |
-//! | `GetQueuedCompletionStatusEx`, 256 entries | `kernel::System::dequeue`, [`BATCH`] | the array is kept between turns; the wait is not alertable |
+//! | `GetQueuedCompletionStatusEx`, 256 entries | `kernel::System::dequeue`, [`asking::BATCH`] | the array is kept between turns; the wait is not alertable; a call asks for as many as calls find |
 //! | `execute_timers()` sets the timeout | `Port` passes the time to its next timer; `milliseconds` rounds it up | a wait that returns early waits on; nothing spins |
 //! | `start_async_recv()` | `inner::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
 //! | `start_async_send()` with a dummy buffer | `entry` (`Inner::send`) and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
@@ -69,6 +69,7 @@
 //! one send, and what they restart waits for the next turn.
 
 mod accept;
+mod asking;
 mod buffers;
 mod completion;
 mod connect;
@@ -98,6 +99,7 @@ use std::{
 use bytes::BytesMut;
 
 use self::{
+    asking::{Asking, BATCH},
     completion::Completion,
     entry::Entry,
     errors::{Call, classify},
@@ -110,9 +112,6 @@ use self::{
 pub(crate) use self::{errors::sort, windows::Pipe};
 use super::{Backend, Outcome, RawDescriptor};
 use crate::{Handler, PortOptions, counters::Counters, errors::Action, lock::lock, sys};
-
-/// How many packets one call dequeues at most.
-const BATCH: usize = 256;
 
 /// How long dropping a port waits for the kernel to give up cancelled operations. What it still
 /// holds then is leaked: its memory may be written at any time.
@@ -131,6 +130,7 @@ pub(crate) struct Iocp {
 #[derive(Default)]
 struct Batch {
     packets: Vec<Packet>,
+    asking: Asking,
     completions: VecDeque<Completion>,
 }
 
@@ -163,13 +163,15 @@ impl Iocp {
         let ready = !lock(&shared.ready).is_empty();
         let wait = if ready { 0 } else { milliseconds(timeout) };
         let wait = if wait != 0 && !shared.wakeup.prepare() { 0 } else { wait };
-        let dequeued = shared.kernel.dequeue(&mut batch.packets, wait);
+        let room = &mut batch.packets[..batch.asking.count()];
+        let dequeued = shared.kernel.dequeue(room, wait);
         let woken = shared.wakeup.collect();
         let dequeued = match dequeued {
             Ok(count) => count,
             Err(code) if classify(Call::Dequeue, code) == Action::Ignore => 0,
             Err(code) => return Err(errors::to_io(code)),
         };
+        batch.asking.found(dequeued);
         batch.completions.append(&mut lock(&shared.ready));
         let mut stopped = false;
         for packet in &batch.packets[..dequeued] {

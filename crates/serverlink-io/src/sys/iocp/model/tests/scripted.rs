@@ -24,7 +24,8 @@ use crate::{
     sys::{
         Backend as _, Entry as _, Outcome,
         iocp::{
-            BATCH, DRAIN,
+            DRAIN,
+            asking::BATCH,
             entry::Entry,
             errors,
             inner::ATTEMPTS,
@@ -385,6 +386,32 @@ fn more_completions_than_a_batch_are_dealt_with_in_order() {
     assert_eq!(bench.turn(), Outcome::Delivered(BATCH));
     assert!(peers[..BATCH].iter().all(|(_, events)| events.take().len() == 1));
     assert_eq!(bench.turn(), Outcome::Delivered(44));
+    drop(peers);
+    bench.end();
+}
+
+#[test]
+fn a_crowd_after_single_completions_is_dealt_with_in_order() {
+    let bench = Bench::new();
+    let peers: Vec<_> = (0..BATCH).map(|_| bench.entry()).collect();
+    peers[0].0.receive(None).unwrap();
+    assert!(bench.model.finish(End::Success(1)));
+    assert_eq!(bench.turn(), Outcome::Delivered(1));
+    assert_eq!(peers[0].1.take().len(), 1);
+    for (entry, _) in &peers {
+        entry.receive(None).unwrap();
+        assert!(bench.model.finish(End::Success(1)));
+    }
+    let mut told = 0;
+    while told < BATCH {
+        let asked = lock(&bench.port.batch).asking.count().min(BATCH - told);
+        assert_eq!(bench.turn(), Outcome::Delivered(asked));
+        let (before, after) = peers.split_at(told + asked);
+        assert!(before[told..].iter().all(|(_, events)| events.take().len() == 1));
+        assert!(after.iter().all(|(_, events)| events.take().is_empty()));
+        told += asked;
+    }
+    assert!(lock(&bench.port.batch).asking.count() > 1);
     drop(peers);
     bench.end();
 }
