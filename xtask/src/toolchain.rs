@@ -4,7 +4,7 @@ use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::layout;
+use crate::{layout, needs};
 
 /// Debian's compiler for web browsers: recent, and with the sources of the
 /// standard library, from which that of any target is built.
@@ -93,8 +93,22 @@ impl Toolchain {
 
 /// Has rustup fetch the standard libraries of these targets, which spares building them.
 pub(crate) fn add(targets: &[&str]) -> bool {
+    rustup(&["target", "add"], targets)
+}
+
+/// Has rustup fetch Miri, and the sources that it needs, for its nightly toolchain: for the one that is
+/// there, which is not made newer, or else with one.
+pub(crate) fn add_miri() -> bool {
+    if needs::succeeds(nightly().arg("--version")) {
+        return rustup(&["component", "add", "--toolchain", "nightly"], &["miri", "rust-src"]);
+    }
+    let install = ["toolchain", "install", "nightly", "--profile", "minimal", "--component"];
+    rustup(&install, &["miri,rust-src"])
+}
+
+fn rustup(command: &[&str], what: &[&str]) -> bool {
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add"]).args(targets).stdin(Stdio::null());
+    rustup.args(command).args(what).stdin(Stdio::null());
     rustup.status().is_ok_and(|status| status.success())
 }
 

@@ -38,13 +38,17 @@ const MIRI: Need = Need {
     remedy: "rustup toolchain install nightly --component miri,rust-src",
     packages: &[],
     met: || find().is_some(),
-    make: None,
+    make: Some(toolchain::add_miri),
 };
 
-/// What makes a cargo that has it: the one in use, or else that of the nightly toolchain.
+/// What makes a cargo that has it, and the sources of the standard library: the one in use, or else that
+/// of the nightly toolchain.
 fn find() -> Option<fn() -> Command> {
-    let has = |cargo: &fn() -> Command| needs::succeeds(cargo().args(["miri", "--version"]));
-    [suites::cargo, toolchain::nightly].into_iter().find(has)
+    let has = |cargo: fn() -> Command| needs::succeeds(cargo().args(["miri", "--version"]));
+    if has(suites::cargo) && toolchain::has_sources(Command::new("rustc")) {
+        return Some(suites::cargo);
+    }
+    (has(toolchain::nightly) && toolchain::nightly_has_sources()).then_some(toolchain::nightly)
 }
 
 /// Some tests, and how they run.
