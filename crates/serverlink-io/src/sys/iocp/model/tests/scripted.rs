@@ -392,8 +392,9 @@ fn more_completions_than_a_batch_are_dealt_with_in_order() {
 
 #[test]
 fn a_crowd_after_single_completions_is_dealt_with_in_order() {
+    const CROWD: usize = 64;
     let bench = Bench::new();
-    let peers: Vec<_> = (0..BATCH).map(|_| bench.entry()).collect();
+    let peers: Vec<_> = (0..CROWD).map(|_| bench.entry()).collect();
     peers[0].0.receive(None).unwrap();
     assert!(bench.model.finish(End::Success(1)));
     assert_eq!(bench.turn(), Outcome::Delivered(1));
@@ -403,8 +404,8 @@ fn a_crowd_after_single_completions_is_dealt_with_in_order() {
         assert!(bench.model.finish(End::Success(1)));
     }
     let mut told = 0;
-    while told < BATCH {
-        let asked = lock(&bench.port.batch).asking.count().min(BATCH - told);
+    while told < CROWD {
+        let asked = lock(&bench.port.batch).asking.count().min(CROWD - told);
         assert_eq!(bench.turn(), Outcome::Delivered(asked));
         let (before, after) = peers.split_at(told + asked);
         assert!(before[told..].iter().all(|(_, events)| events.take().len() == 1));
