@@ -15,6 +15,7 @@ use super::{
     operation::{Next, Operation},
     probe,
     provided::{self, Armed, Arming},
+    registration::Lasting,
 };
 use crate::{
     Event, Interest,
@@ -45,6 +46,8 @@ pub(super) enum Receive {
 }
 
 impl Operation for Reading {
+    type Beside = Lasting;
+
     fn submission(&mut self, source: &Source) -> squeue::Entry {
         let descriptor = Fd(source.descriptor());
         match self {

@@ -10,6 +10,7 @@
 //! | accept | `IORING_OP_ACCEPT`, once for each asked for |
 //! | connect | connect(2) in the calling thread, then `IORING_OP_POLL_ADD` for its end |
 //! | receive | `IORING_OP_RECV`, into the caller's buffer, or a [`provided`] piece that the kernel takes |
+//! | the same, of a lone connection | one `IORING_OP_RECV` that stays: [`registration::lasting`] |
 //! | send | sendmsg(2) in the calling thread, then `IORING_OP_SENDMSG` for what is left |
 //! | probe | `IORING_OP_POLL_ADD` |
 //! | cancel, retire | `IORING_OP_ASYNC_CANCEL` by name |
@@ -55,6 +56,7 @@ use std::{
         Arc, Mutex, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    thread::{self, ThreadId},
     time::{Duration, Instant},
 };
 
@@ -64,23 +66,36 @@ use socket2::Socket;
 
 use self::{
     provided::{Arming, Provided},
-    registration::Registration,
-    ring::Ring,
+    registration::{Registration, lasting},
+    ring::{Completion, Ring},
 };
 use super::{
     Backend, Entry, Outcome, RawDescriptor, agenda::Agenda, buffer_pool::BufferPool,
     readiness::source::Source,
 };
-use crate::{Direction, Handler, PortOptions, counters::Counters, lock::lock};
+use crate::{Direction, Handler, PortOptions, counters::Counters, diagnostics, lock::lock};
 
 /// How long dropping a port waits for the kernel to give up cancelled operations. What it still
 /// holds then is leaked: its memory may be written at any time.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How many completions at a time make none of them lone.
+const FEW: usize = 4;
+
 /// The backend.
 #[derive(Debug)]
 pub(super) struct Uring {
     engine: Arc<Engine>,
+}
+
+/// A completion, as the driver found it.
+struct Arrival {
+    completion: Completion,
+    /// What the kernel wrote into a piece.
+    piece: Option<BytesMut>,
+    /// Hardly anything else was completed at the time.
+    lone: bool,
+    driver: ThreadId,
 }
 
 /// What the backend and its entries share.
@@ -96,6 +111,8 @@ struct Engine {
     buffers: BufferPool,
     agenda: Agenda<Registration>,
     arming: Arming,
+    /// For receives that last.
+    lasting: Arming,
     /// How many more receives may look for a piece in this turn.
     pieces_left: AtomicUsize,
     /// Registrations that are not retired.
@@ -115,6 +132,10 @@ impl Uring {
 
     fn with_pieces(options: &PortOptions, pieces: u16) -> io::Result<Self> {
         let ring = Ring::new()?;
+        let tried = support::receives_last(&ring);
+        if let Err(error) = &tried {
+            diagnostics::passed_over("uring: IORING_RECV_MULTISHOT", error);
+        }
         let provided =
             Provided::new(&ring, pieces, options.receive_buffer).map_err(support::impossible)?;
         Ok(Self {
@@ -126,7 +147,8 @@ impl Uring {
                 provided: Mutex::new(provided),
                 buffers: BufferPool::new(options.receive_buffer),
                 agenda: Agenda::default(),
-                arming: Arming::default(),
+                arming: Arming::new(provided::ARMED),
+                lasting: Arming::new(if tried.is_ok() { lasting::MOST } else { 0 }),
                 pieces_left: AtomicUsize::new(0),
                 registrations: Mutex::default(),
                 next_number: AtomicU64::new(0),
@@ -242,9 +264,13 @@ impl Engine {
     /// that a panicking handler leaves are still there for the next turn.
     fn serve_completions(&self) -> usize {
         let mut delivered = 0;
-        for _ in 0..self.ring.completed() {
+        let count = self.ring.completed();
+        let driver = thread::current().id();
+        for _ in 0..count {
             let Some(completion) = self.ring.take() else { break };
-            self.submitted.fetch_sub(1, Ordering::Relaxed);
+            if !completion.more {
+                self.submitted.fetch_sub(1, Ordering::Relaxed);
+            }
             if completion.result == -libc::ENOBUFS {
                 lock(&self.provided).grow();
             }
@@ -255,8 +281,9 @@ impl Engine {
                 buffer
             });
             // SAFETY: all completions with a name are of operations that `submit` has pushed.
-            let (registration, direction) = unsafe { Registration::of_name(completion.name) };
-            delivered += usize::from(registration.complete(direction, completion.result, piece));
+            let (registration, place) = unsafe { Registration::of_name(&completion) };
+            let arrival = Arrival { completion, piece, lone: count <= FEW, driver };
+            delivered += usize::from(registration.complete(place, arrival));
         }
         delivered
     }
@@ -274,7 +301,7 @@ impl Engine {
         if !unsafe { self.ring.push(operation) } {
             return false;
         }
-        // The kernel's, from here to `Registration::of_name`, which only this thread calls.
+        // The kernel's, from here to the last `Registration::of_name`, which only this thread calls.
         mem::forget(of);
         self.submitted.fetch_add(1, Ordering::Relaxed);
         true

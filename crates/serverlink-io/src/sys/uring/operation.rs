@@ -17,6 +17,9 @@ const ATTEMPTS: u8 = 64;
 
 /// What can be asked of the kernel.
 pub(super) trait Operation: Sized {
+    /// What a direction keeps beside its operation, from one to the next.
+    type Beside: Default;
+
     /// What is pushed. The operation stays alive, and may only be moved, until its completion.
     fn submission(&mut self, source: &Source) -> squeue::Entry;
     /// Deals with its end. What was received may have come in a piece, and is in a buffer now.
@@ -50,7 +53,7 @@ pub(super) enum Next<O> {
 pub(super) enum Slot<O> {
     #[default]
     Idle,
-    /// The driver will submit it.
+    /// The driver will submit it; or what a lasting receive brings will answer it.
     Asked(Asked<O>),
     /// The kernel has it, and a reference to the registration that its completion brings back.
     Submitted(Submitted<O>),
@@ -75,7 +78,7 @@ pub(super) struct Submitted<O> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cancellation {
+pub(super) enum Cancellation {
     None,
     Wanted,
     /// The kernel has been told.
@@ -147,6 +150,14 @@ impl<O: Operation> Slot<O> {
 }
 
 impl<O: Operation> Asked<O> {
+    pub(super) fn operation(&self) -> &O {
+        &self.operation
+    }
+
+    pub(super) fn into_operation(self) -> O {
+        self.operation
+    }
+
     pub(super) fn arm(&mut self, arming: &Arming, buffers: &BufferPool) {
         self.operation.arm(arming, buffers);
     }
@@ -227,6 +238,8 @@ mod tests {
     struct Any;
 
     impl Operation for Any {
+        type Beside = ();
+
         fn submission(&mut self, _source: &Source) -> squeue::Entry {
             io_uring::opcode::Nop::new().build()
         }

@@ -43,6 +43,8 @@ struct Message {
 unsafe impl std::marker::Send for Send {}
 
 impl Operation for Writing {
+    type Beside = ();
+
     fn submission(&mut self, source: &Source) -> squeue::Entry {
         let descriptor = Fd(source.descriptor());
         match self {

@@ -29,7 +29,7 @@ const PIECE: usize = 4096;
 
 /// How many receives of one port may have a whole buffer lent to the kernel. So many may connections
 /// pin that have brought much, and then rest.
-const ARMED: usize = 64;
+pub(super) const ARMED: usize = 64;
 
 /// Pieces of memory that lie in the kernel's hands, for whichever receives have data first: those
 /// that wait hold none.
@@ -177,25 +177,31 @@ impl fmt::Debug for Provided {
     }
 }
 
-/// How many receives have a whole buffer lent to the kernel.
-#[derive(Default)]
-pub(super) struct Arming(Arc<AtomicUsize>);
+/// How many receives have a whole buffer lent to the kernel, or last.
+pub(super) struct Arming {
+    armed: Arc<AtomicUsize>,
+    most: usize,
+}
 
 impl Arming {
-    /// Leave to lend a buffer; `None` if that many are lent already.
-    pub(super) fn arm(&self) -> Option<Armed> {
-        // Relaxed: only counted, nothing is published by it.
-        self.0
-            .try_update(Ordering::Relaxed, Ordering::Relaxed, |armed| {
-                (armed < ARMED).then_some(armed + 1)
-            })
-            .ok()
-            .map(|_| Armed(Arc::clone(&self.0)))
+    pub(super) fn new(most: usize) -> Self {
+        Self { armed: Arc::default(), most }
     }
 
-    /// How many buffers are lent.
+    /// Leave for one more; `None` if there are as many as may be.
+    pub(super) fn arm(&self) -> Option<Armed> {
+        // Relaxed: only counted, nothing is published by it.
+        self.armed
+            .try_update(Ordering::Relaxed, Ordering::Relaxed, |armed| {
+                (armed < self.most).then_some(armed + 1)
+            })
+            .ok()
+            .map(|_| Armed(Arc::clone(&self.armed)))
+    }
+
+    /// How many there are.
     pub(super) fn armed(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.armed.load(Ordering::Relaxed)
     }
 }
 
@@ -205,7 +211,7 @@ impl fmt::Debug for Arming {
     }
 }
 
-/// Leave to lend one buffer, given back when dropped.
+/// Leave for one, given back when dropped.
 pub(super) struct Armed(Arc<AtomicUsize>);
 
 impl Drop for Armed {
@@ -220,7 +226,7 @@ mod tests {
 
     #[test]
     fn lends_no_more_than_the_budget() {
-        let arming = Arming::default();
+        let arming = Arming::new(ARMED);
         let mut armed: Vec<_> = (0..ARMED).map(|_| arming.arm().expect("it may")).collect();
         assert!(arming.arm().is_none());
         armed.pop();

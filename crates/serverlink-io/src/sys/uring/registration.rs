@@ -1,5 +1,7 @@
 //! One registration.
 
+pub(super) mod lasting;
+
 use std::{
     fmt, io, mem,
     sync::{Arc, Mutex, MutexGuard, Weak},
@@ -8,11 +10,13 @@ use std::{
 use bytes::{Bytes, BytesMut};
 use socket2::SockAddr;
 
+pub(super) use self::lasting::Lasting;
 use super::{
-    Engine,
+    Arrival, Engine,
     inward::{Accept, Reading, Receive},
     operation::{Operation, Slot},
     outward::{self, Writing},
+    ring::Completion,
 };
 use crate::{
     Direction, Event, Handler, Interest, Sending, errors,
@@ -38,7 +42,7 @@ pub(super) struct Registration {
 }
 
 /// One direction.
-struct Half<O> {
+struct Half<O: Operation> {
     /// `None` once retired.
     live: Option<Live>,
     slot: Slot<O>,
@@ -46,6 +50,7 @@ struct Half<O> {
     queued: bool,
     /// The last operation has moved as much as a piece holds, or more.
     much: bool,
+    beside: O::Beside,
 }
 
 /// What a registration loses when it is retired.
@@ -55,14 +60,38 @@ struct Live {
     handler: Arc<dyn Handler>,
 }
 
-/// In the name of an operation: it is one of the writable direction.
-const OUTWARD: u64 = 1;
+/// Which of a registration's operations is meant, as its name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    Inward = 0,
+    Outward = 1,
+    /// The receive that lasts.
+    Lasting = 2,
+}
 
-const _: () = assert!(align_of::<Registration>() > OUTWARD as usize);
+/// The bits of a name that are no address.
+const PLACE: u64 = 3;
+
+const _: () = assert!(align_of::<Registration>() > PLACE as usize);
+
+impl From<Direction> for Place {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Inward => Self::Inward,
+            Direction::Outward => Self::Outward,
+        }
+    }
+}
 
 impl<O: Operation> Half<O> {
     fn new(live: Live) -> Self {
-        Self { live: Some(live), slot: Slot::Idle, queued: false, much: false }
+        Self {
+            live: Some(live),
+            slot: Slot::Idle,
+            queued: false,
+            much: false,
+            beside: O::Beside::default(),
+        }
     }
 
     fn live(&self) -> io::Result<&Live> {
@@ -87,33 +116,38 @@ impl Registration {
         })
     }
 
-    /// What the kernel calls this registration's operation of one direction.
-    fn name(&self, direction: Direction) -> u64 {
+    /// What the kernel calls this registration's operation.
+    fn name(&self, place: Place) -> u64 {
         // Of the reference count as well, which a pointer made of `self` would not lead to.
-        let address = self.this.as_ptr().expose_provenance() as u64;
-        match direction {
-            Direction::Inward => address,
-            Direction::Outward => address | OUTWARD,
-        }
+        self.this.as_ptr().expose_provenance() as u64 | place as u64
     }
 
-    /// Takes the kernel's reference back.
+    /// Takes the kernel's reference back, or shares it if there is more to come.
     ///
     /// # Safety
     ///
-    /// A completion was taken that bears this name, and has not been asked before.
-    pub(super) unsafe fn of_name(name: u64) -> (Arc<Self>, Direction) {
-        let direction = if name & OUTWARD == 0 { Direction::Inward } else { Direction::Outward };
-        let address = (name & !OUTWARD) as usize;
+    /// The completion is of an operation with such a name, and has not been asked before.
+    pub(super) unsafe fn of_name(completion: &Completion) -> (Arc<Self>, Place) {
+        let place = match completion.name & PLACE {
+            0 => Place::Inward,
+            1 => Place::Outward,
+            _ => Place::Lasting,
+        };
+        let address = (completion.name & !PLACE) as usize;
+        let this: *const Self = std::ptr::with_exposed_provenance(address);
+        if completion.more {
+            // SAFETY: as below; the kernel keeps its own.
+            unsafe { Arc::increment_strong_count(this) };
+        }
         // SAFETY: the name is that of an operation whose submission left a reference to the kernel,
-        // and this is its only completion.
-        (unsafe { Arc::from_raw(std::ptr::with_exposed_provenance(address)) }, direction)
+        // which is given back by its last completion.
+        (unsafe { Arc::from_raw(this) }, place)
     }
 
     /// Does what the driver has to do for one direction, and tells whether it delivered an event.
     pub(super) fn serve(&self, direction: Direction) -> bool {
         match direction {
-            Direction::Inward => self.serve_half(lock(&self.inward), direction),
+            Direction::Inward => self.serve_inward(lock(&self.inward)),
             Direction::Outward => self.serve_half(lock(&self.outward), direction),
         }
     }
@@ -138,7 +172,8 @@ impl Registration {
                     false
                 } else {
                     let source = Arc::clone(&live.source);
-                    let submission = asked.submission(&source).user_data(self.name(direction));
+                    let submission =
+                        asked.submission(&source).user_data(self.name(direction.into()));
                     // SAFETY: the slot keeps the operation until the completion, and the reference
                     // to this registration, which becomes the kernel's, keeps the slot.
                     let done = unsafe { self.engine.submit(&submission, self.this.upgrade()) };
@@ -148,7 +183,7 @@ impl Registration {
             }
             (Slot::Submitted(mut submitted), _) => {
                 let done = !submitted.wants_cancellation()
-                    || self.engine.ring.cancel(self.name(direction));
+                    || self.engine.ring.cancel(self.name(direction.into()));
                 if done {
                     submitted.cancelled();
                 }
@@ -167,17 +202,16 @@ impl Registration {
         false
     }
 
-    /// Deals with the completion of one direction's operation, and tells whether that made an event.
-    /// What a receive has brought may have come in a piece.
-    pub(super) fn complete(
-        &self,
-        direction: Direction,
-        result: i32,
-        piece: Option<BytesMut>,
-    ) -> bool {
-        match direction {
-            Direction::Inward => self.complete_half(lock(&self.inward), direction, result, piece),
-            Direction::Outward => self.complete_half(lock(&self.outward), direction, result, piece),
+    /// Deals with the completion of an operation, and tells whether that made an event.
+    pub(super) fn complete(&self, place: Place, arrival: Arrival) -> bool {
+        match place {
+            Place::Inward => {
+                let mut inward = lock(&self.inward);
+                inward.beside.note(&arrival, self.engine.piece);
+                self.complete_half(inward, Direction::Inward, arrival)
+            }
+            Place::Outward => self.complete_half(lock(&self.outward), Direction::Outward, arrival),
+            Place::Lasting => self.arrived(arrival),
         }
     }
 
@@ -185,8 +219,7 @@ impl Registration {
         &self,
         mut half: MutexGuard<'_, Half<O>>,
         direction: Direction,
-        result: i32,
-        piece: Option<BytesMut>,
+        Arrival { completion: Completion { result, .. }, piece, .. }: Arrival,
     ) -> bool {
         let slot = mem::take(&mut half.slot);
         let Slot::Submitted(submitted) = slot else {
@@ -214,7 +247,7 @@ impl Registration {
     }
 
     /// Frees the direction, or both that a probe was of, and tells the handler.
-    fn deliver<O>(
+    fn deliver<O: Operation>(
         &self,
         half: MutexGuard<'_, Half<O>>,
         direction: Direction,
@@ -248,35 +281,39 @@ impl Registration {
             return Err(errors::busy());
         }
         inward.slot = Slot::asked(operation());
-        self.stand(&mut inward, Direction::Inward);
+        if !inward.awaits() {
+            self.stand(&mut inward, Direction::Inward);
+        }
         Ok(())
     }
 
     /// Has the kernel give up what it has of a retired registration: in this thread, for whoever
     /// retires it may have stopped the port, so that nobody drives it any more. The descriptor is
     /// closed then, and the rest left to the completions.
-    fn cancel_at_once(&self, (inward, outward): (bool, bool)) {
+    fn cancel_at_once(&self, left: &[(Place, bool)]) {
         let ring = &self.engine.ring;
-        let pushed = (!inward || ring.cancel(self.name(Direction::Inward)))
-            && (!outward || ring.cancel(self.name(Direction::Outward)));
+        let mut left = left.iter().filter(|(_, left)| *left).map(|(place, _)| *place);
+        let pushed = left.clone().all(|place| ring.cancel(self.name(place)));
         // What was pushed before has reached the kernel, too: it needs the descriptor's number
         // no more.
         if pushed && ring.submit() {
-            let inward = lock(&self.inward).slot.let_go();
+            let mut half = lock(&self.inward);
+            let inward = (half.slot.let_go(), half.beside.let_go());
+            drop(half);
             let outward = lock(&self.outward).slot.let_go();
             drop((inward, outward));
             return;
         }
-        if inward {
+        if left.clone().any(|place| place != Place::Outward) {
             self.stand(&mut lock(&self.inward), Direction::Inward);
         }
-        if outward {
+        if left.any(|place| place == Place::Outward) {
             self.stand(&mut lock(&self.outward), Direction::Outward);
         }
     }
 
     /// Queues up, unless that has been done.
-    fn stand<O>(&self, half: &mut Half<O>, direction: Direction) {
+    fn stand<O: Operation>(&self, half: &mut Half<O>, direction: Direction) {
         if mem::replace(&mut half.queued, true) {
             return;
         }
@@ -375,7 +412,7 @@ impl Entry for Registration {
         let mut outward = lock(&self.outward);
         let shared = matches!(outward.slot, Slot::Shared);
         if direction == Direction::Inward || shared {
-            if inward.slot.cancel() {
+            if inward.slot.cancel() | inward.beside.end() {
                 self.stand(&mut inward, Direction::Inward);
             }
         } else if outward.slot.cancel() {
@@ -398,15 +435,20 @@ impl Entry for Registration {
         let lives = (inward.live.take(), outward.live.take());
         let Some(live) = &lives.0 else { return };
         let descriptor = live.source.descriptor();
-        let left = (inward.slot.retire(), outward.slot.retire());
-        let submitted = (inward.slot.is_submitted(), outward.slot.is_submitted());
+        let held = inward.beside.retire();
+        let left = (inward.slot.retire(), outward.slot.retire(), held);
+        let submitted = [
+            (Place::Inward, inward.slot.is_submitted()),
+            (Place::Outward, outward.slot.is_submitted()),
+            (Place::Lasting, inward.beside.is_submitted()),
+        ];
         drop((outward, inward));
         self.engine.forget(self.number);
         self.engine.counters.retired(descriptor);
         // Only now, with no lock held: a handler's own end may call back.
         drop((left, lives));
-        if submitted != (false, false) {
-            self.cancel_at_once(submitted);
+        if submitted.iter().any(|(_, submitted)| *submitted) {
+            self.cancel_at_once(&submitted);
         }
     }
 

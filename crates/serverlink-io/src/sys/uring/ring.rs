@@ -41,6 +41,10 @@ pub(super) struct Completion {
     pub(super) result: i32,
     /// Which of the provided pieces it has used up.
     pub(super) piece: Option<u16>,
+    /// There will be another one under the same name.
+    pub(super) more: bool,
+    /// The socket has something left to receive.
+    pub(super) left: bool,
 }
 
 impl Ring {
@@ -168,6 +172,8 @@ impl Ring {
                 name: entry.user_data(),
                 result: entry.result(),
                 piece: cqueue::buffer_select(entry.flags()),
+                more: cqueue::more(entry.flags()),
+                left: cqueue::sock_nonempty(entry.flags()),
             }
         })
     }

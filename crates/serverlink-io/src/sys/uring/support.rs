@@ -1,8 +1,12 @@
 //! What the kernel has to have, and why there is no ring if there is none.
 
-use std::io;
+use std::{io, os::fd::AsRawFd};
 
-use io_uring::{IoUring, Probe, opcode};
+use io_uring::{IoUring, Probe, opcode, types::Fd};
+use socket2::{Domain, Socket, Type};
+
+use super::{provided, ring::Ring};
+use crate::errors::{self, Action, Call};
 
 /// How many operations can be pushed between two entries into the kernel; more is no error.
 const SUBMISSIONS: u32 = 256;
@@ -33,6 +37,27 @@ pub(super) fn open() -> io::Result<IoUring> {
         ("IORING_OP_ASYNC_CANCEL", probe.is_supported(opcode::AsyncCancel::CODE)),
     ])?;
     Ok(ring)
+}
+
+/// Whether a receive can stay for whatever comes (`IORING_RECV_MULTISHOT`, Linux 6.0), of which the
+/// probe above says nothing. Tried before any operation and any piece is in the ring: a kernel that
+/// knows it misses the piece.
+pub(super) fn receives_last(ring: &Ring) -> io::Result<()> {
+    let (near, far) = Socket::pair(Domain::UNIX, Type::STREAM, None)?;
+    far.send(b"x")?;
+    let receive = opcode::RecvMulti::new(Fd(near.as_raw_fd()), provided::GROUP).build();
+    // SAFETY: it refers to no memory, and the descriptor stays until its completion.
+    if !unsafe { ring.push(&receive) } {
+        return Err(io::ErrorKind::ResourceBusy.into());
+    }
+    loop {
+        ring.wait(None)?;
+        let Some(completion) = ring.take() else { continue };
+        return match io::Error::from_raw_os_error(-completion.result) {
+            error if errors::action(Call::Piece, &error) == Some(Action::Retry) => Ok(()),
+            error => Err(error),
+        };
+    }
 }
 
 /// Names what is missing.
