@@ -10,7 +10,7 @@
 //! | accept | `IORING_OP_ACCEPT`, once for each asked for |
 //! | connect | connect(2) in the calling thread, then `IORING_OP_POLL_ADD` for its end |
 //! | receive | `IORING_OP_RECV`, into the caller's buffer, or a [`provided`] piece that the kernel takes |
-//! | the same, of a lone connection | one `IORING_OP_RECV` that stays: [`registration::lasting`] |
+//! | the same, of a lone connection | one `IORING_OP_RECV` that stays: [`lasting`] |
 //! | send | sendmsg(2) in the calling thread, then `IORING_OP_SENDMSG` for what is left |
 //! | probe | `IORING_OP_POLL_ADD` |
 //! | cancel, retire | `IORING_OP_ASYNC_CANCEL` by name |
