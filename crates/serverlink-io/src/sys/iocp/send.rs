@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 const MOST: usize = 8 << 20;
 
 /// The same after the system ran short of memory to lock.
-const LITTLE: usize = 64 << 10;
+pub(super) const LITTLE: usize = 64 << 10;
 
 /// The most bytes of one call on a pipe, of which the system makes a copy: as many as the pipe has
 /// room for.

@@ -218,6 +218,13 @@ impl Model {
         state.operations.values().any(|operation| operation.overlapped.addr() == overlapped)
     }
 
+    /// How many bytes the oldest operation that the kernel has may move.
+    pub(super) fn asked(&self) -> Option<usize> {
+        let state = lock(&self.state);
+        let oldest = state.operations.values().find(|operation| !operation.queued);
+        oldest.map(|operation| operation.work.capacity())
+    }
+
     /// What was sent on a socket.
     pub(super) fn sent(&self, handle: Handle) -> Vec<u8> {
         lock(&self.state).handles.get(&handle).map_or(Vec::new(), |open| open.sent.clone())

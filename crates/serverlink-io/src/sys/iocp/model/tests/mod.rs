@@ -8,5 +8,6 @@ mod judge;
 mod pipes;
 mod random;
 mod scripted;
+mod shortage;
 mod steps;
 mod world;
