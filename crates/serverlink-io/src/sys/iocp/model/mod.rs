@@ -6,7 +6,7 @@
 //! does is decided by a [`Schedule`], which is also called in the middle of
 //! calls, to let other threads' steps fall there. And it watches: that memory
 //! it was lent is not freed and no handle closed under an operation, that no
-//! `OVERLAPPED` is used twice, that every call names what is open.
+//! `OVERLAPPED` is used twice or without being cleared, that every call names what is open.
 
 mod calls;
 mod memory;
@@ -63,6 +63,13 @@ pub(super) struct Overlapped {
 impl Default for Overlapped {
     fn default() -> Self {
         Self { status: PENDING, bytes: 0 }
+    }
+}
+
+impl Overlapped {
+    /// Whether it is as it was made: nothing is left of an earlier operation.
+    fn is_cleared(&self) -> bool {
+        self.status == PENDING && self.bytes == 0
     }
 }
 

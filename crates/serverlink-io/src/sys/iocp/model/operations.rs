@@ -104,6 +104,10 @@ impl Model {
         // Others' steps before the kernel has the operation.
         self.interlude();
         // SAFETY: the memory is the kernel's (the caller's promise).
+        if !unsafe { (*overlapped).is_cleared() } {
+            self.violation("an OVERLAPPED was not cleared");
+        }
+        // SAFETY: as above.
         unsafe { (*overlapped).status = PENDING };
         let operation =
             Operation { overlapped, handle, work, queued: false, cancelled: false, _lent: lent };

@@ -99,6 +99,7 @@ impl Bench {
         let shared: Weak<_> = Arc::downgrade(&port.shared);
         drop(port);
         assert_eq!(shared.strong_count(), 0, "the port's state is left");
+        assert_eq!(model.violations(), Vec::<String>::new());
         assert_eq!(model.left(), Vec::<String>::new());
     }
 }

@@ -51,6 +51,23 @@ fn a_cancellation_that_finds_nothing_leaves_the_packet_its_say() {
     bench.end();
 }
 
+/// The system reads members of an `OVERLAPPED`, too, and wants them zero.
+#[test]
+fn an_operation_is_handed_over_cleared() {
+    for end in [End::Success(3), End::Failure(10_054, 0)] {
+        let bench = Bench::new();
+        let (entry, _events) = bench.entry();
+        for _ in 0..2 {
+            entry.receive(None).unwrap();
+            assert!(bench.model.finish(end));
+            bench.turn();
+            assert_eq!(bench.model.violations(), Vec::<String>::new());
+        }
+        drop(entry);
+        bench.end();
+    }
+}
+
 /// Before the kernel has the operation, and after: at each place within the call.
 #[test]
 fn a_cancellation_within_the_call_is_passed_on() {
