@@ -334,6 +334,20 @@ fn a_late_packet_of_an_earlier_wake_ends_no_turn() {
     bench.end();
 }
 
+/// The system waits for whole milliseconds: one wait that is long enough, and a look at what came at
+/// its end.
+#[test]
+fn a_turn_asks_the_kernel_twice_and_does_not_spin() {
+    let bench = Bench::new();
+    let begun = bench.port.shared.kernel.now();
+    let third = bench.at(2, || panic!("it spins"));
+    let timeout = Duration::from_micros(2_500);
+    assert_eq!(bench.port.turn(Some(timeout)).unwrap(), Outcome::Delivered(0));
+    assert!(!third.happened());
+    assert_eq!(bench.port.shared.kernel.now() - begun, Duration::from_millis(3));
+    bench.end();
+}
+
 /// Counts its events, of which the first panics.
 struct Panics(AtomicUsize);
 
