@@ -1,9 +1,10 @@
 //! What each errno value calls for.
 //!
 //! One table names every value that the calls of the backends for Unix are documented to return:
-//! accept(2), connect(2), recv(2), send(2), getsockopt(2), setsockopt(2), shutdown(2), poll(2),
-//! select(2), epoll_create1(2), epoll_ctl(2), epoll_wait(2), eventfd(2), kqueue(2), kevent(2) and
-//! io_uring_enter(2), with what that one lists as errors of completions.
+//! accept(2), connect(2), recv(2), send(2), getsockname(2), getpeername(2), getsockopt(2),
+//! setsockopt(2), shutdown(2), poll(2), ppoll(2), select(2), pselect(2), epoll_create1(2),
+//! epoll_ctl(2), epoll_wait(2), eventfd(2), kqueue(2), kevent(2), io_uring_setup(2),
+//! io_uring_register(2) and io_uring_enter(2), with what that one lists as errors of completions.
 //!
 //! Sources: the pages of these names in the Linux manual and in those of FreeBSD, NetBSD, OpenBSD
 //! and macOS, and POSIX.1-2024.

@@ -301,15 +301,26 @@ fn every_documented_value_is_in_the_table() {
                 EPIPE,
             ],
         ),
-        ("poll", &[EAGAIN, EFAULT, EINTR, EINVAL, ENOMEM]),
-        ("select", &[EBADF, EFAULT, EINTR, EINVAL, ENOMEM]),
+        ("poll, ppoll", &[EAGAIN, EFAULT, EINTR, EINVAL, ENOMEM]),
+        ("select, pselect", &[EBADF, EFAULT, EINTR, EINVAL, ENOMEM]),
         ("epoll_create1", &[EINVAL, EMFILE, ENFILE, ENOMEM]),
         ("epoll_ctl", &[EBADF, EEXIST, EINVAL, ELOOP, ENOENT, ENOMEM, ENOSPC, EPERM]),
         ("epoll_wait", &[EBADF, EFAULT, EINTR, EINVAL]),
         ("eventfd", &[EINVAL, EMFILE, ENFILE, ENODEV, ENOMEM]),
         ("write to an eventfd", &[EAGAIN, EBADF, EINTR, EINVAL]),
+        ("read from an eventfd", &[EAGAIN, EBADF, EFAULT, EINTR, EINVAL, EIO]),
         ("kqueue", &[EMFILE, ENFILE, ENOMEM]),
         ("kevent", &[EACCES, EBADF, EFAULT, EINTR, EINVAL, ENOENT, ENOMEM, EOPNOTSUPP, ESRCH]),
+        #[cfg(target_os = "linux")]
+        ("io_uring_setup", &[EFAULT, EINVAL, EMFILE, ENFILE, ENOMEM, ENXIO, EPERM]),
+        #[cfg(target_os = "linux")]
+        (
+            "io_uring_register",
+            &[
+                EACCES, EBADF, EBADFD, EBUSY, EEXIST, EFAULT, EINVAL, EMFILE, ENOENT, ENOMEM,
+                ENXIO, EOPNOTSUPP,
+            ],
+        ),
         #[cfg(target_os = "linux")]
         (
             "io_uring_enter",
@@ -324,6 +335,12 @@ fn every_documented_value_is_in_the_table() {
             &[EACCES, EAGAIN, EBADF, ECANCELED, EFAULT, EINTR, EINVAL, ENOBUFS, EOPNOTSUPP],
         ),
         ("shutdown", &[EBADF, ECONNRESET, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK]),
+        ("getsockname", &[EBADF, ECONNRESET, EFAULT, EINVAL, ENOBUFS, ENOTSOCK, EOPNOTSUPP]),
+        (
+            "getpeername",
+            &[EBADF, ECONNRESET, EFAULT, EINVAL, ENOBUFS, ENOTCONN, ENOTSOCK, EOPNOTSUPP],
+        ),
+        ("getsockopt", &[EACCES, EBADF, EFAULT, EINVAL, ENOBUFS, ENOMEM, ENOPROTOOPT, ENOTSOCK]),
         (
             "setsockopt",
             &[
