@@ -38,7 +38,7 @@ use crate::{Direction, Handler, Interest, PortOptions, counters::Counters, lock:
 /// Names a registration to the poller; never the same for two of them, with the highest bit clear.
 pub(super) type Token = u64;
 
-/// How many descriptors one turn usually hears of at most.
+/// How many descriptors one turn hears of at most, where the system is told how many.
 pub(super) const BATCH: usize = 256;
 
 /// How many registrations are looked up at once, under one lock of their table.
@@ -76,7 +76,8 @@ pub(super) trait Poller: Debug + Send + Sync {
     fn want(&self, _token: Token, _what: Want, _wanted: bool) -> bool {
         false
     }
-    /// Appends reports to `ready`, which has room for [`BATCH`]. A signal ends the wait like the timeout.
+    /// Appends reports to `ready`: up to [`BATCH`], for which it has room, or all that there are if the
+    /// system tells of all at once. A signal ends the wait like the timeout.
     fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()>;
     /// See [`Backend::timer_grain`].
     fn timer_grain(&self) -> Duration;
