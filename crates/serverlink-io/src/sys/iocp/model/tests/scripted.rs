@@ -136,6 +136,26 @@ fn a_retirement_within_the_call_is_passed_on() {
     }
 }
 
+/// Not for the kernel, which heeds the cancellation when it likes, nor for a turn.
+#[test]
+fn a_retirement_waits_for_nothing() {
+    let bench = Bench::new();
+    let (entry, events) = bench.entry();
+    entry.receive(None).unwrap();
+    bench.model.set_schedule(Some(Arc::new(Deaf)));
+    let begun = bench.port.shared.kernel.now();
+    entry.retire();
+    assert!(bench.has(&entry, Direction::Inward), "it is over already");
+    assert_eq!(bench.port.shared.kernel.now(), begun);
+    // The packet alone is what is left, and ends it.
+    assert!(bench.model.finish(End::Failure(995, 0)));
+    assert_eq!(bench.turn(), Outcome::Delivered(0));
+    assert!(bench.port.shared.is_empty(), "it is not freed");
+    assert!(events.take().is_empty());
+    drop(entry);
+    bench.end();
+}
+
 /// The packet is dequeued, its handler called, and the next operation begun, all before the call
 /// returns that handed the first over.
 #[test]
