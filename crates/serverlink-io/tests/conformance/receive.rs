@@ -96,6 +96,27 @@ pub(crate) fn end_of_stream_adds_nothing(backend: &str) {
     }
 }
 
+/// A peer that leaves in order: its last words, and then the end.
+pub(crate) fn end_of_stream_ends_a_pending_receive(backend: &str) {
+    let rig = Rig::new(backend);
+    for words in [&b""[..], b"last words"] {
+        let (handle, inbox, mut far) = rig.connected();
+        handle.receive(None).expect("nothing is pending");
+        rig.settle();
+        far.write_all(words).expect("it is connected");
+        drop(far);
+        let mut heard = received(rig.next(&inbox));
+        if !words.is_empty() {
+            assert_eq!(heard[..], *words);
+            handle.receive(None).expect("nothing is pending");
+            heard = received(rig.next(&inbox));
+        }
+        assert!(heard.is_empty());
+        rig.settle();
+        assert!(inbox.is_empty(), "told twice");
+    }
+}
+
 pub(crate) fn peer_reset_ends_a_pending_receive(backend: &str) {
     let rig = Rig::new(backend);
     for _ in 0..10 {

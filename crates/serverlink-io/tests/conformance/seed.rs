@@ -70,6 +70,7 @@ macro_rules! seed_suites {
                     cancel_ends_a_pending_connect,
                     refused_connect_says_so;
                 receive:
+                    end_of_stream_ends_a_pending_receive,
                     peer_reset_ends_a_pending_receive;
                 send:
                     send_to_a_reset_peer_fails;
