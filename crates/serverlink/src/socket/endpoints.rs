@@ -101,7 +101,8 @@ impl Socket {
     ///   at any more is replaced; no other file ever is. Unbinding removes it, if it is still ours.
     ///   On a Windows without Unix domain sockets it is a named pipe, made of the whole path, without
     ///   a file: other libraries do not know it, only the same user and administrators may connect,
-    ///   and it stays in use until its last connection has ended.
+    ///   and it stays in use until its last connection has ended. On one that has them (since version
+    ///   1803 of Windows 10) nothing of this was tried: Wine has none.
     /// * `ipc://*`: the same in a new directory for temporary files that belongs to the user alone.
     /// * `ipc://@NAME`: a name without a file, on Linux only; everyone may connect.
     /// * `inproc://NAME`: a name within the context, of at most 256 bytes.
