@@ -205,6 +205,7 @@ impl<T> BiasedLock<T> {
         others
     }
 
+    #[cfg_attr(loom, expect(clippy::reversed_empty_ranges, reason = "loom is spared the looks"))]
     fn wait_until_left(&self, favourite: usize) {
         let inside = self.inside_of(favourite);
         for _ in 0..LOOKS {

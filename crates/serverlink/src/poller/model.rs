@@ -67,6 +67,7 @@ fn a_change_ends_the_wait() {
         // It is told of as long as it is ready.
         assert_eq!(wait(&shared), [0]);
         teller.join().unwrap();
+        drop(thing);
         shared.clear();
     });
 }
@@ -165,6 +166,7 @@ fn a_wake_and_a_change_end_a_wait() {
         while wait(&shared) != [0] {}
         waker.join().unwrap();
         teller.join().unwrap();
+        drop(thing);
         shared.clear();
     });
 }

@@ -369,6 +369,7 @@ impl<T> Consumer<T> {
         self.batch > 0 || self.look_for_more()
     }
 
+    #[cfg_attr(loom, expect(clippy::unnecessary_min_or_max, reason = "loom has it never doubled"))]
     fn look_for_more(&mut self) -> bool {
         let writer = &*self.shared.writer;
         let is_asleep = writer.asleep.load(Ordering::Relaxed);
