@@ -80,6 +80,18 @@ pub(crate) fn check(body: &[u8], size: usize) -> Result<Mark> {
     Err(damaged(body, size))
 }
 
+/// The same of one that is there for this.
+#[inline]
+pub(crate) fn expect(body: &[u8], size: usize, mark: Mark) -> Result<()> {
+    let found = check(body, size)?;
+    if found == mark { Ok(()) } else { Err(unexpected(found, mark)) }
+}
+
+#[cold]
+fn unexpected(found: Mark, mark: Mark) -> Failure {
+    Failure::new(format!("a message marked {found:?} arrived where {mark:?} was expected"))
+}
+
 #[cold]
 fn damaged(body: &[u8], size: usize) -> Failure {
     Failure::new(format!(

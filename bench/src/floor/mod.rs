@@ -119,6 +119,16 @@ impl End {
         }
     }
 
+    #[inline]
+    fn receive_next(&mut self) -> Result<&[u8]> {
+        match &mut self.state {
+            State::New | State::All(_) => Err(impossible()),
+            State::One(link) => link.receive(),
+            State::Many(links) => links.receive(),
+            State::Queue(link) => Ok(link.receive()),
+        }
+    }
+
     fn pass_on(&mut self) -> Result<()> {
         match &mut self.state {
             State::New | State::Many(_) => Ok(()),
@@ -189,12 +199,14 @@ impl Socket for End {
     }
 
     async fn receive(&mut self) -> Result<&[u8]> {
-        match &mut self.state {
-            State::New | State::All(_) => Err(impossible()),
-            State::One(link) => link.receive(),
-            State::Many(links) => links.receive(),
-            State::Queue(link) => Ok(link.receive()),
+        self.receive_next()
+    }
+
+    async fn take(&mut self, count: u64, mut check: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        for _ in 0..count {
+            check(self.receive_next()?)?;
         }
+        Ok(())
     }
 
     async fn echo<T>(&mut self, mut check: impl FnMut(&[u8]) -> Result<T>) -> Result<T> {

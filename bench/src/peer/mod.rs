@@ -1,8 +1,8 @@
 //! The ZeroMQ libraries that are compared, behind one trait.
 //!
 //! The calls are asynchronous because some of the libraries are. Those that block do so within the
-//! call and are always ready, so that nothing of this remains in the compiled loop; each thread of a
-//! workload drives its own future with [`Library::run`].
+//! call and are always ready; each thread of a workload drives its own future with [`Library::run`].
+//! Where a call takes no longer than to poll a future, many are made at once: [`Socket::take`].
 
 pub(crate) mod libzmq;
 pub(crate) mod rzmq;
@@ -88,6 +88,15 @@ pub(crate) trait Socket: Send {
 
     /// Receives a message, and returns its last frame.
     async fn receive(&mut self) -> Result<Self::Body<'_>>;
+
+    /// Receives so many messages, and has the last frame of each checked. Libraries that block do so in
+    /// a plain loop.
+    async fn take(&mut self, count: u64, mut check: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        for _ in 0..count {
+            check(self.receive().await?.as_ref())?;
+        }
+        Ok(())
+    }
 
     /// Receives a message and sends it back as it is, envelope and all, unless it is not right.
     async fn echo<T>(&mut self, check: impl FnMut(&[u8]) -> Result<T>) -> Result<T>;

@@ -66,6 +66,14 @@ impl Library for ServerLink {
     }
 }
 
+impl OurSocket {
+    #[inline]
+    fn receive_next(&mut self) -> Result<&[u8]> {
+        self.socket.recv_into(&mut self.message)?;
+        Ok(last_frame(&self.message))
+    }
+}
+
 impl Socket for OurSocket {
     type Body<'a> = &'a [u8];
 
@@ -90,8 +98,14 @@ impl Socket for OurSocket {
     }
 
     async fn receive(&mut self) -> Result<&[u8]> {
-        self.socket.recv_into(&mut self.message)?;
-        Ok(last_frame(&self.message))
+        self.receive_next()
+    }
+
+    async fn take(&mut self, count: u64, mut check: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        for _ in 0..count {
+            check(self.receive_next()?)?;
+        }
+        Ok(())
     }
 
     async fn echo<T>(&mut self, mut check: impl FnMut(&[u8]) -> Result<T>) -> Result<T> {
@@ -124,5 +138,5 @@ fn send(socket: &serverlink::Socket, payload: &Payload) -> Result<()> {
 
 /// The last frame of a message.
 fn last_frame(message: &Message) -> &[u8] {
-    message.iter().last().map_or(&[], |frame| frame)
+    message.iter().next_back().map_or(&[], |frame| frame)
 }

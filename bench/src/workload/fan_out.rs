@@ -18,9 +18,9 @@ use super::{
 use crate::{
     case::Case,
     child::{insist, spawn},
-    failure::{Failure, Result},
+    failure::Result,
     measurement::{Figures, Plan, Stopwatch},
-    payload::{Mark, Payload, TOPIC, check},
+    payload::{Mark, Payload, TOPIC, check, expect},
     peer::{Kind, Library, Socket},
 };
 
@@ -74,7 +74,7 @@ pub(super) fn measure<L: Library>(
                 socket.connect(&endpoint).await?;
             }
             for socket in &mut sockets {
-                expect(socket, case.size, Mark::Probe).await?;
+                socket.take(1, |body| expect(body, case.size, Mark::Probe)).await?;
             }
             ready.store(true, Ordering::Release);
             receive(&mut sockets, case.size, plan, &pace).await
@@ -154,16 +154,5 @@ async fn turn(sockets: &mut [impl Socket], size: usize) -> Result<u64> {
 }
 
 async fn take(socket: &mut impl Socket, size: usize, count: u64) -> Result<()> {
-    for _ in 0..count {
-        expect(socket, size, Mark::Ordinary).await?;
-    }
-    Ok(())
-}
-
-async fn expect(socket: &mut impl Socket, size: usize, mark: Mark) -> Result<()> {
-    let found = check(socket.receive().await?.as_ref(), size)?;
-    if found == mark {
-        return Ok(());
-    }
-    Err(Failure::new(format!("a message marked {found:?} arrived where {mark:?} was expected")))
+    socket.take(count, |body| expect(body, size, Mark::Ordinary)).await
 }

@@ -19,7 +19,7 @@ use crate::{
     child::{insist, spawn},
     failure::{Failure, Result},
     measurement::{Figures, Plan, histogram, quantiles, record},
-    payload::{Mark, Payload, check},
+    payload::{Mark, Payload, check, expect},
     peer::{Kind, Library, Socket},
 };
 
@@ -84,9 +84,7 @@ async fn highest_rate(
         let start = Instant::now();
         let mut received = 0;
         while start.elapsed() < period {
-            for _ in 0..LOOK {
-                check(socket.receive().await?.as_ref(), size)?;
-            }
+            socket.take(LOOK, |body| expect(body, size, Mark::Ordinary)).await?;
             received += LOOK;
         }
         rate = received as f64 / start.elapsed().as_secs_f64();

@@ -11,13 +11,13 @@ use crate::{
     child::{insist, spawn},
     failure::{Failure, Result},
     measurement::{Figures, Plan, Stopwatch},
-    payload::{Mark, Payload, check},
+    payload::{Mark, Payload, check, expect},
     peer::{Kind, Library, Socket},
 };
 
 /// The clock is looked at each time so many bytes have arrived, or messages, if that is sooner.
-const BYTES_PER_LOOK: usize = 64 * 1024;
-const MESSAGES_PER_LOOK: usize = 256;
+const BYTES_PER_LOOK: u64 = 64 * 1024;
+const MESSAGES_PER_LOOK: u64 = 256;
 
 /// How far a sender may be ahead: so many messages, which is more than the high-water marks of both
 /// sides, and besides them so many bytes, which is more than the system keeps of a connection.
@@ -130,7 +130,7 @@ impl Stream<'_> {
     /// Receives up to the last message of each sender; returns also how many messages there were.
     async fn receive(&self, socket: &mut impl Socket) -> Result<(Figures, u64)> {
         let size = self.case.size;
-        let look = (BYTES_PER_LOOK / size).clamp(1, MESSAGES_PER_LOOK);
+        let look = (BYTES_PER_LOOK / size as u64).clamp(1, MESSAGES_PER_LOOK);
         // The first message tells that the connection is there.
         let mut received = take(socket, size, 1).await?;
         let warm = Instant::now() + self.plan.warm_up;
@@ -158,11 +158,7 @@ impl Stream<'_> {
 }
 
 /// Receives and checks some messages.
-async fn take(socket: &mut impl Socket, size: usize, count: usize) -> Result<u64> {
-    for _ in 0..count {
-        if check(socket.receive().await?.as_ref(), size)? != Mark::Ordinary {
-            return Err(Failure::new("the stream ended before its time"));
-        }
-    }
-    Ok(count as u64)
+async fn take(socket: &mut impl Socket, size: usize, count: u64) -> Result<u64> {
+    socket.take(count, |body| expect(body, size, Mark::Ordinary)).await?;
+    Ok(count)
 }

@@ -127,6 +127,17 @@ impl RawSocket {
         checked(connected, "connecting")
     }
 
+    /// The last frame of a message.
+    #[inline]
+    fn receive_last(&mut self) -> Result<Message> {
+        loop {
+            let frame = Message::receive(self)?;
+            if !frame.has_more() {
+                return Ok(frame);
+            }
+        }
+    }
+
     fn send_payload(&mut self, payload: &Payload) -> Result<()> {
         match payload.by_reference() {
             Some(_) => Message::by_reference(payload.bytes())?.send(self, 0),
@@ -185,12 +196,14 @@ impl Socket for RawSocket {
     }
 
     async fn receive(&mut self) -> Result<Message> {
-        loop {
-            let frame = Message::receive(self)?;
-            if !frame.has_more() {
-                return Ok(frame);
-            }
+        self.receive_last()
+    }
+
+    async fn take(&mut self, count: u64, mut check: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+        for _ in 0..count {
+            check(self.receive_last()?.as_ref())?;
         }
+        Ok(())
     }
 
     async fn echo<T>(&mut self, mut check: impl FnMut(&[u8]) -> Result<T>) -> Result<T> {
