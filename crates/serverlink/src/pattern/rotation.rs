@@ -44,6 +44,7 @@ impl Rotation {
         }
     }
 
+    #[cold]
     pub(crate) fn deactivate(&mut self, key: usize) {
         if let Some(place) = self.place(key)
             && place < self.active

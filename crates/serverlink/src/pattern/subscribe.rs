@@ -171,13 +171,11 @@ impl Pattern for Subscribe {
         loop {
             self.turns.receive(message, peers)?;
             // A publisher may send more than was asked for.
-            if takes(
-                self.extended,
-                &mut self.subscriptions,
-                &self.patterns,
-                message,
-                peers.options.invert_matching,
-            ) {
+            let invert = peers.options.invert_matching;
+            let Self { extended, subscriptions, patterns, .. } = self;
+            if (!invert && subscriptions.has_recent_prefix_of(topic_of(message)))
+                || takes(*extended, subscriptions, patterns, message, invert)
+            {
                 return Ok(());
             }
         }
@@ -223,8 +221,13 @@ fn needs_stand_ins(key: usize, peers: &Peers) -> bool {
     !peers.takes_patterns(key) && !peers.options.invert_matching
 }
 
-/// Whether the user gets a message.
 #[inline]
+fn topic_of(message: &Message) -> &[u8] {
+    message.frame(0).map_or(&[][..], |frame| frame)
+}
+
+/// Whether the user gets a message.
+#[inline(never)]
 fn takes(
     extended: bool,
     subscriptions: &mut PrefixMap<usize>,
@@ -235,7 +238,7 @@ fn takes(
     if extended && patterns.is_empty() {
         return true;
     }
-    let topic = message.frame(0).map_or(&[][..], |frame| frame);
+    let topic = topic_of(message);
     let subscribed = subscriptions.has_prefix_of(topic) || matches_any(patterns, topic);
     // An XSUB gets whatever comes, but not what comes for a pattern's sake only that it does not
     // match.
