@@ -2,7 +2,8 @@
 //!
 //! A pattern is told of each peer in this order: `attach`, then any number of `ready` (the
 //! handshake is done) and `lost` (the connection broke, another will follow), then `closed` (it
-//! takes no more messages, some may still be read), then `detach`.
+//! takes no more messages, some may still be read), then `detach`. `lost` and `closed` may come twice: when
+//! nothing more can be sent, and when what the peer had sent is there.
 
 mod announce;
 mod dealer;

@@ -470,8 +470,9 @@ impl Outbox {
         (look, Some(state.progress()))
     }
 
-    /// Nothing more can be written to the present connection, nor to another unless there is one that `comes_back`;
-    /// true if it does, and there is no room for more messages to wait for it.
+    /// Nothing more can be written to the present connection, nor to another unless there is one that
+    /// `comes_back`; true if it does, and no more messages may wait for it: there is no room, or the socket
+    /// waits to be told of more than there is.
     pub(crate) fn mute(&self, comes_back: bool) -> bool {
         let mut state = self.state();
         state.ready = false;
@@ -480,7 +481,7 @@ impl Outbox {
             state.dead = true;
             state.staging.clear();
         }
-        comes_back && state.queued() >= state.limit
+        comes_back && (state.queued() >= state.limit || state.is_waited_for())
     }
 
     /// Lets no further write begin; true if one is going on.
@@ -577,7 +578,8 @@ impl Outbox {
 }
 
 impl State {
-    /// There is no room: a connection that makes none is given up.
+    /// There is no room: a connection that makes none is given up. To be told so it takes no lock but the
+    /// port's own.
     fn give_up(&mut self) {
         if mem::take(&mut self.mute)
             && let Some(connection) = &self.connection
@@ -618,11 +620,14 @@ impl State {
         !self.control.is_empty() || (self.ready && !self.staging.is_empty())
     }
 
+    /// Whether the socket waits to be told that there is room, and there is not enough.
+    fn is_waited_for(&self) -> bool {
+        self.writer_blocked && self.queued() > self.limit / 2
+    }
+
     fn resume(&mut self) -> bool {
-        let resume = self.writer_blocked && self.queued() <= self.limit / 2;
-        if resume {
-            self.writer_blocked = false;
-        }
+        let resume = self.writer_blocked && !self.is_waited_for();
+        self.writer_blocked &= !resume;
         resume
     }
 

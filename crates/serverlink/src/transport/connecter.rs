@@ -455,6 +455,10 @@ impl Origin for Connecter {
         }
     }
 
+    fn is_hasty(&self) -> bool {
+        self.options.immediate
+    }
+
     fn ended(&self, connection: &Arc<Connection>, end: End) {
         if !self.state().phase.is_of(connection) {
             return;

@@ -57,8 +57,8 @@ const CLOSE: u64 = 3;
 const ABORT: u64 = 4;
 const CONCLUDE: u64 = 5;
 const ANSWERED: u64 = 8;
-const GIVE_UP: u64 = 10;
 const AWAIT: u64 = 9;
+const GIVE_UP: u64 = 10;
 
 /// A stream that speaks ZMTP, or nothing that we know of.
 ///
@@ -560,7 +560,10 @@ impl Connection {
         let nearest = match input.phase {
             Phase::Connecting(deadline) => deadline,
             Phase::Open => match (input.mute, input.interlude.as_deref()) {
-                (Some(deadline), _) => input.is_receiving().then_some(deadline),
+                (Some(deadline), _) => {
+                    let silence = input.is_receiving().then_some(deadline);
+                    silence.into_iter().chain(input.handshake_timeout()).min()
+                }
                 (None, Some(Interlude::Proxy(_, _, deadline))) => *deadline,
                 (None, _) => input.protocol.next_timeout(),
             },
@@ -606,7 +609,8 @@ impl Connection {
                 }
             }
             Phase::Open if let Some(deadline) = input.mute => {
-                if input.is_receiving() && deadline <= now {
+                let is_late = input.handshake_timeout().is_some_and(|timeout| timeout <= now);
+                if is_late || (input.is_receiving() && deadline <= now) {
                     self.lose(input, &io::ErrorKind::TimedOut.into());
                 }
             }
@@ -635,6 +639,11 @@ impl Input {
     /// Whether the engine has been asked for more bytes.
     fn is_receiving(&self) -> bool {
         matches!(self.receiving, Receiving::Chunk | Receiving::Frame(_))
+    }
+
+    /// When the handshake has taken too long, if it is not done.
+    fn handshake_timeout(&self) -> Option<Instant> {
+        if self.protocol.is_ready() { None } else { self.protocol.next_timeout() }
     }
 
     /// How many messages may be decoded now.

@@ -65,6 +65,12 @@ pub(crate) trait Origin: Debug + Send + Sync {
     /// Nothing more can be written to the connection, which reads what the peer had sent.
     fn muted(&self, connection: &Arc<Connection>);
 
+    /// Whether such a connection ends when there is no room for what it brings, because nothing is sent to
+    /// the peer before another is made.
+    fn is_hasty(&self) -> bool {
+        false
+    }
+
     /// The connection is over. Its outbox is detached.
     fn ended(&self, connection: &Arc<Connection>, end: End);
 }

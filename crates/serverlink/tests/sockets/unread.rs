@@ -1,6 +1,10 @@
 //! What a peer had sent before it left is received, also once it can be sent nothing more.
 
-use std::{io::Write, net::TcpStream, time::Duration};
+use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
+    time::Duration,
+};
 
 use serverlink::{Context, Message, MonitorEventKind, Socket, SocketType};
 
@@ -32,23 +36,29 @@ fn left_behind(context: &Context, (own, peer): (SocketType, &str)) -> (Socket, S
     (socket, endpoint, first)
 }
 
-/// What is to be sent goes before what was not read, once no more of it may wait.
-#[test]
-fn who_connects_does_not_wait_for_its_own_reading() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let context = context();
-    let dealer = socket(&context, SocketType::Dealer);
+/// A connecting DEALER with small marks that has received one of a peer's messages, and where it connects
+/// to: nobody is there any more.
+fn unread(context: &Context, immediate: bool) -> (Socket, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let dealer = socket(context, SocketType::Dealer);
     dealer.set_receive_high_water_mark(MARK).unwrap();
     dealer.set_send_high_water_mark(MARK).unwrap();
+    dealer.set_immediate(immediate).unwrap();
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
     dealer.connect(&endpoint).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     shake_hands(&mut stream, "ROUTER");
     await_peers(&dealer, 1);
     stream.write_all(&numbered()).unwrap();
-    // All that was sent to it is unread, so that the stream is reset.
     dealer.recv().unwrap();
-    drop((stream, listener));
+    (dealer, endpoint)
+}
+
+/// What is to be sent goes before what was not read, once no more of it may wait.
+#[test]
+fn who_connects_does_not_wait_for_its_own_reading() {
+    let context = context();
+    let (dealer, endpoint) = unread(&context, false);
     let router = socket(&context, SocketType::Router);
     bind_again(&router, &endpoint);
     // More than may wait.
@@ -58,6 +68,60 @@ fn who_connects_does_not_wait_for_its_own_reading() {
         receiving.join().unwrap()
     });
     assert!(received < 90, "those that waited come: {received}");
+}
+
+/// Where nothing may wait for another connection, all that is sent needs one.
+#[test]
+fn who_sends_only_to_peers_that_are_there_does_not_wait_for_its_own_reading() {
+    let context = context();
+    let (dealer, endpoint) = unread(&context, true);
+    // The first finds out that the stream was reset; what was taken before that was seen still comes.
+    eventually("for the loss", || {
+        dealer.peer_count() == 0 || {
+            _ = dealer.try_send("early");
+            false
+        }
+    });
+    let router = socket(&context, SocketType::Router);
+    bind_again(&router, &endpoint);
+    dealer.send("hello").unwrap();
+    eventually("for the last", || router.recv().unwrap()[1] == "hello");
+}
+
+/// Nor does a thread that waits for room already, and would be told of more than there is.
+#[test]
+fn who_waits_for_room_when_the_stream_breaks_goes_on_by_the_next() {
+    const LIMIT: usize = 100;
+    let body = || Message::from(vec![0; 1000]);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    socket2::SockRef::from(&listener).set_recv_buffer_size(4096).unwrap();
+    let context = context();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.set_receive_high_water_mark(MARK).unwrap();
+    dealer.set_send_high_water_mark(LIMIT).unwrap();
+    dealer.set_send_buffer(Some(4096)).unwrap();
+    dealer.set_out_batch_size(Some(1024)).unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    dealer.connect(&endpoint).unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    shake_hands(&mut stream, "ROUTER");
+    await_peers(&dealer, 1);
+    stream.write_all(&numbered()).unwrap();
+    dealer.recv().unwrap();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| (0..4 * LIMIT).for_each(|_| dealer.send(body()).unwrap()));
+        let queued = || dealer.peers()[0].statistics.queued_outgoing;
+        eventually("for the sender to wait", || queued() == LIMIT);
+        eventually("for a little room", || {
+            stream.read_exact(&mut [0; 512]).unwrap();
+            (LIMIT / 2 + 1..LIMIT - 5).contains(&queued())
+        });
+        drop((stream, listener));
+        let router = socket(&context, SocketType::Router);
+        bind_again(&router, &endpoint);
+        router.recv().unwrap();
+        sending.join().unwrap();
+    });
 }
 
 /// Nobody waits for what nobody will read.
@@ -99,6 +163,8 @@ fn a_reset_connection_ends_with_the_address_it_began_with() {
 /// Windows forgets what came by a stream that was reset: there is nothing to receive then.
 #[cfg(unix)]
 mod remembered {
+    use std::{net::Shutdown, os::unix::net::UnixStream};
+
     use serverlink::Error;
 
     use super::*;
@@ -157,6 +223,51 @@ mod remembered {
         expect_the_rest(&pair);
     }
 
+    /// A peer that never reads anything.
+    fn deaf_peer(endpoint: &str) -> UnixStream {
+        let peer =
+            socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::STREAM, None).unwrap();
+        peer.shutdown(Shutdown::Read).unwrap();
+        let path = endpoint.trim_start_matches("ipc://");
+        peer.connect(&socket2::SockAddr::unix(path).unwrap()).unwrap();
+        peer.into()
+    }
+
+    #[test]
+    fn who_cannot_be_sent_anything_from_the_start_takes_nobodys_place() {
+        let context = context();
+        let pair = socket(&context, SocketType::Pair);
+        pair.set_receive_high_water_mark(MARK).unwrap();
+        let endpoint = bind_again(&pair, "ipc://*");
+        let mut peer = deaf_peer(&endpoint);
+        shake_hands(&mut peer, "PAIR");
+        peer.write_all(&numbered()).unwrap();
+        assert_eq!(number_in(&pair.recv().unwrap()), 0);
+        let other = connected(&context, SocketType::Pair, &endpoint);
+        await_peers(&pair, 1);
+        pair.send("hello").unwrap();
+        expect(&other, "hello");
+        expect_the_rest(&pair);
+    }
+
+    /// What comes, a byte at a time, does not keep the connection.
+    #[test]
+    fn who_cannot_be_sent_anything_has_no_more_time_for_the_handshake() {
+        let context = context();
+        let pull = socket(&context, SocketType::Pull);
+        pull.set_handshake_interval(Some(Duration::from_millis(200))).unwrap();
+        let monitor = pull.monitor();
+        let mut peer = deaf_peer(&bind_again(&pull, "ipc://*"));
+        let mut greeting = Vec::new();
+        shake_hands(&mut greeting, "PUSH");
+        let failed = greeting[..60].iter().any(|byte| {
+            peer.write_all(&[*byte]).unwrap();
+            let event = monitor.recv_timeout(Duration::from_millis(100));
+            event.is_ok_and(|event| matches!(event.kind, MonitorEventKind::HandshakeFailed(_)))
+        });
+        assert!(failed, "it goes on");
+    }
+
     /// A peer that reads no more, and says nothing, is not waited for.
     #[test]
     fn a_stream_that_can_only_be_read_ends_when_nothing_comes() {
@@ -164,12 +275,12 @@ mod remembered {
         let router = socket(&context, SocketType::Router);
         let endpoint = bind_again(&router, "ipc://*");
         let path = endpoint.trim_start_matches("ipc://");
-        let mut peer = std::os::unix::net::UnixStream::connect(path).unwrap();
+        let mut peer = UnixStream::connect(path).unwrap();
         shake_hands(&mut peer, "DEALER");
         await_peers(&router, 1);
         peer.write_all(&[0, 4, 0, 0, 0, 0]).unwrap();
         let first = router.recv().unwrap();
-        peer.shutdown(std::net::Shutdown::Read).unwrap();
+        peer.shutdown(Shutdown::Read).unwrap();
         let monitor = router.monitor();
         router.send(first).unwrap();
         let event = monitor.recv_timeout(PATIENCE).unwrap();

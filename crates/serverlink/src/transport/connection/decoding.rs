@@ -31,6 +31,9 @@ impl Connection {
     pub(super) fn pump(&self, input: &mut Input, now: Instant) {
         while input.phase == Phase::Open {
             let room = input.room();
+            if room == 0 && input.mute.is_some() && self.origin.is_hasty() {
+                return self.end(input, End::Lost);
+            }
             if room == 0 {
                 input.receiving = Receiving::Paused;
                 input.protocol.pause_input(true);
@@ -77,13 +80,13 @@ impl Connection {
     }
 
     fn decode(&self, input: &mut Input, room: usize, now: Instant) -> Result<Decoded, zmtp::Error> {
-        let Input { protocol, partial, inlet, interlude, .. } = input;
+        let Input { protocol, partial, inlet, interlude, mute, .. } = input;
         let zero_copy = self.origin.options().zero_copy_receive;
         let slice_from = if zero_copy { SLICE_FROM } else { usize::MAX };
         let zmtp = match protocol {
             Protocol::Zmtp(zmtp) => zmtp,
             Protocol::Web(web) => web.zmtp(),
-            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet)),
+            Protocol::Raw(raw) => return Ok(self.decode_raw(raw, inlet, mute.is_some())),
         };
         let mut left = room;
         loop {
@@ -159,7 +162,7 @@ impl Connection {
                     });
                     self.outbox.set_ready(form, hello);
                     let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
-                    return Ok(self.established(inlet, info, Some(succeeded)));
+                    return Ok(self.established(inlet, info, mute.is_some(), Some(succeeded)));
                 }
                 Some(_) => continue,
             };
@@ -196,21 +199,25 @@ impl Connection {
         }
     }
 
-    /// The peer is known, and the outbox is ready: messages may flow, unless the socket does not want them.
-    /// Whoever monitors it is told what to call that.
+    /// The peer is known, and the outbox is ready: messages may flow, unless the socket does not want them;
+    /// those to a peer that `is_mute` already may not. Whoever monitors it is told what to call that.
     pub(super) fn established(
         &self,
         inlet: &mut Option<Box<Producer<Message>>>,
         mut info: PeerProperties,
+        is_mute: bool,
         event: Option<MonitorEventKind>,
     ) -> Decoded {
         (info.address, info.descriptor) = (self.peer_name().map(Into::into), self.descriptor);
-        let me = self.me.upgrade();
-        if !me.is_some_and(|me| self.origin.ready(&me, Arc::new(info))) {
+        let Some(me) = self.me.upgrade().filter(|me| self.origin.ready(me, Arc::new(info))) else {
             return Decoded::Refused;
-        }
+        };
         if let Some(event) = event {
             self.origin.tell(self, event);
+        }
+        if is_mute {
+            // The pattern has just heard of the peer.
+            self.origin.muted(&me);
         }
         self.write_all();
         *inlet = self.pipe.get().and_then(|pipe| pipe.take_inlet(false));

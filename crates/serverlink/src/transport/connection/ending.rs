@@ -90,19 +90,26 @@ impl Connection {
 
     /// A write has failed, of which so many bytes were sent: no other begins, and the socket sends to this
     /// peer no more. What that had sent is read to its end, which tells that the stream is lost; if that
-    /// is not so, the connection ends when nothing comes for a while.
+    /// is not so, the peer is told the end of ours, and the connection ends when nothing comes for a while.
     pub(super) fn write_failed(&self, input: &mut Input, sent: usize) {
         if input.phase != Phase::Open {
             return self.conclude(input, sent);
         }
         self.sent.store(sent, Ordering::Release);
         input.mute = Some(Instant::now() + PARTING);
+        if let Some(handle) = self.handle.get() {
+            let _ = handle.shutdown_send();
+        }
         if let Some(me) = self.me.upgrade() {
             self.origin.muted(&me);
         }
-        if input.receiving == Receiving::Paused && !input.protocol.has_input() {
-            // If nothing is left but the end, nobody need make room for it.
-            self.receive(input);
+        if input.receiving == Receiving::Paused {
+            if !input.protocol.has_input() {
+                // If nothing is left but the end, nobody need make room for it.
+                self.receive(input);
+            } else if self.origin.is_hasty() {
+                return self.end(input, End::Lost);
+            }
         }
         self.close_when_drained(input);
         self.set_timer(input);
@@ -147,5 +154,37 @@ impl Connection {
             self.origin.ended(&me, end);
         }
         self.closing().take();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::CONCLUDE, *};
+    use crate::{Context, SocketType};
+
+    /// It would go on for as long as the peer says something, and be one-way.
+    #[test]
+    fn a_peer_that_can_be_sent_nothing_more_is_told_so() {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let context = Context::new().unwrap();
+        let router = context.socket(SocketType::Router).unwrap();
+        let endpoint = router.bind("tcp://127.0.0.1:*").unwrap();
+        let dealer = context.socket(SocketType::Dealer).unwrap();
+        dealer.set_linger(Some(Duration::ZERO)).unwrap();
+        let monitor = dealer.monitor();
+        dealer.connect(&endpoint).unwrap();
+        dealer.send("first").unwrap();
+        router.recv().unwrap();
+        // As if a write had failed, and nothing else were wrong.
+        router.inner.only_outbox().connection().unwrap().post(CONCLUDE);
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            dealer.send("more").unwrap();
+            let event = monitor.recv_timeout(PARTING / 10);
+            if event.is_ok_and(|event| event.kind == MonitorEventKind::Disconnected) {
+                return;
+            }
+        }
+        panic!("it goes on");
     }
 }

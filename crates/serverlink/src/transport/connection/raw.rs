@@ -93,6 +93,7 @@ impl Connection {
         &self,
         raw: &mut Raw,
         inlet: &mut Option<Box<Producer<Message>>>,
+        is_mute: bool,
     ) -> Decoded {
         let message = match raw.stage {
             Stage::New => {
@@ -100,7 +101,7 @@ impl Connection {
                 let stranger = PeerProperties::of_stranger(Version::V3_1);
                 let info = PeerProperties { is_raw: true, ..stranger };
                 self.outbox.set_ready(None, None);
-                return self.established(inlet, info, None);
+                return self.established(inlet, info, is_mute, None);
             }
             Stage::Unannounced => {
                 raw.stage = Stage::Open;
