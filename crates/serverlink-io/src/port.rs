@@ -375,8 +375,8 @@ impl Port {
     ///
     /// Due timers come first, by deadline and then by age, then posted packets,
     /// then input and output; what became due during the wait follows. Every
-    /// descriptor that is ready gets a share. May return early with nothing
-    /// delivered.
+    /// descriptor that is ready gets a share, if not of this turn, of one of the next.
+    /// May return early with nothing delivered.
     ///
     /// # Errors
     ///

@@ -1,22 +1,23 @@
 //! How many packets a call asks for.
 //!
-//! Windows hands out all that are queued, up to the number asked for, in one call. Wine 8 asks its
-//! server for each by itself, and once more for one that is not there: so a call that has room for
-//! exactly the one packet of a round trip saves the last question.
+//! Windows hands out all that are queued, up to the number asked for, in one call: it is asked for a
+//! batch each time. Wine 8 asks its server for each by itself, and once more for one that is not there:
+//! a call that has room for exactly the one packet of a round trip saves the last question.
 
 /// How many packets one call dequeues at most.
 pub(super) const BATCH: usize = 256;
 
-/// How many calls in a row find as many as they asked for before the next asks for more.
+/// How many calls find as many as they asked for, and none fewer but those that find nothing, before the
+/// next asks for more.
 const PATIENCE: u32 = 8;
 
-/// As many more it asks for then: in four steps from one packet to a batch.
+/// How many times as many: in four steps from one packet to a batch.
 const GROWTH: usize = 4;
 
-/// As many as were found last; more, once that was too few several times in a row.
+/// A batch at first; then as many as were found last, and more once there were as many several times.
 pub(super) struct Asking {
     count: usize,
-    /// How many calls in a row found all they asked for.
+    /// How many calls have found all they asked for since that was last changed.
     filled: u32,
 }
 
@@ -79,19 +80,24 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_not_there_starts_anew() {
+    fn one_that_is_not_there_starts_anew_and_nothing_does_not() {
         let mut asking = Asking::default();
         asking.found(1);
         for _ in 0..PATIENCE {
-            asking.found(1);
-        }
-        assert_eq!(asking.count(), GROWTH);
-        asking.found(1);
-        for _ in 1..PATIENCE {
-            asking.found(1);
             assert_eq!(asking.count(), 1);
+            asking.found(1);
         }
-        asking.found(1);
-        assert_eq!(asking.count(), GROWTH);
+        // All but one of the calls that it takes to ask for more, and then one packet fewer.
+        for _ in 1..PATIENCE {
+            assert_eq!(asking.count(), GROWTH);
+            asking.found(GROWTH);
+        }
+        asking.found(GROWTH - 1);
+        for _ in 0..PATIENCE {
+            assert_eq!(asking.count(), GROWTH - 1);
+            asking.found(0);
+            asking.found(GROWTH - 1);
+        }
+        assert_eq!(asking.count(), (GROWTH - 1) * GROWTH);
     }
 }

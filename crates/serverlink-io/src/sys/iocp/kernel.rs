@@ -89,6 +89,9 @@ pub(super) trait System: Sized + Send + Sync {
     /// tells how many there are, or the error code.
     fn dequeue(&self, into: &mut [Self::Packet], milliseconds: u32) -> Result<usize, u32>;
 
+    /// Whether that takes longer if there are fewer packets than there is room for.
+    fn looks_for_each_packet() -> bool;
+
     /// The key, the operation if it is one's end, and the count of bytes.
     fn read(packet: &Self::Packet) -> (usize, *mut Self::Overlapped, u32);
 

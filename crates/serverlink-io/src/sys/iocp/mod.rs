@@ -11,7 +11,7 @@
 //! | original | here | stronger, in that |
 //! |---|---|---|
 //! | `loop()` | [`Iocp::turn`](Backend::turn), `Iocp::collect`, `Iocp::deliver` | any thread may drive it, one at a time; packets that concern no handler do not end a turn; a handler's panic loses no other's completion |
-//! | `GetQueuedCompletionStatusEx`, 256 entries | `kernel::System::dequeue`, [`asking::BATCH`] | the array is kept between turns; the wait is not alertable; a call asks for as many as calls find |
+//! | `GetQueuedCompletionStatusEx`, 256 entries | `kernel::System::dequeue`, [`asking::BATCH`] | the array is kept between turns; the wait is not alertable; under Wine a call asks for as many as calls find |
 //! | `execute_timers()` sets the timeout | `Port` passes the time to its next timer; `milliseconds` rounds it up | a wait that returns early waits on; nothing spins |
 //! | `start_async_recv()` | `inner::Inner::start` and `submit` with `receive::Receive` | it lends a real buffer within a budget, and arms zero bytes beyond it; an error of the call becomes an event as well, in a later turn |
 //! | `start_async_send()` with a dummy buffer | `entry` (`Inner::send`) and `submit` with `send::Send` | the kernel reads the caller's own bytes, gathered; no copy, and no probing for writability |
@@ -171,7 +171,9 @@ impl Iocp {
             Err(code) if classify(Call::Dequeue, code) == Action::Ignore => 0,
             Err(code) => return Err(errors::to_io(code)),
         };
-        batch.asking.found(dequeued);
+        if Kernel::looks_for_each_packet() {
+            batch.asking.found(dequeued);
+        }
         batch.completions.append(&mut lock(&shared.ready));
         let mut stopped = false;
         for packet in &batch.packets[..dequeued] {

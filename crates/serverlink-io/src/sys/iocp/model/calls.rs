@@ -168,6 +168,10 @@ impl System for Kernel {
         Ok(count)
     }
 
+    fn looks_for_each_packet() -> bool {
+        true
+    }
+
     fn read(packet: &Packet) -> (usize, *mut Overlapped, u32) {
         (packet.key, packet.overlapped, packet.bytes)
     }

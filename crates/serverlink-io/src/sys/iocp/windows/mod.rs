@@ -157,6 +157,10 @@ impl System for Kernel {
         Err(unsafe { GetLastError() })
     }
 
+    fn looks_for_each_packet() -> bool {
+        wine::is_here()
+    }
+
     fn read(packet: &Packet) -> (usize, *mut OVERLAPPED, u32) {
         (packet.0.lpCompletionKey, packet.0.lpOverlapped, packet.0.dwNumberOfBytesTransferred)
     }

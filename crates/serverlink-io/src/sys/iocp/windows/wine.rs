@@ -74,7 +74,7 @@ pub(super) fn begun(handle: Handle, overlapped: *const OVERLAPPED, called: &Call
 }
 
 /// Whether the system is Wine, which says so by a function that Windows does not have.
-fn is_here() -> bool {
+pub(super) fn is_here() -> bool {
     static HERE: OnceLock<bool> = OnceLock::new();
     *HERE.get_or_init(|| {
         // SAFETY: both names end with a zero; the module is never unloaded.
