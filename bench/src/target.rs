@@ -35,6 +35,8 @@ struct Target {
 }
 
 const LIBZMQ: Measure = Measure::Ratio(Implementation::Libzmq);
+const MIO: Measure = Measure::Ratio(Implementation::Mio);
+const TOKIO: Measure = Measure::Ratio(Implementation::Tokio);
 const FLOOR: Measure = Measure::Ratio(Implementation::Floor);
 
 const TARGETS: &[Target] = &[
@@ -92,6 +94,16 @@ const TARGETS: &[Target] = &[
         rows: &["^10000-connections/tcp/*-memory"],
         reach: &[(Measure::Figure, Bound::AtMost(4096.0))],
         beyond: Some((Measure::Figure, Bound::AtMost(1024.0))),
+    },
+    Target {
+        rows: &["^engine-echo/*/p50"],
+        reach: &[(MIO, Bound::AtMost(1.0)), (TOKIO, Bound::AtMost(1.0))],
+        beyond: None,
+    },
+    Target {
+        rows: &["^engine-echo-1000/*/requests"],
+        reach: &[(MIO, Bound::AtLeast(1.0)), (TOKIO, Bound::AtLeast(1.0))],
+        beyond: None,
     },
 ];
 
@@ -206,6 +218,18 @@ mod tests {
         assert_eq!(judged(row, 900.0, &[]), Some(Verdict::Beyond));
         assert_eq!(judged(row, 4000.0, &[]), Some(Verdict::Reached));
         assert!(matches!(judged(row, 5000.0, &[]), Some(Verdict::Short(_))));
+    }
+
+    #[test]
+    fn the_engine_is_to_equal_those_that_others_build_on() {
+        use Implementation::{Mio, Tokio};
+
+        let row = "engine-echo/tcp/64B/p50";
+        assert_eq!(judged(row, 9.0, &[(Mio, 0.99), (Tokio, 1.0)]), Some(Verdict::Reached));
+        assert!(matches!(judged(row, 9.0, &[(Mio, 1.01)]), Some(Verdict::Short(_))));
+        let row = "engine-echo-1000/tcp/64B/requests";
+        assert_eq!(judged(row, 9e4, &[(Mio, 1.0), (Tokio, 1.1)]), Some(Verdict::Reached));
+        assert!(matches!(judged(row, 9e4, &[(Tokio, 0.99)]), Some(Verdict::Short(_))));
     }
 
     #[test]
