@@ -44,14 +44,20 @@ fn unread(context: &Context, immediate: bool) -> (Socket, String) {
     dealer.set_receive_high_water_mark(MARK).unwrap();
     dealer.set_send_high_water_mark(MARK).unwrap();
     dealer.set_immediate(immediate).unwrap();
+    let (_, endpoint) = connect_and_receive_one(&dealer, &listener);
+    (dealer, endpoint)
+}
+
+/// Connects to a peer that sends all; the peer's stream, and where it is.
+fn connect_and_receive_one(dealer: &Socket, listener: &TcpListener) -> (TcpStream, String) {
     let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
     dealer.connect(&endpoint).unwrap();
     let (mut stream, _) = listener.accept().unwrap();
     shake_hands(&mut stream, "ROUTER");
-    await_peers(&dealer, 1);
+    await_peers(dealer, 1);
     stream.write_all(&numbered()).unwrap();
     dealer.recv().unwrap();
-    (dealer, endpoint)
+    (stream, endpoint)
 }
 
 /// What is to be sent goes before what was not read, once no more of it may wait.
@@ -101,13 +107,7 @@ fn who_waits_for_room_when_the_stream_breaks_goes_on_by_the_next() {
     dealer.set_send_high_water_mark(LIMIT).unwrap();
     dealer.set_send_buffer(Some(4096)).unwrap();
     dealer.set_out_batch_size(Some(1024)).unwrap();
-    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
-    dealer.connect(&endpoint).unwrap();
-    let (mut stream, _) = listener.accept().unwrap();
-    shake_hands(&mut stream, "ROUTER");
-    await_peers(&dealer, 1);
-    stream.write_all(&numbered()).unwrap();
-    dealer.recv().unwrap();
+    let (mut stream, endpoint) = connect_and_receive_one(&dealer, &listener);
     std::thread::scope(|scope| {
         let sending = scope.spawn(|| (0..4 * LIMIT).for_each(|_| dealer.send(body()).unwrap()));
         let queued = || dealer.peers()[0].statistics.queued_outgoing;
