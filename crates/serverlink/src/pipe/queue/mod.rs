@@ -54,11 +54,12 @@ const HALF_A_ROW: u32 = ROW / 2;
 /// and how quickly: where messages are rare, the reader's barrier, which stops all threads of the process
 /// for some 20 us, would cost more than the writer saves.
 const BRISK_MS: u32 = 10;
-/// How few messages of a flow are worth waiting for more, a moment long: about as long as it would take
-/// to be put to sleep,
+/// How few messages of a flow are worth waiting for more, for a few moments: about as long as it would
+/// take to be put to sleep and woken. A writer that has no others to wake seldom stops for so long.
 const FEW: usize = 16;
+const MOMENTS: usize = if cfg!(loom) { 1 } else { 10 };
 const MOMENT: Duration = Duration::from_micros(if cfg!(loom) { 0 } else { 3 });
-/// and how often in it the clock is not looked at.
+/// How often in a moment the clock is not looked at.
 const SPINS: usize = 8;
 /// For how many looks nobody waits who has done so in vain, and how often in a row that makes it twice as
 /// many: up to 4,096.
@@ -381,13 +382,7 @@ impl<T> Consumer<T> {
             if self.haste > 0 {
                 self.haste -= 1;
             } else {
-                // A counter that is looked at rarely stays with the writer, which gets ahead: both then
-                // wait for the other's caches once for many messages.
-                let began = Instant::now();
-                while began.elapsed() < MOMENT {
-                    (0..SPINS).for_each(|_| hint::spin_loop());
-                }
-                published = writer.published.load(Ordering::Acquire);
+                published = self.give_time(few);
                 // This writer may be waiting for the reader, or be the same thread, or have many readers.
                 if self.queued(published) < few {
                     self.haste = IN_VAIN << self.in_vain;
@@ -404,6 +399,26 @@ impl<T> Consumer<T> {
         let batch = batch_of(queued, limit);
         self.batch = u32::try_from(batch).unwrap_or(u32::MAX);
         queued > 0
+    }
+
+    /// Gives the writer time to get ahead by a few: what is published then.
+    ///
+    /// A counter that is looked at rarely stays with the writer, and both wait for the other's caches
+    /// once for many messages. If the reader slept instead, the writer would spend on waking it the time
+    /// of hundreds, and be found behind again.
+    fn give_time(&self, few: usize) -> usize {
+        let mut moments = 0;
+        loop {
+            let began = Instant::now();
+            while began.elapsed() < MOMENT {
+                (0..SPINS).for_each(|_| hint::spin_loop());
+            }
+            moments += 1;
+            let published = self.shared.writer.published.load(Ordering::Acquire);
+            if moments == MOMENTS || self.queued(published) >= few {
+                return published;
+            }
+        }
     }
 
     /// The reader is asleep from now on, unless there is something after all: how much there is.
