@@ -60,7 +60,7 @@ const FEW: usize = 16;
 const MOMENTS: usize = if cfg!(loom) { 1 } else { 10 };
 const MOMENT: Duration = Duration::from_micros(if cfg!(loom) { 0 } else { 3 });
 /// How often in a moment the clock is not looked at.
-const SPINS: usize = 8;
+const SPINS: usize = 32;
 /// For how many looks nobody waits who has done so in vain, and how often in a row that makes it twice as
 /// many: up to 4,096.
 const IN_VAIN: u16 = if cfg!(loom) { 1 } else { 64 };
