@@ -108,6 +108,7 @@ const EXCEPT_IN_ENGINE: Except = &[
     ("credentials", "Miri knows no SO_PEERCRED"),
     ("uring::tests", "Miri knows no io_uring"),
     ("uring::support", "Miri knows no io_uring"),
+    ("lasting::tests", "Miri knows no io_uring"),
     ("a_piece_is_no_larger_than_the_buffers", "Miri knows no io_uring"),
     ("readiness::inward::tests", "Miri knows no select"),
     ("select::tests", "Miri knows no select"),
