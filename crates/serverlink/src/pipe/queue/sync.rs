@@ -40,26 +40,37 @@ impl<T> UnsafeCell<T> {
 /// Stores a value before whatever is loaded next.
 #[inline(always)]
 pub(super) fn store_before_loads(place: &AtomicUsize, value: usize) {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, miri)))]
     place.swap(value, Ordering::SeqCst);
-    // Loom knows sequential consistency of fences only.
-    #[cfg(loom)]
+    #[cfg(any(loom, miri))]
     {
         place.store(value, Ordering::Release);
-        loom::sync::atomic::fence(Ordering::SeqCst);
+        full_barrier();
     }
 }
 
 /// Sets a flag before whatever is loaded next.
 #[inline(always)]
 pub(super) fn set_before_loads(flag: &AtomicBool) {
-    #[cfg(not(loom))]
+    #[cfg(not(any(loom, miri)))]
     flag.swap(true, Ordering::SeqCst);
-    #[cfg(loom)]
+    #[cfg(any(loom, miri))]
     {
         flag.store(true, Ordering::Release);
-        loom::sync::atomic::fence(Ordering::SeqCst);
+        full_barrier();
     }
+}
+
+/// Loom knows the sequential consistency of fences only. Miri has loads pass over the last such store for
+/// the sake of an older one that is not, which C++20 forbids: the end of a flow would be lost.
+#[cfg(any(loom, miri))]
+fn full_barrier() {
+    #[cfg(loom)]
+    use loom::sync::atomic::fence;
+    #[cfg(not(loom))]
+    use std::sync::atomic::fence;
+
+    fence(Ordering::SeqCst);
 }
 
 /// Counted from no particular moment on; begins anew after 2^32.
