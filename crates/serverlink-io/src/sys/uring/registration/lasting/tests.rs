@@ -142,6 +142,23 @@ fn what_nobody_asked_for_is_held_and_ends_it() {
 }
 
 #[test]
+fn nothing_overtakes_what_is_held() {
+    let bench = Bench::new();
+    let (entry, mut far) = bench.lasting();
+    let engine = &bench.backend.engine;
+    far.write_all(b"first").expect("it is connected");
+    engine.serve_completions();
+    // It is not submitted yet that the receive is to end, so that this comes by it, too; and is asked for
+    // between the driver's looks at its queue and at the completions.
+    far.write_all(b"second").expect("it is connected");
+    assert_eq!(engine.ring.completed(), 1);
+    entry.receive(None).expect("nothing is pending");
+    engine.serve_completions();
+    assert_eq!(bench.bytes(), b"first");
+    assert_eq!(bench.receive(&entry), b"second");
+}
+
+#[test]
 fn a_peer_that_is_not_heard_is_held_back() {
     let bench = Bench::new();
     let (entry, mut far) = bench.lasting();
