@@ -235,6 +235,17 @@ fn a_cancelled_wait_loses_nothing() {
 }
 
 #[test]
+fn a_cancelled_wait_ends_it() {
+    let bench = Bench::new();
+    let (entry, far) = bench.lasting();
+    entry.receive(None).expect("nothing is pending");
+    entry.cancel(Direction::Inward);
+    assert!(matches!(bench.event(), Event::Received(Err(_))));
+    bench.until(|| bench.last() == 0 && bench.submitted() == 0);
+    bench.message(&entry, &far, b"abc");
+}
+
+#[test]
 fn a_new_receive_while_it_ends_is_answered() {
     let bench = Bench::new();
     let (entry, mut far) = bench.lasting();
@@ -386,9 +397,12 @@ fn another_driver_has_its_own() {
     let (entry, far) = bench.lasting();
     std::thread::scope(|scope| {
         scope.spawn(|| {
+            bench.message(&entry, &far, b"elsewhere");
+            bench.until(|| bench.last() == 0);
             for _ in 0..3 {
                 bench.message(&entry, &far, b"elsewhere");
                 bench.turn();
+                assert_eq!(bench.last(), 1);
             }
             entry.receive(None).expect("nothing is pending");
             bench.until(|| bench.last() == 1 && bench.submitted() == 1);
