@@ -312,8 +312,7 @@ options! {
     ZMQ_IPV6 = 42, since "4.0", Sockets, Later, SetAndGet, FLAG, ALL:
         set_ipv6(bool), ipv6(bool) = false;
 
-    /// Whether a DEALER, REQ or ROUTER sends an empty message to each peer, with every connection. What
-    /// was sent before there was one goes first.
+    /// Whether a DEALER, REQ or ROUTER sends an empty message to each peer first, with every connection.
     ZMQ_PROBE_ROUTER = 51, since "4.0", SocketsOf(&[Dealer, Req, Router]), AtOnce, Set, POSITIVE, ALL:
         set_probe_router(bool), probe_router(bool) = false;
 

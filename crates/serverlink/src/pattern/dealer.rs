@@ -1,7 +1,7 @@
 //! DEALER (RFC 28): messages are dealt out in turn, and taken from all peers in turn.
 
 use super::{Pattern, may_have_messages, rotation::Rotation};
-use crate::{Frame, Message, Result, socket::Peers};
+use crate::{Message, Result, socket::Peers};
 
 #[derive(Debug, Default)]
 pub(crate) struct Dealer {
@@ -11,6 +11,7 @@ pub(crate) struct Dealer {
 
 impl Pattern for Dealer {
     fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
+        peers.probe(key);
         self.outward.insert(key);
         self.inward.insert(key);
         if may_have_messages(peers, key) {
@@ -19,12 +20,8 @@ impl Pattern for Dealer {
         true
     }
 
-    fn ready(&mut self, key: usize, peers: &mut Peers) -> bool {
+    fn ready(&mut self, key: usize, _peers: &mut Peers) -> bool {
         self.outward.activate(key);
-        if peers.options.probe_router {
-            // A full pipe has something better to announce us with.
-            let _ = peers.write(key, &mut Message::from(Frame::new()));
-        }
         true
     }
 

@@ -95,7 +95,8 @@ impl Pattern for Router {
         true
     }
 
-    fn attach(&mut self, key: usize, _peers: &mut Peers) -> bool {
+    fn attach(&mut self, key: usize, peers: &mut Peers) -> bool {
+        peers.probe(key);
         self.turns.insert(key);
         if self.ids.len() <= key {
             self.ids.resize(key + 1, None);
@@ -143,9 +144,6 @@ impl Pattern for Router {
             self.forget(key);
             self.by_id.insert(id.clone(), key);
             self.ids[key] = Some(id);
-        }
-        if peers.options.probe_router && !peers.is_raw(key) {
-            let _ = peers.write(key, &mut Message::from(Frame::new()));
         }
         true
     }

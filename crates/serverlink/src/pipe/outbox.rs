@@ -238,14 +238,18 @@ impl Outbox {
         }
     }
 
-    /// The handshake is done, with a peer that takes what follows in this form, a greeting first.
-    pub(crate) fn set_ready(&self, mut form: Option<Box<Form>>, hello: Option<Bytes>) {
+    /// The handshake is done, with a peer that takes what follows in this form, and some messages first.
+    pub(crate) fn set_ready(
+        &self,
+        mut form: Option<Box<Form>>,
+        first: impl IntoIterator<Item = Bytes>,
+    ) {
         let mut state = self.state();
         if let Some(form) = &mut form {
             form.begin_behind(state.control.len());
         }
         if state.connection.is_some() {
-            state.control.extend(hello);
+            state.control.extend(first);
         }
         state.ready = true;
         state.form = form;

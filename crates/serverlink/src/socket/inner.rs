@@ -485,6 +485,11 @@ impl SocketInner {
         accepted
     }
 
+    /// Whether an empty message goes to each peer first.
+    pub(crate) fn probes(&self) -> bool {
+        self.core().peers.options.probe_router
+    }
+
     /// Looks after the stream of messages to a peer that `connection` serves.
     pub(crate) fn look(&self, pipe: &Arc<Pipe>, connection: &Connection, patient: bool) -> Look {
         let peers = &mut self.core().peers;

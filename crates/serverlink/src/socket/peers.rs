@@ -299,6 +299,16 @@ impl Peers {
         }
     }
 
+    /// Has a peer within the process receive an empty message before any other, if the socket is set so. To
+    /// other peers it goes with each connection.
+    pub(crate) fn probe(&mut self, key: usize) {
+        let slot = self.slots.get(key).and_then(Option::as_ref);
+        if self.options.probe_router && slot.is_some_and(|slot| slot.end.pipe.outbox().is_none()) {
+            // There is room: nothing but a greeting has been sent before.
+            let _ = self.write(key, &mut Message::from(Frame::new()));
+        }
+    }
+
     /// Sends bytes to a peer that speaks no ZMTP.
     pub(crate) fn write_raw(&mut self, key: usize, body: &Frame) -> Result<(), Refused> {
         match self.slots.get_mut(key).and_then(Option::as_mut) {

@@ -421,6 +421,10 @@ impl Origin for Connecter {
         &self.options
     }
 
+    fn probes(&self) -> bool {
+        self.pipe.owner().is_some_and(|owner| owner.probes())
+    }
+
     fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
     }

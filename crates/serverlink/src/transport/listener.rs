@@ -274,6 +274,10 @@ impl Origin for Listener {
         &self.options
     }
 
+    fn probes(&self) -> bool {
+        self.socket.upgrade().is_some_and(|owner| owner.probes())
+    }
+
     fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
     }

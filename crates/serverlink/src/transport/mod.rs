@@ -50,6 +50,9 @@ pub(crate) trait Origin: Debug + Send + Sync {
     /// What the socket is set to.
     fn options(&self) -> &Options;
 
+    /// Whether the socket has each connection begin with an empty message.
+    fn probes(&self) -> bool;
+
     /// The context that it belongs to.
     fn runtime(&self) -> &Arc<Runtime>;
 

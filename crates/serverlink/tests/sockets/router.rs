@@ -5,8 +5,8 @@ use std::time::Duration;
 use serverlink::{Error, Message, Socket, SocketType};
 
 use crate::harness::{
-    PATIENCE, TRANSPORTS, await_peers, bound, connected, context, errno, eventually, expect,
-    expect_nothing, frames, number, refusal, socket, vacant,
+    PATIENCE, TRANSPORTS, await_peers, bind_again, bound, connected, context, errno, eventually,
+    expect, expect_nothing, frames, number, refusal, socket, vacancies, vacant,
 };
 
 #[test]
@@ -284,6 +284,62 @@ fn a_probe_announces_the_prober() {
             probing.set_probe_router(true).unwrap();
             probing.connect(&endpoint).unwrap();
             expect(&router, frames(["prober", ""]));
+        }
+    }
+}
+
+#[test]
+fn a_probe_goes_before_what_is_sent_with_every_connection() {
+    let context = context();
+    for endpoint in vacancies(&context) {
+        for prober in [SocketType::Dealer, SocketType::Router] {
+            let probing = socket(&context, prober);
+            probing.set_routing_id("prober").unwrap();
+            probing.set_probe_router(true).unwrap();
+            let sent = if prober == SocketType::Router {
+                probing.set_connect_routing_id("router").unwrap();
+                frames(["router", "once"])
+            } else {
+                Message::from("once")
+            };
+            probing.connect(&endpoint).unwrap();
+            probing.send(sent).unwrap();
+            for bodies in [&["", "once"][..], &[""]] {
+                let router = socket(&context, SocketType::Router);
+                bind_again(&router, &endpoint);
+                bodies.iter().for_each(|body| expect(&router, frames(["prober", body])));
+            }
+        }
+    }
+}
+
+#[test]
+fn within_the_process_too_a_probe_goes_before_what_is_sent() {
+    let context = context();
+    let dealer = socket(&context, SocketType::Dealer);
+    dealer.set_routing_id("prober").unwrap();
+    dealer.set_probe_router(true).unwrap();
+    dealer.connect("inproc://later").unwrap();
+    dealer.send("sent").unwrap();
+    let (router, _) = bound(&context, SocketType::Router, "inproc://later");
+    for body in ["", "sent"] {
+        expect(&router, frames(["prober", body]));
+    }
+}
+
+/// It is sent to those that come after the option was set.
+#[test]
+fn who_accepts_may_begin_to_probe() {
+    for endpoint in TRANSPORTS {
+        let context = context();
+        let dealer = socket(&context, SocketType::Dealer);
+        dealer.set_routing_id("prober").unwrap();
+        let endpoint = dealer.bind(endpoint).unwrap();
+        dealer.set_probe_router(true).unwrap();
+        let router = connected(&context, SocketType::Router, &endpoint);
+        dealer.send("sent").unwrap();
+        for body in ["", "sent"] {
+            expect(&router, frames(["prober", body]));
         }
     }
 }

@@ -155,12 +155,14 @@ impl Connection {
                     }
                     let framing = Framing::of(info.version);
                     let form = protocol.form(framing);
-                    let hello = &self.origin.options().hello_message;
-                    let hello = (!hello.is_empty()).then(|| {
-                        let (header, used) = framing.header(false, hello.len() as u64);
-                        Bytes::from([&header[..used], hello].concat())
+                    let hello = &self.origin.options().hello_message[..];
+                    let hello = (!hello.is_empty()).then_some(hello);
+                    let probe = self.origin.probes().then_some(&[][..]);
+                    let first = hello.into_iter().chain(probe).map(|body| {
+                        let (header, used) = framing.header(false, body.len() as u64);
+                        Bytes::from([&header[..used], body].concat())
                     });
-                    self.outbox.set_ready(form, hello);
+                    self.outbox.set_ready(form, first);
                     let succeeded = MonitorEventKind::HandshakeSucceeded(monitored);
                     return Ok(self.established(inlet, info, mute.is_some(), Some(succeeded)));
                 }

@@ -100,7 +100,7 @@ impl Connection {
                 raw.stage = if raw.notify { Stage::Unannounced } else { Stage::Open };
                 let stranger = PeerProperties::of_stranger(Version::V3_1);
                 let info = PeerProperties { is_raw: true, ..stranger };
-                self.outbox.set_ready(None, None);
+                self.outbox.set_ready(None, []);
                 return self.established(inlet, info, is_mute, None);
             }
             Stage::Unannounced => {
