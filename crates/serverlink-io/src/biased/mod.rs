@@ -125,8 +125,9 @@ impl<T> BiasedLock<T> {
     pub fn lock(&self) -> BiasedGuard<'_, T> {
         let me = thread_mark();
         let favourite = self.favourite.load(Ordering::Relaxed);
+        // Acquired from a favourite that has ended and left its mark to this thread.
         let favoured = mark_of(favourite) == me
-            && !self.inside_of(favourite).load(Ordering::Relaxed)
+            && !self.inside_of(favourite).load(Ordering::Acquire)
             && self.enter(favourite);
         // Nobody else is inside: see `lock_like_others`.
         let (favourite, others) = if favoured {

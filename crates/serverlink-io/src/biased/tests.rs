@@ -2,7 +2,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Barrier, mpsc},
+    sync::{Arc, Barrier, atomic::AtomicUsize, mpsc},
     thread,
 };
 
@@ -49,6 +49,30 @@ fn who_comes_again_and_again_becomes_the_favourite() {
     lock.come(1);
     assert_eq!(lock.is_favourite(), favours());
     assert_eq!(lock.lock().favourite != super::NOBODY, favours());
+}
+
+/// Nothing but the lock orders what they do, for none is joined: ThreadSanitizer says if it does not.
+#[test]
+#[cfg_attr(miri, ignore = "thousands of visits, to show what ThreadSanitizer sees")]
+fn who_has_the_mark_of_a_thread_that_has_ended_has_its_favour() {
+    const HEIRS: usize = 8;
+    let lock = Arc::new(BiasedLock::new(0));
+    let [heirs, done] = [(); 2].map(|()| Arc::new(AtomicUsize::new(0)));
+    let mut threads = 0;
+    while threads < HEIRS || favours() && heirs.load(Ordering::Relaxed) < HEIRS {
+        assert!(threads < 10_000, "marks are not used again");
+        threads += 1;
+        let (lock, heirs, its_done) = (lock.clone(), heirs.clone(), done.clone());
+        drop(thread::spawn(move || {
+            heirs.fetch_add(lock.is_favourite().into(), Ordering::Relaxed);
+            (0..FAITHFUL).for_each(|_| *lock.lock() += 1);
+            its_done.fetch_add(1, Ordering::Relaxed);
+        }));
+        while done.load(Ordering::Relaxed) < threads {
+            thread::yield_now();
+        }
+    }
+    assert_eq!(*lock.lock(), threads * FAITHFUL as usize);
 }
 
 #[test]
