@@ -77,6 +77,15 @@ impl Runner {
     }
 }
 
+/// What a sanitizer has reported, if it has: the line that says what it is.
+pub(crate) fn sanitizers_report(output: &str) -> Option<&str> {
+    /// As they begin their reports.
+    const HEADS: &[&str] =
+        &["ERROR: AddressSanitizer: ", "ERROR: LeakSanitizer: ", "WARNING: ThreadSanitizer: "];
+    let is_report = |line: &&str| HEADS.iter().any(|head| line.contains(head));
+    output.lines().find(is_report).map(str::trim)
+}
+
 /// Reads `Summary [ 1.2s] 5/6 tests run: 3 passed (1 slow), 2 timed out, 1 skipped`.
 fn nextest_summary(line: &str) -> Option<Counts> {
     let (_, rest) = line.trim_start().strip_prefix("Summary [")?.split_once(']')?;
@@ -164,6 +173,16 @@ mod tests {
      Summary [ 121.347s] 8 tests run: 2 passed (1 slow, 1 leaky), 3 failed (1 due to being leaky), \
                       1 exec failed, 2 timed out, 4 skipped\n        FAIL [   1.238s] (1/6) aborts\n";
         assert_eq!(Runner::Nextest.counts(output), counts(2, 6, 4));
+    }
+
+    #[test]
+    fn a_report_of_the_first_try_is_found() {
+        let output = "  TRY 1 FAIL [ 3.9s] (1) sends\n    WARNING: ThreadSanitizer: data race (pid=7)\n  \
+                      FLAKY 2/2 [ 0.7s] (1/1) sends\n  Summary [ 5s] 1 test run: 1 passed (1 flaky), 0 skipped";
+        assert_eq!(Runner::Nextest.counts(output), counts(1, 0, 0));
+        assert_eq!(sanitizers_report(output), Some("WARNING: ThreadSanitizer: data race (pid=7)"));
+        let output = "TRY 1 TIMEOUT [ 360s] (1) sends\nSummary [ 5s] 1 test run: 1 passed (1 flaky), 0 skipped";
+        assert_eq!(sanitizers_report(output), None);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::counts::{Counts, Runner, without_escapes};
+use crate::counts::{Counts, Runner, sanitizers_report, without_escapes};
 use crate::layout;
 
 /// How wide the line shown on a terminal may be.
@@ -123,7 +123,12 @@ impl Recorder {
                 let failure = format!("{}: {what}: {} tests", self.suite, counts.failed);
                 self.failures.push(failure + &told());
             }
-            Some(counts) if counts.executed() > 0 && status.success() => {}
+            Some(counts) if counts.executed() > 0 && status.success() => {
+                // The second try takes nothing back of what was seen in the first.
+                if let Some(report) = sanitizers_report(&output) {
+                    self.fail(&format!("{what}: {report}"));
+                }
+            }
             Some(counts) if counts.executed() == 0 => self.fail(&format!("{what}: no test ran")),
             _ => self.fail(&format!("{what}: {status}")),
         }
